@@ -1,0 +1,125 @@
+"""The database: one transaction per request or job, opened and committed at the edge.
+
+Services take the session first and only flush. `ReadSession` and `Session` are told apart by type, so that a write
+through a read session does not pass the type checker (and PostgreSQL refuses it: reads run READ ONLY).
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import TYPE_CHECKING, NewType, Protocol
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, MetaData
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+if TYPE_CHECKING:
+    from tillhouse.kernel.house import House
+
+ReadSession = NewType("ReadSession", AsyncSession)
+Session = NewType("Session", ReadSession)
+
+JsonValue = str | int | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
+JsonObject = dict[str, JsonValue]
+
+_in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+
+
+class Transactions(Protocol):
+    """Opens a transaction: what `flows.py`, alone, is given beside its arguments."""
+
+    def __call__(self) -> AbstractAsyncContextManager[Session]: ...
+
+
+class Base(DeclarativeBase):
+    """Base of every table. A module's tables live in the schema of its name: `__table_args__ = {"schema": …}`."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {
+        datetime: DateTime(timezone=True),
+        UUID: PgUUID(as_uuid=True),
+        int: BigInteger,
+        JsonObject: JSONB,
+    }
+
+
+class Database:
+    """A pool of connections to the one database, and the only place that commits."""
+
+    def __init__(self, url: str, *, pool: int = 10, name: str = "tillhouse") -> None:
+        self.url = url
+        self.engine: AsyncEngine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=15,
+            pool_pre_ping=False,
+            connect_args={"server_settings": {"application_name": name, "timezone": "UTC"}},
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.house: House | None = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """Open a transaction; commit on leaving, roll back on any exception, then run what waited for the commit.
+
+        Raises `RuntimeError` when one is open already: nested use cases take the session instead.
+        """
+        async with self._open(read_only=False) as session:
+            yield Session(ReadSession(session))
+        for callback in session.info.get("after_commit", ()):
+            callback()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[ReadSession]:
+        """Open a READ ONLY transaction with one consistent snapshot per statement."""
+        async with self._open(read_only=True) as session:
+            yield ReadSession(session)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _open(self, *, read_only: bool) -> AsyncIterator[AsyncSession]:
+        if _in_transaction.get():
+            raise RuntimeError("a transaction is open already: pass its session on")
+        token = _in_transaction.set(True)
+        try:
+            async with self._sessions() as session, session.begin():
+                session.info["house"] = self.house
+                if read_only:
+                    await session.connection(execution_options={"postgresql_readonly": True})
+                yield session
+        finally:
+            _in_transaction.reset(token)
+
+
+def house_of(session: ReadSession) -> "House":
+    """The house that opened this session: its settings and registries."""
+    house = session.info["house"]
+    if house is None:
+        raise RuntimeError("this database was opened outside a house")
+    return house  # type: ignore[no-any-return]  # session.info is a plain dict
+
+
+def after_commit(session: Session, callback: Callable[[], None]) -> None:
+    """Run `callback` once this transaction has committed. It must be quick, and losing it must be harmless."""
+    session.info.setdefault("after_commit", []).append(callback)
+
+
+def in_transaction() -> bool:
+    """Whether this task has a transaction open: the outbound client refuses to send then."""
+    return _in_transaction.get()

@@ -1,0 +1,130 @@
+"""What an HTTP edge needs: the request's transaction, the house, and failures as RFC 9457 problem details.
+
+The transaction's dependency has `scope="function"`: it commits before the response is sent, and a commit that fails is
+a failure that the client sees. (FastAPI's default commits after the 200 has gone.)
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Protocol
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from tillhouse.kernel.context import request_id
+from tillhouse.kernel.db import ReadSession, Session
+from tillhouse.kernel.errors import DomainError, FieldError, InvalidInput, TooManyRequests, TransientError
+from tillhouse.kernel.house import House
+from tillhouse.kernel.text import N_
+
+
+def house_of_request(request: Request) -> House:
+    house: House = request.app.state.house
+    return house
+
+
+async def _write(request: Request) -> AsyncIterator[Session]:
+    async with house_of_request(request).database.transaction() as session:
+        request.state.session = session
+        yield session
+
+
+async def _read(request: Request) -> AsyncIterator[ReadSession]:
+    async with house_of_request(request).database.reading() as session:
+        yield session
+
+
+Write = Annotated[Session, Depends(_write, scope="function")]
+Read = Annotated[ReadSession, Depends(_read, scope="function")]
+TheHouse = Annotated[House, Depends(house_of_request)]
+
+
+class Problem(Protocol):
+    """Renders a failure for whoever asked: JSON for programs, a page or fragment for people."""
+
+    def __call__(self, request: Request, error: DomainError) -> Response: ...
+
+
+def problem_json(request: Request, error: DomainError) -> JSONResponse:
+    """A failure as `application/problem+json` (RFC 9457) with `errors: [{pointer, code, message}]`."""
+    body = {
+        "type": "about:blank",
+        "title": type(error).__name__,
+        "status": error.status,
+        "detail": str(error),
+        "code": error.code,
+        "errors": [{"pointer": e.pointer, "code": e.code, "message": e.message} for e in error.errors],
+        "request_id": request_id(),
+    }
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequests) else {}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body, error.status, headers, media_type="application/problem+json")
+
+
+def install_problems(app: FastAPI, render: Problem) -> None:
+    """Answer every failure with `render`."""
+
+    async def domain(request: Request, error: Exception) -> Response:
+        assert isinstance(error, DomainError)
+        return render(request, error)
+
+    async def validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return render(request, _invalid(error))
+
+    async def framework(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        response = render(request, _from_status(error.status_code))
+        response.headers.update(error.headers or {})
+        return response
+
+    async def database(request: Request, error: Exception) -> Response:
+        assert isinstance(error, DBAPIError)
+        if error.connection_invalidated or _is_transient(error):
+            return render(
+                request,
+                TransientError(N_("The house is busy or restarting. Nothing was changed: try again.")),
+            )
+        raise error
+
+    app.add_exception_handler(DomainError, domain)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, framework)
+    app.add_exception_handler(DBAPIError, database)
+
+
+class _HttpError(DomainError):
+    """A failure that the framework found: unknown path, wrong method."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status  # type: ignore[misc]  # the framework decides it per request
+        self.code = code  # type: ignore[misc]
+
+
+def _from_status(status: int) -> DomainError:
+    code, sentence = {
+        404: ("not_found", N_("There is nothing at this address.")),
+        405: ("method_not_allowed", N_("This address does not take that method.")),
+    }.get(status, ("http_error", N_("The request could not be understood.")))
+    return _HttpError(status, code, sentence)
+
+
+def _invalid(error: RequestValidationError) -> InvalidInput:
+    errors = []
+    for found in error.errors():
+        path = [str(part) for part in found["loc"] if part not in ("body", "query", "path", "header")]
+        errors.append(FieldError("/" + "/".join(path), str(found["type"]), str(found["msg"])))
+    return InvalidInput(N_("Some fields need another look."), errors=errors)
+
+
+# Serialization failure, deadlock, lock timeout, statement timeout, too many connections, server starting or stopping.
+_TRANSIENT_STATES = ("40001", "40P01", "55P03", "57014", "53300", "57P01", "57P02", "57P03", "08")
+
+
+def _is_transient(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return str(state).startswith(_TRANSIENT_STATES)

@@ -1,0 +1,100 @@
+"""The one way out of the house: every call to a provider goes through `Outbound`.
+
+It refuses to send while a transaction is open, limits time, counts and times each call, and tells apart the two
+failures that matter for money: the call certainly had no effect (`NotSent`), or nobody knows (`OutcomeUnknown`).
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+from prometheus_client import Histogram
+
+from tillhouse.kernel.db import in_transaction
+from tillhouse.kernel.errors import TransientError
+from tillhouse.kernel.text import N_
+
+_SECONDS = Histogram("outbound_seconds", "Time of calls to providers", ["provider", "outcome"])
+
+# These are raised before the first byte of the request has left.
+_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class NotSent(TransientError):
+    """The provider was not reached: the call had no effect."""
+
+    code = "provider_unreachable"
+
+
+class OutcomeUnknown(TransientError):
+    """The call was sent and no whole answer came back: it may or may not have had its effect."""
+
+    code = "provider_outcome_unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A provider's whole answer, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class Outbound:
+    """A shared pool of connections to providers. `mounts` puts another transport under an address (tests)."""
+
+    def __init__(
+        self, *, timeout: float = 10.0, mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None
+    ) -> None:
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(timeout, connect=5.0),
+            mounts=mounts,
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def send(
+        self,
+        provider: str,
+        method: str,
+        url: str,
+        *,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Send one request and return the answer, whatever its status. Never repeats it.
+
+        Raises `NotSent`, `OutcomeUnknown`, and `RuntimeError` when a transaction is open.
+        """
+        if in_transaction():
+            raise RuntimeError(f"a call to {provider} while a transaction is open: commit the intent first")
+        request = self._client.build_request(
+            method, url, json=json, data=form, params=params, headers=headers,
+            timeout=timeout if timeout is not None else httpx.USE_CLIENT_DEFAULT,
+        )  # fmt: skip
+        started, outcome = time.monotonic(), "error"
+        try:
+            response = await self._client.send(request, auth=auth)
+            outcome = f"{response.status_code // 100}xx"
+            return Answer(response.status_code, response.headers, response.content)
+        except _BEFORE_SENDING as error:
+            outcome = "not_sent"
+            raise NotSent(N_("{provider} cannot be reached right now."), provider=provider) from error
+        except httpx.HTTPError as error:
+            outcome = "unknown"
+            raise OutcomeUnknown(N_("{provider} did not answer in time."), provider=provider) from error
+        finally:
+            _SECONDS.labels(provider, outcome).observe(time.monotonic() - started)
+
+    async def close(self) -> None:
+        await self._client.aclose()
