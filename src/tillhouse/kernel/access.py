@@ -69,6 +69,18 @@ class Authenticator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class AuthenticatedBy:
+    """What the part that knows people provides, so that composition can plug it in."""
+
+    authenticator: Authenticator
+
+
+async def nobody(request: Request) -> Principal:
+    """The authenticator of a house without people: every caller is nobody."""
+    return NOBODY
+
+
+@dataclass(frozen=True, slots=True)
 class _Require:
     permission: str
 

@@ -48,31 +48,43 @@ class DomainError(Exception):
 
 
 class InvalidInput(DomainError):
+    """Understood and refused: `errors` names the fields and what to do about each."""
+
     code = "invalid_input"
     status = 422
 
 
 class NotAuthenticated(DomainError):
+    """Nobody is signed in, or the credential is no longer good."""
+
     code = "not_authenticated"
     status = 401
 
 
 class Forbidden(DomainError):
+    """Somebody is signed in, but may not do this."""
+
     code = "forbidden"
     status = 403
 
 
 class NotFound(DomainError):
+    """It does not exist or belongs to someone else: the two look the same."""
+
     code = "not_found"
     status = 404
 
 
 class Conflict(DomainError):
+    """The present state of the thing does not allow this."""
+
     code = "conflict"
     status = 409
 
 
 class PayloadTooLarge(DomainError):
+    """More bytes than this address takes."""
+
     code = "payload_too_large"
     status = 413
 

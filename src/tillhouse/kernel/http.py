@@ -21,6 +21,7 @@ from tillhouse.kernel.text import N_
 
 
 def house_of_request(request: Request) -> House:
+    """The house that answers this request."""
     house: House = request.app.state.house
     return house
 

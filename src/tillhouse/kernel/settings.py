@@ -47,7 +47,10 @@ def setting(
     secret: bool = False,
     development_only: bool = False,
 ) -> Any:
-    """Declare a setting. `aliases` are other names it is accepted under; `development_only` defaults stop production."""
+    """Declare a setting.
+
+    `aliases` are other names it is accepted under; production refuses a `development_only` default.
+    """
     extra: dict[str, Any] = {"secret": secret, "development_only": development_only}
     return Field(
         default=default,
@@ -71,7 +74,7 @@ class ModuleSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            lines = [f"{cls._name(str(e['loc'][0]))}: {e['msg']}" for e in error.errors()]
+            lines = [f"{cls.environment_name(str(e['loc'][0]))}: {e['msg']}" for e in error.errors()]
             raise SettingsError("; ".join(lines).replace("{", "{{").replace("}", "}}")) from None
 
     @classmethod
@@ -80,7 +83,7 @@ class ModuleSettings(BaseSettings):
         for field_name, field in cls.model_fields.items():
             extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
             yield SettingFacts(
-                name=cls._name(field_name),
+                name=cls.environment_name(field_name),
                 aliases=_aliases(field),
                 default="" if field.default is None else str(field.default),
                 secret=bool(extra.get("secret")),
@@ -93,13 +96,14 @@ class ModuleSettings(BaseSettings):
         names = []
         for field_name, field in type(self).model_fields.items():
             extra = field.json_schema_extra
-            if isinstance(extra, dict) and extra.get("development_only"):
-                if getattr(self, field_name) == field.default:
-                    names.append(self._name(field_name))
+            only_development = isinstance(extra, dict) and extra.get("development_only")
+            if only_development and getattr(self, field_name) == field.default:
+                names.append(self.environment_name(field_name))
         return names
 
     @classmethod
-    def _name(cls, field_name: str) -> str:
+    def environment_name(cls, field_name: str) -> str:
+        """What the environment calls a field: `PREFIX_FIELD`."""
         return f"{cls.prefix}_{field_name}".upper().lstrip("_")
 
     @classmethod
@@ -133,7 +137,7 @@ class _EnvironmentSource(PydanticBaseSettingsSource):
         values = environment()
         found: dict[str, Any] = {}
         for field_name, field in self._cls.model_fields.items():
-            for name in (self._cls._name(field_name), *_aliases(field)):
+            for name in (self._cls.environment_name(field_name), *_aliases(field)):
                 value = _read(values, name)
                 if value is not None:
                     found[field_name] = _as_list(value) if _is_list(field) else value

@@ -1,0 +1,117 @@
+"""Puts a process together from manifests: the only place where parts are wired to each other."""
+
+from collections.abc import Mapping, Sequence
+
+import httpx
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette_compress import CompressMiddleware
+
+from tillhouse import __version__
+from tillhouse.apps.migrate import head
+from tillhouse.catalogue import CATALOGUE
+from tillhouse.kernel.access import AuthenticatedBy, nobody
+from tillhouse.kernel.db import Database
+from tillhouse.kernel.edge import BodyLimit, BrowserOrigin, RequestContext, SecurityHeaders
+from tillhouse.kernel.health import health_router
+from tillhouse.kernel.house import House
+from tillhouse.kernel.http import install_problems, problem_json
+from tillhouse.kernel.manifest import Module, closure
+from tillhouse.kernel.outbound import Outbound
+from tillhouse.kernel.settings import KernelSettings, refuse_development_defaults
+from tillhouse.kernel.vault import Vault
+
+
+def chosen(names: Sequence[str] = (), catalogue: Sequence[Module] = CATALOGUE) -> tuple[Module, ...]:
+    """The named modules (all, when none is named) with what they require. Raises `ValueError` for an unknown name."""
+    return closure({module.name: module for module in catalogue}, names or [module.name for module in catalogue])
+
+
+def build_house(
+    settings: KernelSettings,
+    *,
+    serve: Sequence[str] = (),
+    catalogue: Sequence[Module] = CATALOGUE,
+    process: str = "web",
+    mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None = None,
+) -> House:
+    """Open connections and fill the registries for a process that serves the named modules (all, when none is named).
+
+    `mounts` puts other transports under providers' addresses (tests). Raises `SettingsError` for a configuration that
+    cannot run, before anything is opened.
+    """
+    modules = chosen(serve, catalogue)
+    module_settings = {m.settings: m.settings.load() for m in modules if m.settings}
+    if settings.production:
+        refuse_development_defaults([settings, *module_settings.values()])
+    database = Database(settings.database_url, pool=settings.database_pool, name=f"tillhouse-{process}")
+    house = House(
+        settings=settings,
+        database=database,
+        outbound=Outbound(mounts=mounts),
+        vault=Vault(settings.encryption_keys),
+        modules=modules,
+        serves=frozenset(serve or [module.name for module in modules]),
+        module_settings=module_settings,
+        authenticator=nobody,
+    )
+    database.house = house
+    for module in modules:
+        house.provide(module.provides(house))
+    for found in house.provided(AuthenticatedBy):
+        house.authenticator = found.authenticator
+    return house
+
+
+def create_app(house: House) -> FastAPI:
+    """The web process: every router of the served modules behind the edge's middleware.
+
+    The caller closes the house.
+    """
+    app = FastAPI(
+        title="Tillhouse",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        middleware=_middleware(house),
+    )
+    app.state.house = house
+    install_problems(app, problem_json)
+    checks = [check for module in house.modules for check in module.health()]
+    app.include_router(health_router(head(), checks))
+    for module in house.modules:
+        if module.name in house.serves:
+            _mount(app, module)
+    return app
+
+
+def _mount(app: FastAPI, module: Module) -> None:
+    if module.api:
+        app.include_router(module.api(), prefix="/api/v1", tags=[module.name])
+    if module.pages:
+        app.include_router(_unlisted(module.pages()))
+
+
+def _unlisted(pages: APIRouter) -> APIRouter:
+    """Pages are for people: they are not part of the API's description."""
+    pages.include_in_schema = False
+    return pages
+
+
+def _middleware(house: House) -> list[Middleware]:
+    origins = house.provided(BrowserOrigin)
+    return [
+        Middleware(RequestContext),
+        Middleware(SecurityHeaders, origins=origins, https_only=house.settings.base_url.startswith("https:")),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(house.settings.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
+            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "Idempotent-Replayed", "X-Request-ID"],
+        ),
+        Middleware(CompressMiddleware, minimum_size=1000),
+        Middleware(BodyLimit),
+    ]

@@ -1,0 +1,161 @@
+"""What surrounds every request: its id, its log line and metrics, the browser's security headers, a limit on its size.
+
+Plain ASGI, so that streamed answers stay streams.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tillhouse.kernel.context import tracing
+from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.logs import get_logger
+
+log = get_logger(__name__)
+
+_SECONDS = Histogram("http_request_seconds", "Time to answer", ["method", "route", "status"])
+_SAFE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+Directive = Literal["script-src", "frame-src", "connect-src", "img-src", "form-action"]
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserOrigin:
+    """An outside origin that pages may use, provided by the module that needs it (a gateway's checkout script)."""
+
+    directive: Directive
+    origin: str
+
+
+class RequestContext:
+    """Gives each request an id (a caller's own is kept when it is harmless), logs it once and times it by route."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        offered = Headers(scope=scope).get("x-request-id", "")
+        identifier = offered if _SAFE_ID.fullmatch(offered) else str(new_id())
+        started, status = time.monotonic(), 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = identifier
+            await send(message)
+
+        with tracing(identifier):
+            try:
+                await self.app(scope, receive, send_with_id)
+            finally:
+                _record(scope, status, time.monotonic() - started)
+
+
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "unmatched")
+    _SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
+    if route not in ("/health/live", "/health/ready", "/metrics"):
+        log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+
+
+class SecurityHeaders:
+    """Tells the browser to trust this origin alone, and the origins that modules provide. No inline script or style."""
+
+    def __init__(self, app: ASGIApp, origins: Iterable[BrowserOrigin] = (), *, https_only: bool = False) -> None:
+        self.app = app
+        self._headers = {
+            "Content-Security-Policy": _policy(list(origins)),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "strict-origin-when-cross-origin",
+            "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), payment=(self)",
+            "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+        }
+        if https_only:
+            self._headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def _policy(origins: Sequence[BrowserOrigin]) -> str:
+    sources: dict[str, list[str]] = {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'"],
+        "frame-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+    }
+    for found in origins:
+        sources[found.directive].append(found.origin)
+    return "; ".join(f"{directive} {' '.join(values)}" for directive, values in sources.items())
+
+
+class BodyLimit:
+    """Refuses a request body over `limit` bytes with 413, by its declared length or as it streams in.
+
+    Paths under `exempt` enforce limits of their own (uploads).
+    """
+
+    def __init__(self, app: ASGIApp, limit: int = 1_048_576, exempt: tuple[str, ...] = ()) -> None:
+        self.app, self._limit, self._exempt = app, limit, exempt
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(self._exempt or ("\0",)):
+            await self.app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "0")
+        if not declared.isdigit() or int(declared) > self._limit:
+            await self._refuse(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:
+                raise _TooLong
+            return message
+
+        try:
+            await self.app(scope, counted, send)
+        except _TooLong:
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = {
+            "type": "about:blank",
+            "title": "PayloadTooLarge",
+            "status": 413,
+            "detail": f"Send at most {self._limit:,} bytes to this address.",
+            "code": "payload_too_large",
+            "errors": [],
+        }
+        await JSONResponse(body, 413, media_type="application/problem+json")(scope, receive, send)
+
+
+class _TooLong(Exception):
+    pass
