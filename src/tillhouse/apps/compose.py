@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette_compress import CompressMiddleware
 
 from tillhouse import __version__
-from tillhouse.apps.migrate import head
+from tillhouse.apps.revisions import head
 from tillhouse.catalogue import CATALOGUE
 from tillhouse.kernel.access import AuthenticatedBy, nobody
 from tillhouse.kernel.db import Database

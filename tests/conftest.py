@@ -1,0 +1,87 @@
+"""What every test stands on: a real PostgreSQL built by the migrations, a real house, and the outside world in process.
+
+One server per test process; each test that asks for a house gets a database of its own, cloned from a migrated template,
+so that real commits and real concurrency need no cleaning up. Only the clock, the providers' address and settings differ
+from production.
+"""
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.engine import make_url
+
+from tillhouse.apps import migrate
+from tillhouse.apps.compose import build_house, create_app
+from tillhouse.apps.embedded import EmbeddedPostgres
+from tillhouse.kernel.house import House
+from tillhouse.kernel.settings import KernelSettings
+
+TEMPLATE = "tillhouse"
+_numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.endswith("_URL") or name.startswith(("RAZORPAY", "TILL_"))]:
+        del os.environ[name]  # a developer's own .env must not leak into a test
+    os.environ["ENVIRONMENT"] = "test"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL of this test process, its database migrated to the newest revision."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as postgres:
+        migrate.upgrade(postgres.owner_url)
+        yield postgres
+
+
+@pytest.fixture
+async def database_url(server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A fresh, migrated database; the URL is the app role's."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    admin = await asyncpg.connect(server.superuser_dsn, database="postgres")
+    try:
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" STRATEGY file_copy OWNER till_owner')
+        yield make_url(server.app_url).set(database=name).render_as_string(hide_password=False)
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> KernelSettings:
+    return KernelSettings(
+        environment="test",
+        database_url=database_url,
+        base_url="http://testserver",
+        sandbox_url="http://sandbox",
+        data_folder=str(tmp_path),
+    )
+
+
+@pytest.fixture
+async def house(settings: KernelSettings) -> AsyncIterator[House]:
+    """The whole house on the fresh database."""
+    built = build_house(settings)
+    yield built
+    await built.close()
+
+
+@pytest.fixture
+def app(house: House) -> FastAPI:
+    return create_app(house)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls the app in process, as a client that follows no redirect."""
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as found:
+        yield found
+
+
