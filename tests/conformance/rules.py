@@ -49,7 +49,9 @@ def side_doors(package: Path) -> list[str]:
                 continue
             module, _, door = rest.partition(".")
             if inside != (floor, module) and door.split(".")[0] not in DOORS:
-                found.append(f"{path.relative_to(package)}:{line}: enters {module} by {door or 'no door'}, not by its api")
+                found.append(
+                    f"{path.relative_to(package)}:{line}: enters {module} by {door or 'no door'}, not by its api"
+                )
     return found
 
 
@@ -109,7 +111,7 @@ def other_clocks(package: Path) -> list[str]:
     for floor in ("parts", "products"):
         for path, tree in python_files(package / floor):
             for node in ast.walk(tree):
-                if isinstance(node, ast.Attribute) and node.attr in ("utcnow", "today") or _is_now(node):
+                if (isinstance(node, ast.Attribute) and node.attr in ("utcnow", "today")) or _is_now(node):
                     found.append(f"{path.relative_to(package)}:{node.lineno}: reads the clock without kernel.clock")
     return found
 

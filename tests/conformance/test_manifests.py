@@ -8,13 +8,13 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from tillhouse.kernel.limits import limit_of
 
 from tillhouse.apps.compose import create_app
 from tillhouse.catalogue import CATALOGUE
 from tillhouse.kernel.access import opening_reason_of, permission_of
 from tillhouse.kernel.db import Base
 from tillhouse.kernel.house import House
-from tillhouse.kernel.limits import limit_of
 from tillhouse.kernel.manifest import Module, closure
 from tillhouse.kernel.work import AnyJob, Event
 
@@ -76,7 +76,13 @@ def test_every_route_says_who_may_call_it(module: Module) -> None:
 @each_module
 def test_every_permission_asked_for_is_declared_by_some_manifest(module: Module) -> None:
     declared = {permission.name for other in CATALOGUE for permission in other.permissions}
-    asked = {p for r in routers(module) for route in routes(r) for d in dependencies(route.dependant) if (p := permission_of(d))}
+    asked = {
+        p
+        for r in routers(module)
+        for route in routes(r)
+        for d in dependencies(route.dependant)
+        if (p := permission_of(d))
+    }
     assert asked <= declared
 
 
