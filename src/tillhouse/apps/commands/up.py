@@ -86,7 +86,9 @@ def _processes(port: int, data: Path, base: dict[str, str], *, demo: bool) -> li
     ]  # fmt: skip
     specs = [
         ProcessSpec("migrate", till("migrate"), {**base, "DATABASE_OWNER_URL": owner}, ready=None, restart=False),
-        ProcessSpec("sandbox", sandbox, base, ready=f"http://127.0.0.1:{sandbox_port}/health/live", restart=True),
+        ProcessSpec(
+            "sandbox", sandbox, dict(os.environ), ready=f"http://127.0.0.1:{sandbox_port}/health/live", restart=True
+        ),
     ]
     if demo:
         specs.append(ProcessSpec("demo", till("demo"), base, ready=None, restart=False))
