@@ -1,0 +1,116 @@
+"""The sandbox's server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI, Request
+from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from tillhouse.sandbox import control, gate
+from tillhouse.sandbox.clock import Clock, NowMs, system_now_ms
+from tillhouse.sandbox.razorpay import beneficiaries, checkout, errors, events, orders, payments, payouts, refunds
+from tillhouse.sandbox.razorpay.errors import RazorpayError
+from tillhouse.sandbox.settings import SandboxSettings
+from tillhouse.sandbox.smtp import smtp_server
+from tillhouse.sandbox.twilio import messages
+from tillhouse.sandbox.twilio.messages import TwilioError
+from tillhouse.sandbox.world import World, build_world
+
+_STATIC = Path(__file__).parent / "static"
+_ROUTERS = (control, orders, refunds, payments, beneficiaries, payouts, checkout, messages)
+
+
+class Sandbox(FastAPI):
+    """The outside world as an ASGI application. Without its lifespan nothing happens by itself: tests call
+    `deliver_due`."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(title="Tillhouse sandbox", lifespan=_lifespan, openapi_url="/_sandbox/openapi.json",
+                         docs_url=None, redoc_url=None)
+        self.world = world
+        self.state.world = world
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await gate.pass_through(super().__call__, self.world, scope, receive, send)
+
+    def send_through(self, transport: httpx.AsyncBaseTransport) -> None:
+        """Deliver webhooks through `transport`, usually `httpx.ASGITransport(app=web)`."""
+        self.world.webhooks.send_through(transport)
+
+    async def deliver_due(self) -> int:
+        """Do and send all that is due by the sandbox's clock, one after another; returns the webhook tries."""
+        return await self.world.deliver_due()
+
+
+def create_sandbox(settings: SandboxSettings, *, now_ms: NowMs = system_now_ms) -> Sandbox:
+    """Build the sandbox over its state file.
+
+    Args:
+        settings: credentials, webhook targets, clock scale, state file.
+        now_ms: the clock, in milliseconds since the epoch; `clock.ManualClock` for tests.
+    """
+    world = build_world(settings, Clock(now_ms, settings.clock_scale))
+    events.register(world)
+    messages.register(world)
+    world.agenda.register("payment.authorize_late", lambda subject: payments.authorize_late(world, subject))
+    world.agenda.register("payment.expire", lambda subject: refunds.expire_authorization(world, subject))
+    world.agenda.register("refund.process", lambda subject: refunds.process(world, subject))
+    world.agenda.register("payout.advance", lambda subject: payouts.advance(world, subject))
+    sandbox = Sandbox(world)
+    for module in _ROUTERS:
+        sandbox.include_router(module.router)
+    sandbox.mount("/_sandbox/static", StaticFiles(directory=_STATIC))
+    _answer_errors_as_the_providers_do(sandbox)
+    return sandbox
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """The real server: webhooks and time passing in the background, and SMTP where a port is set."""
+    world: World = app.state.world
+    async with AsyncExitStack() as stack:
+        if world.settings.smtp_port is not None:
+            await stack.enter_async_context(
+                smtp_server(world.inbox, world.settings.smtp_host, world.settings.smtp_port)
+            )
+        background = asyncio.create_task(world.run())
+        try:
+            yield
+        finally:
+            background.cancel()
+            with suppress(asyncio.CancelledError):
+                await background
+            await world.webhooks.close()
+            world.store.close()
+
+
+def _answer_errors_as_the_providers_do(sandbox: FastAPI) -> None:
+    @sandbox.exception_handler(RazorpayError)
+    async def razorpay_error(_: Request, error: RazorpayError) -> Response:
+        return error.response()
+
+    @sandbox.exception_handler(TwilioError)
+    async def twilio_error(_: Request, error: TwilioError) -> Response:
+        return error.response()
+
+    @sandbox.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        if request.url.path.startswith("/razorpay/"):
+            return errors.from_validation(error.errors()).response()
+        return await request_validation_exception_handler(request, error)
+
+    @sandbox.exception_handler(HTTPException)
+    async def not_found(request: Request, error: HTTPException) -> Response:
+        if request.url.path.startswith("/razorpay/"):
+            return errors.no_such_url().response()
+        if request.url.path.startswith("/twilio/"):
+            return TwilioError(20404, 404).response()
+        return await http_exception_handler(request, error)

@@ -1,0 +1,1 @@
+"""Razorpay (payments) and RazorpayX (payouts), from razorpay/markdown-docs as of April 2026."""

@@ -1,0 +1,215 @@
+"""Razorpay Checkout: the script a shop loads, and the pages on which a person pays, declines or leaves."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlencode, urlsplit
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
+from pydantic import BaseModel, JsonValue
+
+from tillhouse.sandbox.razorpay.errors import unauthorized
+from tillhouse.sandbox.razorpay.orders import find_order
+from tillhouse.sandbox.razorpay.paying import (
+    BANKS,
+    TEST_CARDS,
+    Attempt,
+    Outcome,
+    answer_of,
+    pay,
+)
+from tillhouse.sandbox.razorpay.payments import find_payment
+from tillhouse.sandbox.razorpay.schemas import Order, Payment
+from tillhouse.sandbox.rendering import page
+from tillhouse.sandbox.world import Here, World
+
+router = APIRouter()
+
+_SCRIPT = Path(__file__).parent.parent / "static" / "checkout.js"
+_SHORTEST_GOOD_OTP = 4
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Who sent the person here and how they get back. Addresses that the sandbox may not call are dropped."""
+
+    key_id: str = ""
+    origin: str = ""
+    callback_url: str = ""
+    cancel_url: str = ""
+    name: str = ""
+    description: str = ""
+    email: str = ""
+    contact: str = ""
+
+    @property
+    def query(self) -> str:
+        return urlencode({name: value for name, value in asdict(self).items() if value})
+
+    @property
+    def form_action(self) -> str:
+        origins = {_origin(url) for url in (self.callback_url, self.cancel_url) if url}
+        return " ".join(["'self'", *sorted(origins)])
+
+
+def _visit(
+    world: Here,
+    key_id: str = "",
+    origin: str = "",
+    callback_url: str = "",
+    cancel_url: str = "",
+    name: str = "",
+    description: str = "",
+    email: str = "",
+    contact: str = "",
+) -> Visit:
+    def allowed(url: str) -> str:
+        return url if world.settings.may_call(url) else ""
+
+    return Visit(
+        key_id,
+        _origin(origin) if allowed(origin) else "",
+        allowed(callback_url),
+        allowed(cancel_url),
+        name,
+        description,
+        email,
+        contact,
+    )
+
+
+Visiting = Annotated[Visit, Depends(_visit)]
+
+
+class PayForm(BaseModel):
+    """One step of paying. `step` says which form was sent."""
+
+    step: str
+    vpa: str = ""
+    number: str = ""
+    otp: str = ""
+    bank: str = ""
+    outcome: Outcome = "success"
+
+
+@router.get("/razorpay/checkout.js")
+@router.get("/razorpay/v1/checkout.js")
+async def script() -> Response:
+    headers = {"Cross-Origin-Resource-Policy": "cross-origin", "Cache-Control": "no-cache"}
+    return FileResponse(_SCRIPT, media_type="text/javascript", headers=headers)
+
+
+@router.post("/razorpay/v1/checkout/embedded")
+async def embedded(request: Request) -> Response:
+    """The hosted form of checkout, for pages without JavaScript: a form post that leads to the pay page."""
+    form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    known = {name: form[name] for name in Visit.__dataclass_fields__ if form.get(name)}
+    known.update({name: form[f"prefill[{name}]"] for name in ("email", "contact") if form.get(f"prefill[{name}]")})
+    return RedirectResponse(f"/_sandbox/razorpay/pay/{form.get('order_id', '')}?{urlencode(known)}", 303)
+
+
+@router.get("/_sandbox/razorpay/pay/{order_id}")
+async def pay_page(world: Here, order_id: str, visit: Visiting) -> Response:
+    order = _order_for(world, order_id, visit)
+    paid = world.store.find(Payment, {"order_id": order.id, "status": "captured"}, limit=1)
+    if paid:
+        return _to_result(paid[0].id, visit)
+    return _page("pay.html", world, visit, order)
+
+
+@router.post("/_sandbox/razorpay/pay/{order_id}")
+async def pay_step(world: Here, order_id: str, visit: Visiting, form: Annotated[PayForm, Form()]) -> Response:
+    order = _order_for(world, order_id, visit)
+    number = "".join(form.number.split())
+    if form.step == "card" and number not in TEST_CARDS:
+        return _page("pay.html", world, visit, order, error="Use one of the test cards listed below.", status=422)
+    if form.step == "card":
+        return _page("otp.html", world, visit, order, number=number)
+    if form.step == "netbanking":
+        return _page("bank.html", world, visit, order, bank=form.bank)
+    if form.step == "upi" and "@" not in form.vpa.strip("@"):
+        return _page("pay.html", world, visit, order, error="A UPI ID looks like name@bank.", status=422)
+    if order.status == "paid":
+        return RedirectResponse(f"/_sandbox/razorpay/pay/{order.id}?{visit.query}", 303)
+    payment_id = _pay(world, order, form, number, visit)
+    return _to_result(payment_id, visit)
+
+
+@router.get("/_sandbox/razorpay/result/{payment_id}")
+async def result_page(world: Here, payment_id: str, visit: Visiting) -> Response:
+    payment = find_payment(world, payment_id)
+    order = _order_for(world, payment.order_id, visit)
+    event = "failed" if payment.status == "failed" else "success"
+    return _page("result.html", world, visit, order, payment=payment, event=event, result=answer_of(world, payment))
+
+
+@router.get("/_sandbox/razorpay/left/{order_id}")
+async def left_page(world: Here, order_id: str, visit: Visiting) -> Response:
+    order = _order_for(world, order_id, visit)
+    return _page("result.html", world, visit, order, payment=None, event="dismissed", result={})
+
+
+def form_fields(result: dict[str, JsonValue]) -> list[tuple[str, str]]:
+    """What is posted to a `callback_url`: nested values as `error[code]`, `error[metadata][order_id]`."""
+    fields: list[tuple[str, str]] = []
+
+    def add(name: str, value: JsonValue) -> None:
+        if isinstance(value, dict):
+            for inner, content in value.items():
+                add(f"{name}[{inner}]" if name else inner, content)
+        else:
+            fields.append((name, "" if value is None else str(value)))
+
+    add("", result)
+    return fields
+
+
+def _pay(world: World, order: Order, form: PayForm, number: str, visit: Visit) -> str:
+    """Try to pay with what the form says; the payment's id."""
+    outcome, refusal = form.outcome, None
+    attempt = Attempt(email=visit.email or None, contact=visit.contact or None)
+    if form.step == "upi":
+        attempt = Attempt(method="upi", vpa=form.vpa.strip(), email=attempt.email, contact=attempt.contact)
+        if form.vpa.strip().lower() == "failure@razorpay":
+            outcome = "failure"
+    elif form.step == "otp":
+        attempt = Attempt(method="card", card_number=number, email=attempt.email, contact=attempt.contact)
+        card = TEST_CARDS.get(number)
+        refusal = card.refusal if card else None
+        if refusal or len(form.otp.strip()) < _SHORTEST_GOOD_OTP:
+            outcome = "failure"
+    else:
+        attempt = Attempt(method="netbanking", bank=form.bank, email=attempt.email, contact=attempt.contact)
+    pay(world, order, attempt, outcome, refusal=refusal)
+    return world.store.find(Payment, {"order_id": order.id}, limit=1)[0].id
+
+
+def _order_for(world: World, order_id: str, visit: Visit) -> Order:
+    if visit.key_id and visit.key_id != world.settings.razorpay_key_id:
+        raise unauthorized()
+    return find_order(world, order_id)
+
+
+def _to_result(payment_id: str, visit: Visit) -> Response:
+    return RedirectResponse(f"/_sandbox/razorpay/result/{payment_id}?{visit.query}", 303)
+
+
+def _page(template: str, world: World, visit: Visit, order: Order, *, status: int = 200, **extra: object) -> Response:
+    result = extra.get("result")
+    context = {
+        "visit": visit,
+        "order": order,
+        "banks": BANKS,
+        "cards": TEST_CARDS,
+        "error": None,
+        "fields": form_fields(result) if isinstance(result, dict) else [],
+        **extra,
+    }
+    ancestors = f"'self' {_origin(world.settings.web)} {visit.origin}".strip()
+    return page(f"checkout/{template}", context, status=status, form_action=visit.form_action, ancestors=ancestors)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

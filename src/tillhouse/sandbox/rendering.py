@@ -1,0 +1,84 @@
+"""Pages and their API twins: one answer, as HTML for a browser and as JSON for everyone else."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi import Request, Response
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+_HERE = Path(__file__).parent
+
+_CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; frame-src 'self';"
+    " base-uri 'none'; form-action {form_action}; frame-ancestors {ancestors}"
+)
+
+
+def rupees(paise: int) -> str:
+    """Paise as people in India write money: ₹1,23,456.50."""
+    whole, rest = divmod(abs(paise), 100)
+    digits = str(whole)
+    head, tail = digits[:-3], digits[-3:]
+    groups: list[str] = []
+    while head:
+        groups.insert(0, head[-2:])
+        head = head[:-2]
+    sign = "-" if paise < 0 else ""
+    return f"{sign}₹{','.join([*groups, tail])}.{rest:02d}"
+
+
+def moment(seconds: int | float) -> str:
+    """A unix time as UTC text."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%d %b %Y, %H:%M:%S")
+
+
+_pages = Environment(
+    loader=FileSystemLoader(_HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_pages.filters["rupees"] = rupees
+_pages.filters["moment"] = moment
+
+
+def wants_html(request: Request) -> bool:
+    """Whether the caller is a browser asking for a page."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def page(
+    template: str,
+    context: Mapping[str, object],
+    *,
+    status: int = 200,
+    form_action: str = "'self'",
+    ancestors: str = "'none'",
+) -> Response:
+    """A rendered page with a strict content security policy: no inline script or style anywhere."""
+    html = _pages.get_template(template).render(**context)
+    headers = {
+        "Content-Security-Policy": _CSP.format(form_action=form_action, ancestors=ancestors),
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+    return HTMLResponse(html, status, headers)
+
+
+def answer(request: Request, template: str, context: Mapping[str, object], twin: object) -> Response:
+    """The page for a browser, `twin` as JSON for everyone else."""
+    if wants_html(request):
+        return page(template, context)
+    return JSONResponse(jsonable_encoder(twin), headers={"Vary": "Accept"})
+
+
+def done(request: Request, twin: object, back: str) -> Response:
+    """The end of an action: a browser goes back to the page it came from, everyone else gets `twin`."""
+    if wants_html(request):
+        return RedirectResponse(back, 303)
+    return JSONResponse(jsonable_encoder(twin))

@@ -1,0 +1,62 @@
+"""Settings of the sandbox. Every secret here is a public development value: the sandbox guards nothing."""
+
+from ipaddress import ip_address
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SandboxSettings(BaseSettings):
+    """What the sandbox accepts and where it reports to. Environment: the field's name after `SANDBOX_`."""
+
+    model_config = SettingsConfigDict(env_prefix="SANDBOX_", extra="ignore")
+
+    state: str = Field(":memory:", description="SQLite file that holds the sandbox's memory, or `:memory:`.")
+    web: str = Field("http://127.0.0.1:8000", description="Base URL of the app that webhooks are sent to.")
+    clock_scale: PositiveFloat = Field(
+        60.0, description="How many seconds of a provider's waiting pass in one real second."
+    )
+    hold_seconds: PositiveFloat = Field(
+        120.0, description="How long `timeout_*` faults hold a response unless the fault says otherwise."
+    )
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int | None = Field(None, description="Port of the SMTP server; unset: no SMTP server.")
+    merchant_email: str = Field("owner@tillhouse.test", description="Who is told when a webhook is disabled.")
+
+    razorpay_key_id: str = "rzp_test_tillhouse"
+    razorpay_key_secret: str = "rzp_test_secret_tillhouse"
+    razorpay_account_id: str = "acc_TillhouseTest1"
+    razorpay_webhook_url: str = Field("", description="Default: `{web}/api/v1/payments/webhook/razorpay`.")
+    razorpay_webhook_secret: str = "rzp_test_webhook_secret_tillhouse"
+
+    razorpayx_account_number: str = "2323230041626905"
+    razorpayx_opening_balance: PositiveInt = Field(100_000_000, description="Paise on the account at first.")
+    razorpayx_webhook_url: str = Field("", description="Default: `{web}/api/v1/payments/webhook/razorpayx`.")
+    razorpayx_webhook_secret: str = "rzpx_test_webhook_secret_tillhouse"
+
+    twilio_account_sid: str = "AC00000000000000000000000000000001"
+    twilio_auth_token: str = "twilio_test_token_tillhouse"
+    twilio_numbers: list[str] = Field(
+        default=["+15005550006"], description="Numbers that may be used as `From` (JSON list in the environment)."
+    )
+
+    @model_validator(mode="after")
+    def _derive_webhook_urls(self) -> Self:
+        base = self.web.rstrip("/") + "/api/v1/payments/webhook"
+        self.razorpay_webhook_url = self.razorpay_webhook_url or f"{base}/razorpay"
+        self.razorpayx_webhook_url = self.razorpayx_webhook_url or f"{base}/razorpayx"
+        return self
+
+    def may_call(self, url: str) -> bool:
+        """Whether a callback may go to `url`: this machine and the configured app, nobody else."""
+        target = urlsplit(url)
+        if target.scheme not in {"http", "https"} or not target.hostname:
+            return False
+        if target.hostname in {"localhost", urlsplit(self.web).hostname}:
+            return True
+        try:
+            return ip_address(target.hostname).is_loopback
+        except ValueError:
+            return False

@@ -1,0 +1,1 @@
+"""Twilio Programmable Messaging, API version 2010-04-01."""

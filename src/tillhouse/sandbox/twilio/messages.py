@@ -1,0 +1,282 @@
+"""`/twilio/2010-04-01/Accounts/{sid}/Messages`: sending a text, and reporting what became of it."""
+
+import base64
+import hmac
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, JsonValue
+
+from tillhouse.sandbox import ids
+from tillhouse.sandbox.store import Record
+from tillhouse.sandbox.twilio.signing import request_signature
+from tillhouse.sandbox.webhooks import Delivery, Policy, Signer
+from tillhouse.sandbox.world import Here, World
+
+_VERSION = "2010-04-01"
+_LONGEST_BODY = 1600
+_STEP_SECONDS = 30.0
+
+# Twilio's magic numbers, and one of the sandbox's own: a phone that never receives.
+_REFUSED_FROM = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
+_REFUSED_TO = {
+    "+15005550001": 21211,
+    "+15005550002": 21612,
+    "+15005550003": 21408,
+    "+15005550004": 21610,
+    "+15005550009": 21614,
+}
+UNREACHABLE_TO = "+15005550010"
+_UNREACHABLE_CODE = 30003
+
+_WORDS = {
+    20003: "Authenticate",
+    20404: "The requested resource was not found",
+    20429: "Too Many Requests",
+    20500: "Internal server error",
+    21211: "Invalid 'To' Phone Number",
+    21212: "Invalid From Number (caller ID)",
+    21408: "Permission to send an SMS has not been enabled for the region of the 'To' number",
+    21602: "Message body is required.",
+    21603: "A 'From' phone number is required.",
+    21604: "A 'To' phone number is required.",
+    21606: "The 'From' phone number provided is not a valid message-capable Twilio phone number.",
+    21609: "The 'StatusCallback' URL is not a valid URL.",
+    21610: "Attempt to send to unsubscribed recipient",
+    21611: "This 'From' number has exceeded the maximum number of queued messages",
+    21612: "The 'To' phone number is not currently reachable via SMS",
+    21614: "'To' number is not a valid mobile number",
+    21617: "The concatenated message body exceeds the 1600 character limit.",
+}
+
+Status = Literal["queued", "sent", "delivered", "undelivered"]
+
+
+class TwilioError(Exception):
+    """A refusal by Twilio's code for it."""
+
+    def __init__(self, code: int, status: int = 400) -> None:
+        super().__init__(_WORDS[code])
+        self.code, self.status = code, status
+
+    def response(self) -> JSONResponse:
+        body: JsonValue = {
+            "code": self.code,
+            "message": _WORDS[self.code],
+            "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
+            "status": self.status,
+        }
+        return JSONResponse(body, self.status)
+
+
+class SentMessage(Record):
+    """A message as Twilio keeps it."""
+
+    kind: ClassVar[str] = "twilio_message"
+
+    account_sid: str
+    to: str
+    sender: str | None
+    service_sid: str | None
+    body: str
+    status: Status = "queued"
+    error_code: int | None = None
+    status_callback: str | None = None
+    updated_at: int
+    sent_at: int | None = None
+
+
+class MessageForm(BaseModel):
+    """The form fields that the sandbox acts on; Twilio's others are accepted and ignored."""
+
+    To: str = ""
+    From: str | None = None
+    MessagingServiceSid: str | None = None
+    Body: str = ""
+    StatusCallback: str | None = None
+
+
+def require_account(request: Request, world: Here, account_sid: str) -> None:
+    """Refuse requests without the account's SID and token.
+
+    Raises:
+        TwilioError: 20003 with HTTP 401.
+    """
+    expected = f"{world.settings.twilio_account_sid}:{world.settings.twilio_auth_token}"
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    try:
+        given = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        given = b""
+    known = hmac.compare_digest(given, expected.encode()) and account_sid == world.settings.twilio_account_sid
+    if scheme.lower() != "basic" or not known:
+        raise TwilioError(20003, 401)
+
+
+router = APIRouter(prefix=f"/twilio/{_VERSION}/Accounts/{{account_sid}}", dependencies=[Depends(require_account)])
+
+
+@router.post("/Messages.json", status_code=201)
+async def create_message(world: Here, account_sid: str, form: Annotated[MessageForm, Form()]) -> dict[str, JsonValue]:
+    _check(world, form)
+    now = world.clock.now_s()
+    message = SentMessage(
+        id=ids.twilio_sid("SM"),
+        created_at=now,
+        updated_at=now,
+        account_sid=account_sid,
+        to=form.To,
+        sender=form.From,
+        service_sid=form.MessagingServiceSid,
+        body=form.Body,
+        status_callback=form.StatusCallback,
+    )
+    with world.store.transaction():
+        world.store.put(message)
+        world.agenda.plan("twilio.advance", message.id, _STEP_SECONDS)
+        if _number(form.To) != UNREACHABLE_TO:
+            _deliver(world, message)
+    return _wire(message)
+
+
+@router.get("/Messages/{sid}.json")
+async def get_message(world: Here, sid: str) -> dict[str, JsonValue]:
+    message = world.store.get(SentMessage, sid)
+    if message is None:
+        raise TwilioError(20404, 404)
+    return _wire(message)
+
+
+def register(world: World) -> None:
+    """Teach the outgoing queue Twilio's signature and its one retry, and the agenda its steps."""
+    world.webhooks.register(
+        "twilio",
+        Policy(
+            timeout=15.0,
+            first_retry=1.0,
+            give_up_after=1.5,
+            retries_on_refusal=False,
+            disables=False,
+            sign=_signer(world.settings.twilio_auth_token),
+        ),
+    )
+    world.agenda.register("twilio.advance", lambda sid: _advance(world, sid))
+
+
+def _signer(token: str) -> Signer:
+    def sign(delivery: Delivery) -> Mapping[str, str]:
+        parameters = parse_qsl(delivery.body, keep_blank_values=True)
+        return {"X-Twilio-Signature": request_signature(token, delivery.url, parameters)}
+
+    return sign
+
+
+def _check(world: World, form: MessageForm) -> None:
+    recipient, sender = _number(form.To), _number(form.From or "")
+    if not recipient:
+        raise TwilioError(21604)
+    if not sender and not form.MessagingServiceSid:
+        raise TwilioError(21603)
+    if sender in _REFUSED_FROM:
+        raise TwilioError(_REFUSED_FROM[sender])
+    if sender and sender not in world.settings.twilio_numbers:
+        raise TwilioError(21606)
+    if recipient in _REFUSED_TO:
+        raise TwilioError(_REFUSED_TO[recipient])
+    if not re.fullmatch(r"\+[1-9]\d{6,14}", recipient):
+        raise TwilioError(21211)
+    if not form.Body:
+        raise TwilioError(21602)
+    if len(form.Body) > _LONGEST_BODY:
+        raise TwilioError(21617)
+    if form.StatusCallback and not world.settings.may_call(form.StatusCallback):
+        raise TwilioError(21609)
+
+
+def _number(address: str) -> str:
+    return address.removeprefix("whatsapp:")
+
+
+def _deliver(world: World, message: SentMessage) -> None:
+    world.inbox.receive(
+        to=_number(message.to),
+        sender=message.sender or message.service_sid or "",
+        channel="whatsapp" if message.to.startswith("whatsapp:") else "sms",
+        body=message.body,
+    )
+
+
+def _advance(world: World, sid: str) -> None:
+    message = world.store.get(SentMessage, sid)
+    if message is None or message.status in {"delivered", "undelivered"}:
+        return
+    if message.status == "queued":
+        message.status, message.sent_at = "sent", world.clock.now_s()
+        world.agenda.plan("twilio.advance", sid, _STEP_SECONDS)
+    elif _number(message.to) == UNREACHABLE_TO:
+        message.status, message.error_code = "undelivered", _UNREACHABLE_CODE
+    else:
+        message.status = "delivered"
+    message.updated_at = world.clock.now_s()
+    world.store.put(message)
+    _report(world, message)
+
+
+def _report(world: World, message: SentMessage) -> None:
+    if message.status_callback is None:
+        return
+    fields = {
+        "MessageSid": message.id,
+        "MessageStatus": message.status,
+        "SmsSid": message.id,
+        "SmsStatus": message.status,
+        "To": message.to,
+        "From": message.sender or "",
+        "AccountSid": message.account_sid,
+        "ApiVersion": _VERSION,
+    }
+    if message.error_code is not None:
+        fields["ErrorCode"] = str(message.error_code)
+    world.webhooks.enqueue(
+        provider="twilio",
+        event=f"message.{message.status}",
+        url=message.status_callback,
+        body=urlencode(fields),
+        content_type="application/x-www-form-urlencoded",
+    )
+
+
+def _wire(message: SentMessage) -> dict[str, JsonValue]:
+    path = f"/{_VERSION}/Accounts/{message.account_sid}/Messages/{message.id}"
+    return {
+        "sid": message.id,
+        "account_sid": message.account_sid,
+        "api_version": _VERSION,
+        "body": message.body,
+        "date_created": _rfc_2822(message.created_at),
+        "date_sent": _rfc_2822(message.sent_at),
+        "date_updated": _rfc_2822(message.updated_at),
+        "direction": "outbound-api",
+        "error_code": message.error_code,
+        "error_message": None,
+        "from": message.sender,
+        "to": message.to,
+        "messaging_service_sid": message.service_sid,
+        "num_media": "0",
+        "num_segments": str(-(-len(message.body) // 160)),
+        "price": None,
+        "price_unit": "USD",
+        "status": message.status,
+        "subresource_uris": {"media": f"{path}/Media.json"},
+        "uri": f"{path}.json",
+    }
+
+
+def _rfc_2822(seconds: int | None) -> str | None:
+    return None if seconds is None else format_datetime(datetime.fromtimestamp(seconds, UTC))
