@@ -6,6 +6,7 @@ from production.
 """
 
 import itertools
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tillhouse.apps import migrate
 from tillhouse.apps.compose import build_house, create_app
 from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.kernel.house import House
+from tillhouse.kernel.logs import configure_logs
 from tillhouse.kernel.settings import KernelSettings
 
 TEMPLATE = "tillhouse"
@@ -30,6 +32,8 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.endswith("_URL") or name.startswith(("RAZORPAY", "TILL_"))]:
         del os.environ[name]  # a developer's own .env must not leak into a test
     os.environ["ENVIRONMENT"] = "test"
+    configure_logs(KernelSettings(environment="test"))
+    logging.getLogger().handlers = []  # pytest shows them where a test fails
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +50,7 @@ async def database_url(server: EmbeddedPostgres) -> AsyncIterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(server.superuser_dsn, database="postgres")
     try:
-        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" STRATEGY file_copy OWNER till_owner')
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" STRATEGY wal_log OWNER till_owner')
         yield make_url(server.app_url).set(database=name).render_as_string(hide_password=False)
         await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
@@ -83,5 +87,3 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as found:
         yield found
-
-

@@ -16,7 +16,7 @@ from tillhouse.kernel.db import Database
 from tillhouse.kernel.edge import BodyLimit, BrowserOrigin, RequestContext, SecurityHeaders
 from tillhouse.kernel.health import health_router
 from tillhouse.kernel.house import House
-from tillhouse.kernel.http import install_problems, problem_json
+from tillhouse.kernel.http import CrashBarrier, install_problems, problem_json
 from tillhouse.kernel.manifest import Module, closure
 from tillhouse.kernel.outbound import Outbound
 from tillhouse.kernel.settings import KernelSettings, refuse_development_defaults
@@ -113,5 +113,6 @@ def _middleware(house: House) -> list[Middleware]:
             expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "Idempotent-Replayed", "X-Request-ID"],
         ),
         Middleware(CompressMiddleware, minimum_size=1000),
+        Middleware(CrashBarrier, render=problem_json),
         Middleware(BodyLimit),
     ]

@@ -1,4 +1,4 @@
-"""Which revision of the database this build needs. Apart from `migrate`, so that the web process need not load Alembic."""
+"""Which revision of the database this build needs. Apart from `migrate`: the web process need not load Alembic."""
 
 from functools import cache
 from pathlib import Path

@@ -11,7 +11,7 @@ from typing import Literal
 
 from prometheus_client import Histogram
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tillhouse.kernel.context import tracing
@@ -128,8 +128,7 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isdigit() or int(declared) > self._limit:
-            await self._refuse(scope, receive, send)
-            return
+            raise HTTPException(413)
         received = 0
 
         async def counted() -> Message:
@@ -137,25 +136,7 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._limit:
-                raise _TooLong
+                raise HTTPException(413)
             return message
 
-        try:
-            await self.app(scope, counted, send)
-        except _TooLong:
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = {
-            "type": "about:blank",
-            "title": "PayloadTooLarge",
-            "status": 413,
-            "detail": f"Send at most {self._limit:,} bytes to this address.",
-            "code": "payload_too_large",
-            "errors": [],
-        }
-        await JSONResponse(body, 413, media_type="application/problem+json")(scope, receive, send)
-
-
-class _TooLong(Exception):
-    pass
+        await self.app(scope, counted, send)

@@ -12,12 +12,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tillhouse.kernel.context import request_id
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.kernel.errors import DomainError, FieldError, InvalidInput, TooManyRequests, TransientError
 from tillhouse.kernel.house import House
+from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.text import N_
+
+log = get_logger(__name__)
 
 
 def house_of_request(request: Request) -> House:
@@ -65,6 +69,46 @@ def problem_json(request: Request, error: DomainError) -> JSONResponse:
     return JSONResponse(body, error.status, headers, media_type="application/problem+json")
 
 
+class CrashBarrier:
+    """Turns an error of ours into an answer: logged with its traceback, told without.
+
+    The innermost of our middleware, so that the answer passes the others and carries their headers.
+    """
+
+    def __init__(self, app: ASGIApp, render: Problem) -> None:
+        self.app, self._render = app, render
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            await self._render(Request(scope), _as_domain_error(error))(scope, receive, send)
+
+
+def _as_domain_error(error: Exception) -> DomainError:
+    if isinstance(error, HTTPException):  # raised by middleware, before the framework's own handler
+        return _from_status(error.status_code)
+    log.error("crash", exc_info=error)
+    return _Crash(_CRASHED)
+
+
+_CRASHED = N_("Something broke on our side. It has been noted; nothing half done was kept.")
+
+
+class _Crash(DomainError):
+    code = "internal_error"
+    status = 500
+
+
 def install_problems(app: FastAPI, render: Problem) -> None:
     """Answer every failure with `render`."""
 
@@ -109,6 +153,7 @@ class _HttpError(DomainError):
 def _from_status(status: int) -> DomainError:
     code, sentence = {
         404: ("not_found", N_("There is nothing at this address.")),
+        413: ("payload_too_large", N_("This is more than we take at this address: send less at once.")),
         405: ("method_not_allowed", N_("This address does not take that method.")),
     }.get(status, ("http_error", N_("The request could not be understood.")))
     return _HttpError(status, code, sentence)
