@@ -63,7 +63,7 @@ def move_away(folder: Path) -> str:
 
 def refusal(folder: Path, output: str, *, port: int, needed: int) -> EmbeddedError:
     """What PostgreSQL said when it would not start (or be made), as one sentence with the way out."""
-    if "No space left on device" in output or "Disk quota exceeded" in output:
+    if re.search("No space left on device|Disk quota exceeded|Check free disk space", output):
         return DiskFull(folder, needed)
     if "could not create any TCP/IP sockets" in output:
         return PortInUse(port)

@@ -34,7 +34,7 @@ class Service(Protocol):
         """None while it runs, otherwise its exit code."""
 
     def stop(self, timeout: float) -> None:
-        """End it, by force after `timeout` seconds."""
+        """End it, by force after `timeout` seconds. Nothing to do when it does not run."""
 
 
 @dataclass(frozen=True, slots=True)

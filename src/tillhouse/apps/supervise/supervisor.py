@@ -151,10 +151,14 @@ class Supervisor:
             await asyncio.sleep(TICK_SECONDS / 2)
         for process in reversed(self._processes):
             await process.end()
+        await self._stop_services()
+        await asyncio.gather(*tasks)
+        await self._stop_services()  # one whose start was still under way
+
+    async def _stop_services(self) -> None:
         for service in reversed(self._kept):
             if isinstance(service, KeptService):
                 await service.stop()
-        await asyncio.gather(*tasks)
 
     def _write_record(self) -> None:
         machine.write_record(self._record, [process.pid for process in self._processes if process.pid])
