@@ -5,8 +5,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from tillhouse.catalogue import CATALOGUE
-from tillhouse.kernel.db import Base
 from tillhouse.kernel import models as _kernel_tables  # noqa: F401  # fills the metadata
+from tillhouse.kernel.db import Base
 from tillhouse.kernel.work import models as _work_tables  # noqa: F401  # fills the metadata
 
 _ONE_AT_A_TIME = 7_414_155_001  # advisory lock: two deployments that migrate at once take turns

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import TYPE_CHECKING, NewType, Protocol
+from typing import TYPE_CHECKING, Any, NewType, Protocol
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, MetaData
+from sqlalchemy import BigInteger, CursorResult, DateTime, MetaData, Result
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.engine import make_url
@@ -118,6 +118,12 @@ def house_of(session: ReadSession) -> "House":
 def after_commit(session: Session, callback: Callable[[], None]) -> None:
     """Run `callback` once this transaction has committed. It must be quick, and losing it must be harmless."""
     session.info.setdefault("after_commit", []).append(callback)
+
+
+def rows_of(result: Result[Any]) -> int:
+    """How many rows an INSERT, UPDATE or DELETE touched."""
+    assert isinstance(result, CursorResult)
+    return int(result.rowcount)
 
 
 def in_transaction() -> bool:

@@ -33,12 +33,19 @@ def house_of_request(request: Request) -> House:
 async def _write(request: Request) -> AsyncIterator[Session]:
     async with house_of_request(request).database.transaction() as session:
         request.state.session = session
+        if first := getattr(request.state, "on_transaction", None):
+            await first(session)
         yield session
 
 
 async def _read(request: Request) -> AsyncIterator[ReadSession]:
     async with house_of_request(request).database.reading() as session:
         yield session
+
+
+def opens_transaction(dependency: object) -> bool:
+    """Whether a dependency is `Write`'s: the route works in one transaction."""
+    return dependency is _write
 
 
 Write = Annotated[Session, Depends(_write, scope="function")]

@@ -1,0 +1,164 @@
+"""Rate limits: `Depends(rate_limit("10/minute", by="ip"))` on a route.
+
+Counted in a sliding window, in Redis where `REDIS_URL` says so (shared by all web processes), else in the memory of
+each process. While Redis is away every process counts in its memory: a limit becomes looser by the number of processes but
+never ends, since routes that move money must not go unlimited, and a house does not close because a cache is down.
+
+Answers carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers), refusals `Retry-After`.
+"""
+
+import asyncio
+import inspect
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Literal
+
+from fastapi import Request, Response
+from limits import RateLimitItem, WindowStats, parse
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+
+from tillhouse.kernel.access import caller
+from tillhouse.kernel.errors import TooManyRequests
+from tillhouse.kernel.house import House
+from tillhouse.kernel.http import house_of_request
+from tillhouse.kernel.text import N_
+
+_REDIS_SECONDS = 0.25  # a limit must not cost more than the request it guards
+_REDIS_REST_SECONDS = 5.0  # how long memory counts before Redis is asked again
+
+KeyOf = Callable[[Request], Awaitable[str] | str]
+By = Literal["ip", "caller"] | KeyOf
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A limit as a dependency. `name` groups routes that share one count; without it each route has its own."""
+
+    rule: str
+    by: By
+    name: str = ""
+
+    async def __call__(self, request: Request, response: Response) -> None:
+        item = parse(self.rule)
+        endpoint = request.scope["endpoint"]
+        bucket = self.name or f"{endpoint.__module__}.{endpoint.__qualname__}"
+        key = await self._key(request)
+        allowed, window = await _limiter(house_of_request(request)).hit(item, bucket, key)
+        wait = max(1, math.ceil(window.reset_time - time.time()))
+        response.headers.append("RateLimit-Policy", f'"{self._policy}";q={item.amount};w={item.get_expiry()}')
+        response.headers.append("RateLimit", f'"{self._policy}";r={window.remaining};t={wait}')
+        if not allowed:
+            raise TooManyRequests(
+                N_("Too many attempts. Try again in {seconds} seconds."), retry_after=wait, seconds=wait
+            )
+
+    @property
+    def _policy(self) -> str:
+        return self.by if isinstance(self.by, str) else "key"
+
+    async def _key(self, request: Request) -> str:
+        if callable(self.by):
+            found = self.by(request)
+            return await found if inspect.isawaitable(found) else found
+        if self.by == "caller":
+            principal = await caller(request)
+            if principal.id:
+                return f"{principal.kind}:{principal.id}"
+        return f"ip:{_network_of(client_address(request))}"
+
+
+def rate_limit(rule: str, *, by: By = "caller", name: str = "") -> RateLimit:
+    """A dependency that lets `rule` ("10/minute", "100 per hour") requests through and raises `TooManyRequests` after.
+
+    `by` says whose requests are counted together: those of one address, of one caller (nobody's by address), or of what
+    a function of the request returns. Raises `ValueError` for a rule that cannot be read, when the module is loaded.
+    """
+    parse(rule)
+    return RateLimit(rule, by, name)
+
+
+def limit_of(dependency: object) -> RateLimit | None:
+    """The limit a dependency stands for, or None when it is another kind of dependency. For conformance checks."""
+    return dependency if isinstance(dependency, RateLimit) else None
+
+
+def client_address(request: Request) -> str:
+    """The address of whoever sent the request.
+
+    `X-Forwarded-For` is believed only as far as `TRUSTED_PROXIES` reach: read from its end, the first address that is
+    not one of ours is the client's; what stands before it, the client could have written itself.
+    """
+    peer = request.client.host if request.client else "0.0.0.0"  # noqa: S104  no socket is bound to it
+    trusted = house_of_request(request).settings.trusted_proxies
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+    while hops and _is_trusted(peer, trusted):
+        peer = hops.pop()
+    return peer
+
+
+class Limiter:
+    """The counts of one process, in Redis with memory to fall back on, or in memory alone."""
+
+    def __init__(self, redis_url: str = "") -> None:
+        self._memory = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._redis = SlidingWindowCounterRateLimiter(_redis(redis_url)) if redis_url else None
+        self._redis_rests_until = 0.0
+
+    async def hit(self, item: RateLimitItem, bucket: str, key: str) -> tuple[bool, WindowStats]:
+        """Count one request: whether it is within the limit, and what is left of the window."""
+        if self._redis and time.monotonic() >= self._redis_rests_until:
+            try:
+                async with asyncio.timeout(2 * _REDIS_SECONDS):
+                    return await _hit(self._redis, item, bucket, key)
+            except (StorageError, TimeoutError):
+                self._redis_rests_until = time.monotonic() + _REDIS_REST_SECONDS
+        return await _hit(self._memory, item, bucket, key)
+
+
+async def _hit(
+    strategy: SlidingWindowCounterRateLimiter, item: RateLimitItem, bucket: str, key: str
+) -> tuple[bool, WindowStats]:
+    allowed = await strategy.hit(item, bucket, key)
+    return allowed, await strategy.get_window_stats(item, bucket, key)
+
+
+def _redis(url: str) -> RedisStorage:
+    return RedisStorage(
+        f"async+{url}",
+        wrap_exceptions=True,
+        implementation="redispy",
+        key_prefix="till:limits",
+        socket_timeout=_REDIS_SECONDS,
+        socket_connect_timeout=_REDIS_SECONDS,
+    )
+
+
+def _limiter(house: House) -> Limiter:
+    found = house.provided(Limiter)
+    if not found:
+        house.provide([Limiter(house.settings.redis_url)])
+        found = house.provided(Limiter)
+    return found[0]
+
+
+def _network_of(address: str) -> str:
+    """One household of IPv6 has a /64 of addresses to choose from: they count as one."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
+
+
+def _is_trusted(address: str, trusted: tuple[str, ...]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in ip_network(proxy, strict=False) for proxy in trusted)
