@@ -1,13 +1,16 @@
 """`till`: one command for everything. Each subcommand's module is loaded only when it is asked for."""
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import click
 
 from tillhouse import __version__
+from tillhouse.apps import local
 from tillhouse.kernel.errors import DomainError
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -28,6 +31,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+STANDALONE = frozenset({"up", "test", "docs"})  # these make or need no house of this folder
+
 
 class _Commands(click.Group):
     """Lists every command at once; imports one when it is run or asked for its help."""
@@ -38,6 +43,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name not in STANDALONE:
+            local.adopt(Path(os.environ.get("DATA_FOLDER", ".till")))
         module = importlib.import_module(f"tillhouse.apps.commands.{cmd_name}")
         command: click.Command = module.command
         return command

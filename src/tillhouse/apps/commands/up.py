@@ -2,19 +2,18 @@
 
 import json
 import os
-import secrets
 import sys
-from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import TypedDict
 
 import click
 
+from tillhouse.apps import local
 from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.apps.supervise import ProcessSpec, Service, Supervisor, check_port
 from tillhouse.kernel.settings import environment
 
-SMTP_OFFSET, SANDBOX_OFFSET = 25, 1
+SANDBOX_OFFSET, SMTP_OFFSET = 1, 25
 
 
 @click.command()
@@ -28,78 +27,55 @@ def command(port: int, data: Path, no_demo: bool) -> None:
     """
     for wanted in (port, port + SANDBOX_OFFSET, port + SMTP_OFFSET):
         check_port(wanted)
+    data = data.absolute()
     data.mkdir(parents=True, exist_ok=True)
-    specs: list[ProcessSpec | Service] = []
-    given = environment()
-    if not given.get("DATABASE_URL"):
-        database = EmbeddedPostgres(data / "postgres")
-        database.start()
-        specs.append(database)
-        urls = {"DATABASE_URL": database.app_url, "DATABASE_OWNER_URL": database.owner_url}
-    else:
-        urls = {"DATABASE_OWNER_URL": given.get("DATABASE_OWNER_URL") or given["DATABASE_URL"]}
-    base = {**os.environ, **_addresses(port), **_keys(data), "DATA_FOLDER": str(data.absolute()), **urls}
-    specs += _processes(port, data, base, demo=not no_demo)
+    services, urls = _database(data)
+    house = {**urls, **local.keys(data), **_addresses(port), "DATA_FOLDER": str(data)}
+    local.remember(data, house)
+    specs = [*services, *_processes(port, data, house, demo=not no_demo)]
     sys.exit(Supervisor(specs, data, on_ready=lambda: _welcome(port, data)).run())
 
 
+def _database(data: Path) -> tuple[list[Service], dict[str, str]]:
+    """The embedded server, started; or the one that DATABASE_URL names."""
+    given = environment()
+    if url := given.get("DATABASE_URL"):
+        return [], {"DATABASE_URL": url, "DATABASE_OWNER_URL": given.get("DATABASE_OWNER_URL", url)}
+    server = EmbeddedPostgres(data / "postgres")
+    server.start()
+    return [server], {"DATABASE_URL": server.app_url, "DATABASE_OWNER_URL": server.owner_url}
+
+
 def _addresses(port: int) -> dict[str, str]:
-    sandbox = f"http://127.0.0.1:{port + SANDBOX_OFFSET}"
     return {
         "BASE_URL": f"http://127.0.0.1:{port}",
-        "SANDBOX_URL": sandbox,
+        "SANDBOX_URL": f"http://127.0.0.1:{port + SANDBOX_OFFSET}",
         "SMTP_HOST": "127.0.0.1",
         "SMTP_PORT": str(port + SMTP_OFFSET),
     }
 
 
-class _Keys(TypedDict):
-    SECRET_KEY: str
-    ENCRYPTION_KEYS: str
-
-
-def _keys(data: Path) -> dict[str, str]:
-    """This machine's own secrets, made once. Settings in the environment win."""
-    path = data / "keys.json"
-    if not path.exists():
-        made = _Keys(
-            SECRET_KEY=secrets.token_urlsafe(48),
-            ENCRYPTION_KEYS=urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-        )
-        unfinished = path.with_suffix(".new")
-        unfinished.touch(mode=0o600)
-        unfinished.write_text(json.dumps(made))
-        unfinished.replace(path)
-    kept: dict[str, str] = json.loads(path.read_text())
-    return {name: environment().get(name, value) for name, value in kept.items()}
-
-
-def _processes(port: int, data: Path, base: dict[str, str], *, demo: bool) -> list[ProcessSpec]:
-    def till(*words: str) -> list[str]:
-        return [sys.executable, "-m", "tillhouse.apps.cli", *words]
-
-    owner = base.pop("DATABASE_OWNER_URL")
-    sandbox_port = str(port + SANDBOX_OFFSET)
+def _processes(port: int, data: Path, house: dict[str, str], *, demo: bool) -> list[ProcessSpec]:
+    """Each process gets what it needs to know: only `migrate` the owner's URL, the sandbox nothing of the house."""
+    owner = {**os.environ, **house}
+    env = {name: value for name, value in owner.items() if name != "DATABASE_OWNER_URL"}
     sandbox = [
-        sys.executable, "-m", "tillhouse.sandbox", "--port", sandbox_port, "--smtp-port", str(port + SMTP_OFFSET),
-        "--state", str(data / "sandbox.sqlite"), "--web", f"http://127.0.0.1:{port}",
+        sys.executable, "-m", "tillhouse.sandbox", "--port", str(port + SANDBOX_OFFSET),
+        "--smtp-port", str(port + SMTP_OFFSET), "--state", str(data / "sandbox.sqlite"), "--web", house["BASE_URL"],
     ]  # fmt: skip
     specs = [
-        ProcessSpec("migrate", till("migrate"), {**base, "DATABASE_OWNER_URL": owner}, ready=None, restart=False),
-        ProcessSpec(
-            "sandbox", sandbox, dict(os.environ), ready=f"http://127.0.0.1:{sandbox_port}/health/live", restart=True
-        ),
+        ProcessSpec("migrate", _till("migrate"), owner, restart=False),
+        ProcessSpec("sandbox", sandbox, dict(os.environ), ready=f"{house['SANDBOX_URL']}/health/live"),
+        ProcessSpec("demo", _till("demo"), env, restart=False),
+        ProcessSpec("web", _till("serve", "--port", str(port)), env, ready=f"{house['BASE_URL']}/health/ready"),
+        ProcessSpec("worker", _till("worker"), env),
+        ProcessSpec("relay", _till("relay"), env),
     ]
-    if demo:
-        specs.append(ProcessSpec("demo", till("demo"), base, ready=None, restart=False))
-    return [
-        *specs,
-        ProcessSpec(
-            "web", till("serve", "--port", str(port)), base, ready=f"http://127.0.0.1:{port}/health/ready", restart=True
-        ),
-        ProcessSpec("worker", till("worker"), base, ready=None, restart=True),
-        ProcessSpec("relay", till("relay"), base, ready=None, restart=True),
-    ]
+    return [spec for spec in specs if demo or spec.name != "demo"]
+
+
+def _till(*words: str) -> list[str]:
+    return [sys.executable, "-m", "tillhouse.apps.cli", *words]
 
 
 class _SignIn(TypedDict):
@@ -110,18 +86,17 @@ class _SignIn(TypedDict):
 
 
 def _welcome(port: int, data: Path) -> None:
-    click.secho("\nTillhouse is open.", bold=True)
-    rows = [
-        ("The house", f"http://127.0.0.1:{port}/"),
-        ("Sandbox: pay pages, inbox", f"http://127.0.0.1:{port + SANDBOX_OFFSET}/_sandbox/"),
-        ("API", f"http://127.0.0.1:{port}/api/docs"),
-    ]
-    for title, address in rows:
+    click.secho("\nTillhouse is open.\n", bold=True)
+    web, sandbox = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + SANDBOX_OFFSET}"
+    for title, address in (
+        ("The house", f"{web}/"),
+        ("API", f"{web}/api/docs"),
+        ("Sandbox: pay pages, inbox", f"{sandbox}/_sandbox/"),
+    ):
         click.echo(f"  {title:<28}{address}")
-    people = data / "demo.json"
-    if people.exists():
-        found: list[_SignIn] = json.loads(people.read_text())
-        click.echo("\nSign in as:")
-        for one in found:
-            click.echo(f"  {one['title']:<28}{one['identifier']}  /  {one['password']}")
-    click.echo("\nCtrl-C stops everything; the data stays in " + str(data) + "/.")
+    if (data / "demo.json").exists():
+        people: list[_SignIn] = json.loads((data / "demo.json").read_text())
+        click.echo("\n  Sign in as")
+        for one in people:
+            click.echo(f"  {one['title']:<28}{one['identifier']}  {one['password']}")
+    click.echo(f"\n  Ctrl-C stops everything; the data stays in {data}.\n")
