@@ -32,7 +32,7 @@ def command(port: int, data: Path, no_demo: bool) -> None:
     services, urls = _database(data)
     house = {**urls, **local.keys(data), **_addresses(port), "DATA_FOLDER": str(data)}
     local.remember(data, house)
-    specs = [*services, *_processes(port, data, house, demo=not no_demo)]
+    specs: list[ProcessSpec | Service] = [*services, *_processes(port, data, house, demo=not no_demo)]
     sys.exit(Supervisor(specs, data, on_ready=lambda: _welcome(port, data)).run())
 
 
