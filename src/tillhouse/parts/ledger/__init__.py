@@ -1,0 +1,1 @@
+"""The double-entry ledger: accounts, transactions that sum to zero, holds."""
