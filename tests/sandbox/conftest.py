@@ -66,10 +66,11 @@ def receiver() -> Receiver:
 
 
 @pytest.fixture
-def sandbox(settings: SandboxSettings, clock: ManualClock, receiver: Receiver) -> Sandbox:
+async def sandbox(settings: SandboxSettings, clock: ManualClock, receiver: Receiver) -> AsyncIterator[Sandbox]:
     sandbox = create_sandbox(settings, now_ms=clock)
     sandbox.send_through(httpx.ASGITransport(app=receiver))
-    return sandbox
+    yield sandbox
+    await sandbox.aclose()
 
 
 @pytest.fixture

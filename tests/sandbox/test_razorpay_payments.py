@@ -15,9 +15,7 @@ AUTOMATIC = {"capture": "automatic", "capture_options": {"automatic_expiry_perio
 
 
 async def order_of(razorpay: httpx.AsyncClient, amount: int = 10_000, **extra: Any) -> dict[str, Any]:
-    order: dict[str, Any] = (
-        await razorpay.post("/orders", json={"amount": amount, "currency": "INR", **extra})
-    ).json()
+    order: dict[str, Any] = (await razorpay.post("/orders", json={"amount": amount, "currency": "INR", **extra})).json()
     return order
 
 

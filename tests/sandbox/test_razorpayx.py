@@ -1,4 +1,3 @@
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +13,10 @@ BANK = {"name": "Asha Kumar", "ifsc": "HDFC0000053", "account_number": "76543212
 
 
 @pytest.fixture
-async def contact(razorpay: httpx.AsyncClient) -> AsyncIterator[str]:
+async def contact(razorpay: httpx.AsyncClient) -> str:
     response = await razorpay.post("/contacts", json={"name": "Asha Kumar", "type": "customer", "reference_id": "u1"})
-    yield response.json()["id"]
+    identifier: str = response.json()["id"]
+    return identifier
 
 
 async def fund_account(razorpay: httpx.AsyncClient, contact: str, **where: Any) -> str:
@@ -28,7 +28,12 @@ async def fund_account(razorpay: httpx.AsyncClient, contact: str, **where: Any) 
 
 
 async def create(
-    razorpay: httpx.AsyncClient, settings: SandboxSettings, fund_account_id: str, *, key: str | None = None, **extra: Any
+    razorpay: httpx.AsyncClient,
+    settings: SandboxSettings,
+    fund_account_id: str,
+    *,
+    key: str | None = None,
+    **extra: Any,
 ) -> httpx.Response:
     body = {
         "account_number": settings.razorpayx_account_number,
@@ -91,6 +96,7 @@ async def test_a_bad_destination_is_refused(razorpay: httpx.AsyncClient, contact
 
 
 async def test_a_payout_is_processing_then_processed_with_a_utr_and_two_events(
+    *,
     razorpay: httpx.AsyncClient,
     settings: SandboxSettings,
     contact: str,
@@ -161,7 +167,13 @@ async def test_what_a_vpa_brings_about(
 
 @pytest.mark.parametrize(
     ("ending", "end"),
-    [("000001", "failed"), ("000002", "reversed"), ("000003", "processing"), ("000004", "queued"), ("000005", "reversed")],
+    [
+        ("000001", "failed"),
+        ("000002", "reversed"),
+        ("000003", "processing"),
+        ("000004", "queued"),
+        ("000005", "reversed"),
+    ],
 )
 async def test_what_an_account_number_brings_about(
     razorpay: httpx.AsyncClient,
@@ -245,10 +257,21 @@ async def test_the_composite_form_makes_contact_and_fund_account_on_the_way(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"mode": "upi"}, {"mode": "IMPS"}, {"amount": 99}, {"narration": "no-hyphen"}, {"account_number": "1"}, {"currency": "USD"}],
+    [
+        {"mode": "upi"},
+        {"mode": "IMPS"},
+        {"amount": 99},
+        {"narration": "no-hyphen"},
+        {"account_number": "1"},
+        {"currency": "USD"},
+    ],
 )
 async def test_a_bad_payout_is_refused_and_nothing_moves(
-    razorpay: httpx.AsyncClient, settings: SandboxSettings, contact: str, person: httpx.AsyncClient, wrong: dict[str, Any]
+    razorpay: httpx.AsyncClient,
+    settings: SandboxSettings,
+    contact: str,
+    person: httpx.AsyncClient,
+    wrong: dict[str, Any],
 ) -> None:
     account = await fund_account(razorpay, contact, vpa={"address": "asha@okhdfc"})
     assert (await create(razorpay, settings, account, **wrong)).status_code == 400

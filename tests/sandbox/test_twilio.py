@@ -24,6 +24,7 @@ def twilio(sandbox: Sandbox, settings: SandboxSettings) -> httpx.AsyncClient:
 
 
 async def test_a_text_is_queued_then_sent_then_delivered_and_lands_in_the_inbox(
+    *,
     twilio: httpx.AsyncClient,
     person: httpx.AsyncClient,
     sandbox: Sandbox,

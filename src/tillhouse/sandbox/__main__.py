@@ -18,9 +18,7 @@ def main() -> None:
     arguments = parser.parse_args()
     given = {name: getattr(arguments, name) for name in ("smtp_port", "state", "web")}
     settings = SandboxSettings(**{name: value for name, value in given.items() if value is not None})
-    uvicorn.run(
-        create_sandbox(settings), host="127.0.0.1", port=arguments.port, log_level="warning", access_log=False
-    )
+    uvicorn.run(create_sandbox(settings), host="127.0.0.1", port=arguments.port, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":

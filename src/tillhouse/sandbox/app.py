@@ -22,6 +22,7 @@ from tillhouse.sandbox.settings import SandboxSettings
 from tillhouse.sandbox.smtp import smtp_server
 from tillhouse.sandbox.twilio import messages
 from tillhouse.sandbox.twilio.messages import TwilioError
+from tillhouse.sandbox.webhooks import Delivery
 from tillhouse.sandbox.world import World, build_world
 
 _STATIC = Path(__file__).parent / "static"
@@ -33,8 +34,13 @@ class Sandbox(FastAPI):
     `deliver_due`."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(title="Tillhouse sandbox", lifespan=_lifespan, openapi_url="/_sandbox/openapi.json",
-                         docs_url=None, redoc_url=None)
+        super().__init__(
+            title="Tillhouse sandbox",
+            lifespan=_lifespan,
+            openapi_url="/_sandbox/openapi.json",
+            docs_url=None,
+            redoc_url=None,
+        )
         self.world = world
         self.state.world = world
 
@@ -44,6 +50,18 @@ class Sandbox(FastAPI):
     def send_through(self, transport: httpx.AsyncBaseTransport) -> None:
         """Deliver webhooks through `transport`, usually `httpx.ASGITransport(app=web)`."""
         self.world.webhooks.send_through(transport)
+
+    def pending(self) -> list[Delivery]:
+        """Webhooks not yet delivered, oldest first: to be delivered by hand, in any order, with `deliver`."""
+        return self.world.store.find(Delivery, {"status": "pending"}, oldest_first=True)
+
+    async def deliver(self, delivery_id: str) -> Delivery | None:
+        """Try one webhook now, whatever its turn and whatever faults are in force; None when there is none."""
+        return await self.world.webhooks.attempt(delivery_id, with_faults=False)
+
+    async def aclose(self) -> None:
+        """Give back connections and the state file (the server's lifespan does it by itself)."""
+        await self.world.close()
 
     async def deliver_due(self) -> int:
         """Do and send all that is due by the sandbox's clock, one after another; returns the webhook tries."""
@@ -88,8 +106,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             background.cancel()
             with suppress(asyncio.CancelledError):
                 await background
-            await world.webhooks.close()
-            world.store.close()
+            await world.close()
 
 
 def _answer_errors_as_the_providers_do(sandbox: FastAPI) -> None:

@@ -51,16 +51,19 @@ class EventBody(BaseModel):
 
 @router.get("/health/live")
 async def live() -> dict[str, str]:
+    """Liveness, for the supervisor."""
     return {"status": "ok"}
 
 
 @router.get("/", include_in_schema=False)
 async def root() -> Response:
+    """Lead whoever comes to the bare address to the home page."""
     return RedirectResponse("/_sandbox/", 307)
 
 
 @router.get("/_sandbox/")
 async def home(request: Request, world: Here) -> Response:
+    """Who is played here, and how much of everything there is."""
     counts = {
         "orders": world.store.count(Order),
         "payments": world.store.count(Payment),
@@ -85,19 +88,23 @@ async def home(request: Request, world: Here) -> Response:
 
 # --- inbox ----------------------------------------------------------------------------------------------------------
 
+
 @router.get("/_sandbox/inbox")
 async def inbox(request: Request, world: Here, to: str | None = None) -> Response:
+    """Messages, newest first, to one address (`?to=`) or to anyone."""
     messages = world.inbox.messages(to)
     return answer(request, "inbox.html", {"messages": messages, "to": to or ""}, messages)
 
 
 @router.delete("/_sandbox/inbox", status_code=204)
 async def clear_inbox(world: Here) -> None:
+    """Empty the inbox."""
     world.inbox.clear()
 
 
 @router.get("/_sandbox/inbox/{message_id}")
 async def message(request: Request, world: Here, message_id: str) -> Response:
+    """One message."""
     found = world.inbox.get(message_id)
     if found is None:
         raise HTTPException(404, "There is no such message.")
@@ -115,8 +122,10 @@ async def message_html(world: Here, message_id: str) -> Response:
 
 # --- faults ---------------------------------------------------------------------------------------------------------
 
+
 @router.get("/_sandbox/faults")
 async def list_faults(request: Request, world: Here) -> Response:
+    """The faults in force."""
     faults = world.faults.all()
     context = {"faults": faults, "webhook_faults": WEBHOOK_FAULTS, "call_faults": CALL_FAULTS}
     return answer(request, "faults.html", context, faults)
@@ -124,6 +133,7 @@ async def list_faults(request: Request, world: Here) -> Response:
 
 @router.post("/_sandbox/faults")
 async def add_fault(request: Request, world: Here) -> Response:
+    """Put a fault in force (JSON or form)."""
     fault = world.faults.add(await _fault_of(request))
     response = done(request, fault, "/_sandbox/faults")
     if response.status_code == 200:
@@ -133,25 +143,30 @@ async def add_fault(request: Request, world: Here) -> Response:
 
 @router.delete("/_sandbox/faults", status_code=204)
 async def clear_faults(world: Here) -> None:
+    """Lift every fault."""
     world.faults.clear()
 
 
 @router.delete("/_sandbox/faults/{fault_id}", status_code=204)
 async def remove_fault(world: Here, fault_id: str) -> None:
+    """Lift one fault."""
     if not world.faults.remove(fault_id):
         raise HTTPException(404, "There is no such fault.")
 
 
 @router.post("/_sandbox/faults/{fault_id}/remove", include_in_schema=False)
 async def remove_fault_by_form(world: Here, fault_id: str) -> Response:
+    """Lift one fault from the page."""
     world.faults.remove(fault_id)
     return RedirectResponse("/_sandbox/faults", 303)
 
 
 # --- webhooks -------------------------------------------------------------------------------------------------------
 
+
 @router.get("/_sandbox/webhooks")
 async def list_webhooks(request: Request, world: Here, status: str | None = None) -> Response:
+    """The last webhooks, of one state (`?status=`) or of any, and the providers whose webhook is disabled."""
     deliveries = world.store.find(Delivery, {"status": status}, limit=_SHOWN)
     disabled = world.webhooks.disabled()
     context = {"deliveries": deliveries, "disabled": disabled, "status": status or ""}
@@ -160,6 +175,7 @@ async def list_webhooks(request: Request, world: Here, status: str | None = None
 
 @router.post("/_sandbox/webhooks", status_code=201)
 async def send_event(world: Here, body: EventBody) -> Delivery:
+    """Queue an event of any content, rightly signed."""
     return events.send_raw(world, body.provider, body.event, body.payload, body.event_id)
 
 
@@ -171,6 +187,7 @@ async def deliver(world: Here) -> dict[str, int]:
 
 @router.get("/_sandbox/webhooks/{delivery_id}")
 async def get_webhook(request: Request, world: Here, delivery_id: str) -> Response:
+    """One webhook with its tries, headers and body."""
     delivery = world.store.get(Delivery, delivery_id)
     if delivery is None:
         raise HTTPException(404, "There is no such webhook.")
@@ -179,6 +196,7 @@ async def get_webhook(request: Request, world: Here, delivery_id: str) -> Respon
 
 @router.post("/_sandbox/webhooks/{delivery_id}/redeliver")
 async def redeliver(request: Request, world: Here, delivery_id: str, as_new_event: bool = False) -> Response:
+    """Send a webhook again: same event id, or another with `?as_new_event=true`."""
     delivery = world.webhooks.redeliver(delivery_id, as_new_event=as_new_event)
     if delivery is None:
         raise HTTPException(404, "There is no such webhook.")
@@ -187,14 +205,17 @@ async def redeliver(request: Request, world: Here, delivery_id: str, as_new_even
 
 @router.post("/_sandbox/webhooks/{provider}/enable")
 async def enable_webhook(request: Request, world: Here, provider: str) -> Response:
+    """Switch a disabled webhook on again."""
     world.webhooks.enable(provider)
     return done(request, {"disabled": world.webhooks.disabled()}, "/_sandbox/webhooks")
 
 
 # --- Razorpay -------------------------------------------------------------------------------------------------------
 
+
 @router.get("/_sandbox/razorpay/orders")
 async def list_orders(request: Request, world: Here) -> Response:
+    """The last orders."""
     orders = world.store.find(Order, limit=_SHOWN)
     return answer(request, "orders.html", {"orders": orders}, {"items": [order.wire() for order in orders]})
 
@@ -209,6 +230,7 @@ async def pay_order(world: Here, order_id: str, body: PayBody | None = None) -> 
 
 @router.get("/_sandbox/razorpay/payments")
 async def list_payments(request: Request, world: Here) -> Response:
+    """The last payments and refunds."""
     payments, refunds = world.store.find(Payment, limit=_SHOWN), world.store.find(Refund, limit=_SHOWN)
     twin = {"items": [p.wire() for p in payments], "refunds": [r.wire() for r in refunds]}
     return answer(request, "payments.html", {"payments": payments, "refunds": refunds}, twin)
@@ -216,6 +238,7 @@ async def list_payments(request: Request, world: Here) -> Response:
 
 @router.post("/_sandbox/razorpay/refunds/{refund_id}/{step}")
 async def step_refund(request: Request, world: Here, refund_id: str, step: Literal["process", "fail"]) -> Response:
+    """Move a pending refund by hand."""
     refund = settle_refund(world, refund_id, succeeds=step == "process")
     if refund is None:
         raise HTTPException(409, "Only a pending refund can be processed or failed.")
@@ -224,13 +247,12 @@ async def step_refund(request: Request, world: Here, refund_id: str, step: Liter
 
 @router.get("/_sandbox/razorpay/payouts")
 async def list_payouts(request: Request, world: Here) -> Response:
+    """The last payouts, and the account's balance."""
     payouts = world.store.find(Payout, limit=_SHOWN)
     balance = balance_of(world)
     destinations = {p.id: _destination(world, p) for p in payouts}
     context = {"payouts": payouts, "balance": balance.amount, "destinations": destinations}
-    return answer(
-        request, "payouts.html", context, {"items": [p.wire() for p in payouts], "balance": balance.amount}
-    )
+    return answer(request, "payouts.html", context, {"items": [p.wire() for p in payouts], "balance": balance.amount})
 
 
 @router.post("/_sandbox/razorpay/payouts/{payout_id}/{step}")
@@ -248,6 +270,7 @@ async def step_payout(
 
 @router.get("/_sandbox/razorpay/balance")
 async def get_balance(world: Here) -> dict[str, int]:
+    """What is on the RazorpayX account, in paise."""
     return {"amount": balance_of(world).amount}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tillhouse.sandbox.faults import CALL_FAULTS, Fault
+from tillhouse.sandbox.faults import CALL_FAULTS
 from tillhouse.sandbox.razorpay import errors as razorpay
 from tillhouse.sandbox.twilio.messages import TwilioError
 from tillhouse.sandbox.world import World
@@ -36,10 +36,10 @@ async def pass_through(app: ASGIApp, world: World, scope: Scope, receive: Receiv
     if provider is None or fault is None:
         await app(scope, receive, send)
     elif fault.fault == "timeout_before":
-        await _hold(world, fault, scope, receive, send, provider)
+        await _hold(scope, receive, send, provider, patience=fault.seconds or world.settings.hold_seconds)
     elif fault.fault == "timeout_after":
         await app(scope, receive, _Recorder())
-        await _hold(world, fault, scope, receive, send, provider)
+        await _hold(scope, receive, send, provider, patience=fault.seconds or world.settings.hold_seconds)
     elif fault.fault == "cut_stream":
         await _cut(app, scope, receive, send)
     else:
@@ -68,12 +68,12 @@ class _Recorder:
             self.body += message.get("body", b"")
 
 
-async def _hold(world: World, fault: Fault, scope: Scope, receive: Receive, send: Send, provider: str) -> None:
-    """Say nothing until the client hangs up, or for as long as the fault says, then 504."""
+async def _hold(scope: Scope, receive: Receive, send: Send, provider: str, *, patience: float) -> None:
+    """Say nothing until the client hangs up, or for `patience` seconds, then 504."""
     if _is_in_process(scope):
         raise Held
     try:
-        async with asyncio.timeout(fault.seconds or world.settings.hold_seconds):
+        async with asyncio.timeout(patience):
             while (await receive())["type"] != "http.disconnect":
                 pass
     except TimeoutError:

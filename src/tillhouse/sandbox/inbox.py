@@ -81,9 +81,7 @@ class Inbox:
 
 
 def _out(message: Message) -> MessageOut:
-    return MessageOut(
-        **message.model_dump(exclude={"created_at"}), at=datetime.fromtimestamp(message.created_at, UTC)
-    )
+    return MessageOut(**message.model_dump(exclude={"created_at"}), at=datetime.fromtimestamp(message.created_at, UTC))
 
 
 def text_of(html: str) -> str:

@@ -26,18 +26,18 @@ class SandboxSettings(BaseSettings):
     merchant_email: str = Field("owner@tillhouse.test", description="Who is told when a webhook is disabled.")
 
     razorpay_key_id: str = "rzp_test_tillhouse"
-    razorpay_key_secret: str = "rzp_test_secret_tillhouse"
+    razorpay_key_secret: str = "rzp_test_secret_tillhouse"  # noqa: S105 - public
     razorpay_account_id: str = "acc_TillhouseTest1"
     razorpay_webhook_url: str = Field("", description="Default: `{web}/api/v1/payments/webhook/razorpay`.")
-    razorpay_webhook_secret: str = "rzp_test_webhook_secret_tillhouse"
+    razorpay_webhook_secret: str = "rzp_test_webhook_secret_tillhouse"  # noqa: S105 - public
 
     razorpayx_account_number: str = "2323230041626905"
     razorpayx_opening_balance: PositiveInt = Field(100_000_000, description="Paise on the account at first.")
     razorpayx_webhook_url: str = Field("", description="Default: `{web}/api/v1/payments/webhook/razorpayx`.")
-    razorpayx_webhook_secret: str = "rzpx_test_webhook_secret_tillhouse"
+    razorpayx_webhook_secret: str = "rzpx_test_webhook_secret_tillhouse"  # noqa: S105 - public
 
     twilio_account_sid: str = "AC00000000000000000000000000000001"
-    twilio_auth_token: str = "twilio_test_token_tillhouse"
+    twilio_auth_token: str = "twilio_test_token_tillhouse"  # noqa: S105 - public
     twilio_numbers: list[str] = Field(
         default=["+15005550006"], description="Numbers that may be used as `From` (JSON list in the environment)."
     )

@@ -77,7 +77,7 @@ class Webhooks:
     """The outgoing queue. Nothing is sent until `deliver_due` (or the server's background task) runs."""
 
     def __init__(
-        self, store: Store, clock: Clock, faults: Faults, inbox: Inbox, merchant_email: str, wake: asyncio.Event
+        self, store: Store, clock: Clock, faults: Faults, inbox: Inbox, *, merchant_email: str, wake: asyncio.Event
     ) -> None:
         self._store = store
         self._clock = clock
@@ -98,6 +98,7 @@ class Webhooks:
         self._client = httpx.AsyncClient(transport=transport)
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._client.aclose()
 
     def enqueue(

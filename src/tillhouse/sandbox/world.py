@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -35,9 +36,22 @@ class World:
     webhooks: Webhooks
     agenda: Agenda
     wake: asyncio.Event
+    _delivering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def deliver_due(self, at_once: int = 1) -> int:
-        """Do what is due and send what is due, until nothing is; returns how many webhook tries were made."""
+        """Do what is due and send what is due, until nothing is; returns how many webhook tries were made.
+
+        Waits for a delivery under way, so that afterwards everything due has arrived.
+        """
+        async with self._delivering:
+            return await self._deliver_until_nothing_is_due(at_once)
+
+    async def close(self) -> None:
+        """Give back the connections and the state file."""
+        await self.webhooks.close()
+        self.store.close()
+
+    async def _deliver_until_nothing_is_due(self, at_once: int) -> int:
         tries = 0
         for _ in range(_MOST_ROUNDS):
             done = self.agenda.run_due()
@@ -53,7 +67,7 @@ class World:
             self.wake.clear()
             try:
                 await self.deliver_due(at_once=_DELIVERIES_AT_ONCE)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it was, the outside world goes on
                 _log.exception("sandbox: delivering failed, trying again in a second")
                 await asyncio.sleep(1)
             await self._nap()
@@ -61,10 +75,8 @@ class World:
     async def _nap(self) -> None:
         due = self.store.next_due()
         wait = _LONGEST_NAP if due is None else (due - self.clock.now_ms()) / 1000
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.wake.wait(), min(max(wait, 0.01), _LONGEST_NAP))
-        except TimeoutError:
-            pass
 
 
 def build_world(settings: SandboxSettings, clock: Clock) -> World:
@@ -78,7 +90,7 @@ def build_world(settings: SandboxSettings, clock: Clock) -> World:
         store=store,
         faults=faults,
         inbox=inbox,
-        webhooks=Webhooks(store, clock, faults, inbox, settings.merchant_email, wake),
+        webhooks=Webhooks(store, clock, faults, inbox, merchant_email=settings.merchant_email, wake=wake),
         agenda=Agenda(store, clock, wake),
         wake=wake,
     )

@@ -47,9 +47,7 @@ def used_before(world: World, scope: str, key: str) -> UsedKey | None:
 
 def remember_key(world: World, scope: str, key: str, digest: str, made: str) -> None:
     """Tie a key to what it made. Call in the transaction that makes it."""
-    world.store.put(
-        UsedKey(id=f"{scope}:{key}", created_at=world.clock.now_s(), body_hash=digest, made=made)
-    )
+    world.store.put(UsedKey(id=f"{scope}:{key}", created_at=world.clock.now_s(), body_hash=digest, made=made))
 
 
 def key_is_well_formed(key: str, pattern: str) -> bool:

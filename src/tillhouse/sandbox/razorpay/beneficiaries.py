@@ -25,29 +25,33 @@ router = APIRouter(prefix="/razorpay/v1", dependencies=[Depends(require_key)])
 
 
 class FundAccountQuery(ListQuery):
+    """Filters of the list of fund accounts."""
+
     contact_id: str | None = None
 
 
 @router.post("/contacts")
 async def create_contact(world: Here, body: ContactBody) -> Wire:
+    """Make a contact, or find the one with these details."""
     return contact_for(world, body).wire()
 
 
 @router.get("/contacts")
 async def list_contacts(world: Here, query: Annotated[ListQuery, Query()]) -> Wire:
-    contacts = world.store.find(
-        Contact, since=query.since, until=query.until, limit=query.count, skip=query.skip
-    )
+    """Contacts, newest first."""
+    contacts = world.store.find(Contact, since=query.since, until=query.until, limit=query.count, skip=query.skip)
     return collection([contact.wire() for contact in contacts])
 
 
 @router.get("/contacts/{contact_id}")
 async def get_contact(world: Here, contact_id: str) -> Wire:
+    """One contact."""
     return find_contact(world, contact_id).wire()
 
 
 @router.patch("/contacts/{contact_id}")
 async def patch_contact(world: Here, contact_id: str, body: ContactPatch) -> Wire:
+    """Change a contact."""
     contact = find_contact(world, contact_id).model_copy(update=body.model_dump(exclude_unset=True))
     world.store.put(contact)
     return contact.wire()
@@ -55,12 +59,14 @@ async def patch_contact(world: Here, contact_id: str, body: ContactPatch) -> Wir
 
 @router.post("/fund_accounts")
 async def create_fund_account(world: Here, body: FundAccountBody) -> Wire:
+    """Make a fund account, or find the one with these details."""
     contact = find_contact(world, body.contact_id)
     return fund_account_for(world, contact, body).wire()
 
 
 @router.get("/fund_accounts")
 async def list_fund_accounts(world: Here, query: Annotated[FundAccountQuery, Query()]) -> Wire:
+    """Fund accounts, newest first."""
     accounts = world.store.find(
         FundAccount,
         {"contact_id": query.contact_id},
@@ -74,11 +80,13 @@ async def list_fund_accounts(world: Here, query: Annotated[FundAccountQuery, Que
 
 @router.get("/fund_accounts/{fund_account_id}")
 async def get_fund_account(world: Here, fund_account_id: str) -> Wire:
+    """One fund account."""
     return find_fund_account(world, fund_account_id).wire()
 
 
 @router.patch("/fund_accounts/{fund_account_id}")
 async def patch_fund_account(world: Here, fund_account_id: str, body: ActiveBody) -> Wire:
+    """Activate or deactivate: all that can be changed."""
     account = find_fund_account(world, fund_account_id)
     account.active = body.active
     world.store.put(account)
@@ -115,9 +123,7 @@ def contact_for(world: World, body: ContactBody) -> Contact:
     for known in world.store.find(Contact, {"name": body.name}, limit=10_000):
         if known.model_dump(include=set(details)) == details and known.notes == body.notes:
             return known
-    contact = Contact(
-        id=ids.razorpay_id("cont"), created_at=world.clock.now_s(), notes=body.notes, **details
-    )
+    contact = Contact(id=ids.razorpay_id("cont"), created_at=world.clock.now_s(), notes=body.notes, **details)
     world.store.put(contact)
     return contact
 
@@ -148,7 +154,8 @@ def _bank_account(where: Destination) -> BankAccount | None:
         return None
     if where.bank_account is None:
         raise payout_error("The bank_account field is required.", "bank_account")
-    return BankAccount(**where.bank_account.model_dump(), bank_name=_BANK_NAMES.get(where.bank_account.ifsc[:4], "Bank"))
+    bank_name = _BANK_NAMES.get(where.bank_account.ifsc[:4], "Bank")
+    return BankAccount(**where.bank_account.model_dump(), bank_name=bank_name)
 
 
 def _vpa(where: Destination) -> Vpa | None:

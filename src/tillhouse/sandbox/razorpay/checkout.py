@@ -1,11 +1,10 @@
 """Razorpay Checkout: the script a shop loads, and the pages on which a person pays, declines or leaves."""
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode, urlsplit
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 from pydantic import BaseModel, JsonValue
 
@@ -30,9 +29,8 @@ _SCRIPT = Path(__file__).parent.parent / "static" / "checkout.js"
 _SHORTEST_GOOD_OTP = 4
 
 
-@dataclass(frozen=True)
-class Visit:
-    """Who sent the person here and how they get back. Addresses that the sandbox may not call are dropped."""
+class Visit(BaseModel):
+    """Who sent the person here and how they get back: the query of every page of checkout."""
 
     key_id: str = ""
     origin: str = ""
@@ -45,41 +43,32 @@ class Visit:
 
     @property
     def query(self) -> str:
-        return urlencode({name: value for name, value in asdict(self).items() if value})
+        """The visit as a query string, to carry on to the next page."""
+        return urlencode(self.model_dump(exclude_defaults=True))
 
     @property
     def form_action(self) -> str:
+        """Where forms of the page may go."""
         origins = {_origin(url) for url in (self.callback_url, self.cancel_url) if url}
         return " ".join(["'self'", *sorted(origins)])
 
 
-def _visit(
-    world: Here,
-    key_id: str = "",
-    origin: str = "",
-    callback_url: str = "",
-    cancel_url: str = "",
-    name: str = "",
-    description: str = "",
-    email: str = "",
-    contact: str = "",
-) -> Visit:
+def _trusted(world: Here, visit: Annotated[Visit, Query()]) -> Visit:
+    """The visit without addresses that the sandbox would not call: nobody else is led to or told anything."""
+
     def allowed(url: str) -> str:
         return url if world.settings.may_call(url) else ""
 
-    return Visit(
-        key_id,
-        _origin(origin) if allowed(origin) else "",
-        allowed(callback_url),
-        allowed(cancel_url),
-        name,
-        description,
-        email,
-        contact,
+    return visit.model_copy(
+        update={
+            "origin": _origin(visit.origin) if allowed(visit.origin) else "",
+            "callback_url": allowed(visit.callback_url),
+            "cancel_url": allowed(visit.cancel_url),
+        }
     )
 
 
-Visiting = Annotated[Visit, Depends(_visit)]
+Visiting = Annotated[Visit, Depends(_trusted)]
 
 
 class PayForm(BaseModel):
@@ -96,6 +85,7 @@ class PayForm(BaseModel):
 @router.get("/razorpay/checkout.js")
 @router.get("/razorpay/v1/checkout.js")
 async def script() -> Response:
+    """What a shop loads instead of Razorpay's own `checkout.js`."""
     headers = {"Cross-Origin-Resource-Policy": "cross-origin", "Cache-Control": "no-cache"}
     return FileResponse(_SCRIPT, media_type="text/javascript", headers=headers)
 
@@ -104,13 +94,14 @@ async def script() -> Response:
 async def embedded(request: Request) -> Response:
     """The hosted form of checkout, for pages without JavaScript: a form post that leads to the pay page."""
     form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
-    known = {name: form[name] for name in Visit.__dataclass_fields__ if form.get(name)}
+    known = {name: form[name] for name in Visit.model_fields if form.get(name)}
     known.update({name: form[f"prefill[{name}]"] for name in ("email", "contact") if form.get(f"prefill[{name}]")})
     return RedirectResponse(f"/_sandbox/razorpay/pay/{form.get('order_id', '')}?{urlencode(known)}", 303)
 
 
 @router.get("/_sandbox/razorpay/pay/{order_id}")
 async def pay_page(world: Here, order_id: str, visit: Visiting) -> Response:
+    """Where a person chooses how to pay."""
     order = _order_for(world, order_id, visit)
     paid = world.store.find(Payment, {"order_id": order.id, "status": "captured"}, limit=1)
     if paid:
@@ -120,6 +111,7 @@ async def pay_page(world: Here, order_id: str, visit: Visiting) -> Response:
 
 @router.post("/_sandbox/razorpay/pay/{order_id}")
 async def pay_step(world: Here, order_id: str, visit: Visiting, form: Annotated[PayForm, Form()]) -> Response:
+    """One step of paying; a try ends at its result, so that a reload pays nothing."""
     order = _order_for(world, order_id, visit)
     number = "".join(form.number.split())
     if form.step == "card" and number not in TEST_CARDS:
@@ -138,6 +130,7 @@ async def pay_step(world: Here, order_id: str, visit: Visiting, form: Annotated[
 
 @router.get("/_sandbox/razorpay/result/{payment_id}")
 async def result_page(world: Here, payment_id: str, visit: Visiting) -> Response:
+    """What came of a payment; tells the shop that opened it."""
     payment = find_payment(world, payment_id)
     order = _order_for(world, payment.order_id, visit)
     event = "failed" if payment.status == "failed" else "success"
@@ -146,6 +139,7 @@ async def result_page(world: Here, payment_id: str, visit: Visiting) -> Response
 
 @router.get("/_sandbox/razorpay/left/{order_id}")
 async def left_page(world: Here, order_id: str, visit: Visiting) -> Response:
+    """The person left without paying."""
     order = _order_for(world, order_id, visit)
     return _page("result.html", world, visit, order, payment=None, event="dismissed", result={})
 

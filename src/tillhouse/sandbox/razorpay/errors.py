@@ -47,12 +47,14 @@ def no_such_id() -> RazorpayError:
 
 
 def no_such_url() -> RazorpayError:
+    """An address that Razorpay does not serve."""
     return RazorpayError(
         "The requested URL was not found on the server.", status=404, source="NA", step="NA", reason="NA"
     )
 
 
 def unauthorized() -> RazorpayError:
+    """A wrong key id or secret."""
     return RazorpayError("Authentication failed", status=401, source="NA", step="NA", reason="NA")
 
 
@@ -62,12 +64,12 @@ def payout_error(description: str, field: str | None = None, reason: str = "inpu
 
 
 def throttled() -> RazorpayError:
-    return RazorpayError(
-        "Request failed. Please try after sometime.", status=429, source="NA", step="NA", reason="NA"
-    )
+    """Too many requests."""
+    return RazorpayError("Request failed. Please try after sometime.", status=429, source="NA", step="NA", reason="NA")
 
 
 def server_error() -> RazorpayError:
+    """Razorpay's own trouble."""
     return RazorpayError(
         "We are facing some trouble completing your request at the moment. Please try again shortly.",
         status=500,

@@ -24,12 +24,15 @@ router = APIRouter(prefix="/razorpay/v1/orders", dependencies=[Depends(require_k
 
 
 class OrderQuery(ListQuery):
+    """Filters of the list of orders."""
+
     authorized: int | None = Field(None, ge=0, le=1)
     receipt: str | None = None
 
 
 @router.post("")
 async def create_order(world: Here, body: OrderBody) -> Wire:
+    """Make an order. A receipt used before is not refused: callers look it up first."""
     if body.currency != "INR":
         raise RazorpayError("Currency is not supported", field="currency")
     order = Order(
@@ -48,9 +51,8 @@ async def create_order(world: Here, body: OrderBody) -> Wire:
 
 @router.get("")
 async def list_orders(world: Here, query: Annotated[OrderQuery, Query()]) -> Wire:
-    orders = world.store.find(
-        Order, {"receipt": query.receipt}, since=query.since, until=query.until, limit=10_000
-    )
+    """Orders, newest first."""
+    orders = world.store.find(Order, {"receipt": query.receipt}, since=query.since, until=query.until, limit=10_000)
     if query.authorized is not None:
         orders = [order for order in orders if _has_authorized(world, order) == bool(query.authorized)]
     return collection([order.wire() for order in orders[query.skip : query.skip + query.count]])
@@ -58,11 +60,13 @@ async def list_orders(world: Here, query: Annotated[OrderQuery, Query()]) -> Wir
 
 @router.get("/{order_id}")
 async def get_order(world: Here, order_id: str) -> Wire:
+    """One order."""
     return find_order(world, order_id).wire()
 
 
 @router.patch("/{order_id}")
 async def patch_order(world: Here, order_id: str, body: NotesBody) -> Wire:
+    """Replace an order's notes."""
     order = find_order(world, order_id)
     order.notes = body.notes
     world.store.put(order)
@@ -71,6 +75,7 @@ async def patch_order(world: Here, order_id: str, body: NotesBody) -> Wire:
 
 @router.get("/{order_id}/payments")
 async def list_payments_of_order(world: Here, order_id: str) -> Wire:
+    """Every try at paying an order."""
     order = find_order(world, order_id)
     payments = world.store.find(Payment, {"order_id": order.id})
     return collection([payment.wire() for payment in payments])

@@ -28,19 +28,20 @@ _MINUTE = 60
 
 @router.get("")
 async def list_payments(world: Here, query: Annotated[ListQuery, Query()]) -> Wire:
-    payments = world.store.find(
-        Payment, since=query.since, until=query.until, limit=query.count, skip=query.skip
-    )
+    """Payments, newest first."""
+    payments = world.store.find(Payment, since=query.since, until=query.until, limit=query.count, skip=query.skip)
     return collection([payment.wire() for payment in payments])
 
 
 @router.get("/{payment_id}")
 async def get_payment(world: Here, payment_id: str) -> Wire:
+    """One payment."""
     return find_payment(world, payment_id).wire()
 
 
 @router.patch("/{payment_id}")
 async def patch_payment(world: Here, payment_id: str, body: NotesBody) -> Wire:
+    """Replace a payment's notes."""
     payment = find_payment(world, payment_id)
     payment.notes = body.notes
     world.store.put(payment)
@@ -49,6 +50,7 @@ async def patch_payment(world: Here, payment_id: str, body: NotesBody) -> Wire:
 
 @router.post("/{payment_id}/capture")
 async def capture_payment(world: Here, payment_id: str, body: CaptureBody) -> Wire:
+    """Take exactly the authorised amount."""
     payment = find_payment(world, payment_id)
     if payment.captured:
         raise RazorpayError("This payment has already been captured", step="payment_capture")

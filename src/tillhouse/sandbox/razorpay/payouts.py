@@ -89,6 +89,7 @@ _BANK_OFFLINE = StatusDetails(
 async def create_payout(
     world: Here, body: PayoutBody, key: Annotated[str | None, Header(alias=_KEY_HEADER)] = None
 ) -> Wire:
+    """Make a payout once per idempotency key; a repeated key answers its present state."""
     key = _checked_key(key)
     digest = body_hash("payout", body)
     earlier = used_before(world, "payout", key)
@@ -106,6 +107,7 @@ async def create_payout(
 
 @router.get("")
 async def list_payouts(world: Here, query: Annotated[PayoutQuery, Query()]) -> Wire:
+    """Payouts of one account, newest first."""
     wanted = query.model_dump(include={"fund_account_id", "mode", "reference_id", "status"})
     wanted["debit_account_number"] = query.account_number
     payouts = world.store.find(Payout, wanted, since=query.since, until=query.until, limit=10_000)
@@ -116,11 +118,13 @@ async def list_payouts(world: Here, query: Annotated[PayoutQuery, Query()]) -> W
 
 @router.get("/{payout_id}")
 async def get_payout(world: Here, payout_id: str) -> Wire:
+    """One payout."""
     return find_payout(world, payout_id).wire()
 
 
 @router.post("/{payout_id}/cancel")
 async def cancel_payout(world: Here, payout_id: str) -> Wire:
+    """Cancel a queued payout."""
     payout = find_payout(world, payout_id)
     if not move(world, payout, "cancelled"):
         raise payout_error("Only payouts in the queued state can be cancelled.")

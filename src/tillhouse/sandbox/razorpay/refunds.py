@@ -33,6 +33,7 @@ async def create_refund(
     body: RefundBody | None = None,
     key: Annotated[str | None, Header(alias="X-Refund-Idempotency")] = None,
 ) -> Wire:
+    """Give money back, all of it unless an amount says otherwise; once per idempotency key."""
     body = body or RefundBody()
     payment = find_payment(world, payment_id)
     digest = body_hash(payment_id, body)
@@ -50,12 +51,14 @@ async def create_refund(
 
 @router.get("/payments/{payment_id}/refunds")
 async def list_refunds_of_payment(world: Here, payment_id: str, query: Annotated[ListQuery, Query()]) -> Wire:
+    """A payment's refunds."""
     payment = find_payment(world, payment_id)
     return _refunds(world, query, payment.id)
 
 
 @router.get("/payments/{payment_id}/refunds/{refund_id}")
 async def get_refund_of_payment(world: Here, payment_id: str, refund_id: str) -> Wire:
+    """One refund of a payment."""
     refund = find_refund(world, refund_id)
     if refund.payment_id != payment_id:
         raise no_such_id()
@@ -64,16 +67,19 @@ async def get_refund_of_payment(world: Here, payment_id: str, refund_id: str) ->
 
 @router.get("/refunds")
 async def list_refunds(world: Here, query: Annotated[ListQuery, Query()]) -> Wire:
+    """Refunds, newest first."""
     return _refunds(world, query, None)
 
 
 @router.get("/refunds/{refund_id}")
 async def get_refund(world: Here, refund_id: str) -> Wire:
+    """One refund."""
     return find_refund(world, refund_id).wire()
 
 
 @router.patch("/refunds/{refund_id}")
 async def patch_refund(world: Here, refund_id: str, body: NotesBody) -> Wire:
+    """Replace a refund's notes."""
     refund = find_refund(world, refund_id)
     refund.notes = body.notes
     world.store.put(refund)
@@ -159,9 +165,7 @@ def _refund_made_with(world: World, key: str, digest: str) -> Refund | None:
     if earlier is None:
         return None
     if earlier.body_hash != digest:
-        raise RazorpayError(
-            "Different request body sent for the same Idempotency Header", field="X-Refund-Idempotency"
-        )
+        raise RazorpayError("Different request body sent for the same Idempotency Header", field="X-Refund-Idempotency")
     return find_refund(world, earlier.made)
 
 

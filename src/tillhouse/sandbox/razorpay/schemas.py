@@ -41,6 +41,8 @@ class Body(BaseModel):
 
 
 class NotesBody(Body):
+    """Body of PATCH on orders, payments and refunds."""
+
     notes: Notes
 
 
@@ -60,18 +62,25 @@ def collection(items: list[Wire]) -> Wire:
 
 # --- orders ---------------------------------------------------------------------------------------------------------
 
+
 class CaptureOptions(Body):
+    """How long Razorpay waits for a capture, in minutes."""
+
     automatic_expiry_period: int | None = Field(None, ge=12)
     manual_expiry_period: int = Field(7200, ge=12, le=7200)
     refund_speed: Literal["normal", "optimum"] = "normal"
 
 
 class CaptureRule(Body):
+    """Whether payments of an order are captured by themselves."""
+
     capture: Literal["automatic", "manual"]
     capture_options: CaptureOptions = CaptureOptions()
 
 
 class OrderBody(Body):
+    """Body of `POST /orders`."""
+
     amount: Paise
     currency: str
     receipt: Reference | None = None
@@ -82,6 +91,8 @@ class OrderBody(Body):
 
 
 class Order(Entity):
+    """An order."""
+
     kind: ClassVar[str] = "order"
     private: ClassVar[frozenset[str]] = frozenset({"rule"})
 
@@ -105,6 +116,8 @@ Method = Literal["card", "netbanking", "wallet", "emi", "upi"]
 
 
 class Card(BaseModel):
+    """The card of a payment, without its number."""
+
     id: str
     entity: Literal["card"] = "card"
     name: str = ""
@@ -117,17 +130,23 @@ class Card(BaseModel):
 
 
 class Upi(BaseModel):
+    """The UPI side of a payment."""
+
     payer_account_type: str = "bank_account"
     vpa: str
     flow: str = "collect"
 
 
 class CaptureBody(Body):
+    """Body of `POST /payments/{id}/capture`."""
+
     amount: StrictInt
     currency: str = "INR"
 
 
 class Payment(Entity):
+    """A payment."""
+
     kind: ClassVar[str] = "payment"
     private: ClassVar[frozenset[str]] = frozenset({"auto_refunded"})
 
@@ -178,6 +197,8 @@ Speed = Literal["normal", "optimum"]
 
 
 class RefundBody(Body):
+    """Body of `POST /payments/{id}/refund`."""
+
     amount: Paise | None = None
     speed: Speed = "normal"
     notes: Notes = {}
@@ -185,6 +206,8 @@ class RefundBody(Body):
 
 
 class Refund(Entity):
+    """A refund."""
+
     kind: ClassVar[str] = "refund"
 
     entity: Literal["refund"] = "refund"

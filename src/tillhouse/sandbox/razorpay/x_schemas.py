@@ -14,6 +14,8 @@ Narration = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ]*$", max_len
 
 
 class ContactBody(Body):
+    """Body of `POST /contacts`."""
+
     name: str = Field(min_length=3, max_length=50)
     email: str | None = None
     contact: str | None = None
@@ -23,6 +25,8 @@ class ContactBody(Body):
 
 
 class ContactPatch(Body):
+    """Body of `PATCH /contacts/{id}`."""
+
     name: str | None = Field(None, min_length=3, max_length=50)
     email: str | None = None
     contact: str | None = None
@@ -33,6 +37,8 @@ class ContactPatch(Body):
 
 
 class Contact(Entity):
+    """Someone who can be paid."""
+
     kind: ClassVar[str] = "contact"
 
     entity: Literal["contact"] = "contact"
@@ -47,30 +53,42 @@ class Contact(Entity):
 
 
 class BankAccountBody(Body):
+    """A bank account as it is sent."""
+
     name: str = Field(min_length=3, max_length=120)
     ifsc: Ifsc
     account_number: AccountNumber
 
 
 class VpaBody(Body):
+    """A UPI id as it is sent."""
+
     address: VpaAddress
 
 
 class Destination(Body):
+    """Where money goes: details of one type."""
+
     account_type: Literal["bank_account", "vpa"]
     bank_account: BankAccountBody | None = None
     vpa: VpaBody | None = None
 
 
 class FundAccountBody(Destination):
+    """Body of `POST /fund_accounts`."""
+
     contact_id: str
 
 
 class CompositeFundAccount(Destination):
+    """A destination with its contact, inside `POST /payouts`."""
+
     contact: ContactBody
 
 
 class BankAccount(BaseModel):
+    """A bank account as it is answered."""
+
     ifsc: str
     bank_name: str
     name: str
@@ -79,12 +97,16 @@ class BankAccount(BaseModel):
 
 
 class Vpa(BaseModel):
+    """A UPI id as it is answered."""
+
     username: str
     handle: str
     address: str
 
 
 class FundAccount(Entity):
+    """A destination of a contact. Immutable but for `active`."""
+
     kind: ClassVar[str] = "fund_account"
 
     entity: Literal["fund_account"] = "fund_account"
@@ -102,6 +124,8 @@ class FundAccount(Entity):
 
 
 class ActiveBody(Body):
+    """Body of `PATCH /fund_accounts/{id}`."""
+
     active: bool
 
 
@@ -112,6 +136,8 @@ PayoutStatus = Literal[
 
 
 class PayoutBody(Body):
+    """Body of `POST /payouts`: with a fund account's id, or the composite form."""
+
     account_number: str
     fund_account_id: str | None = None
     fund_account: CompositeFundAccount | None = None
@@ -126,12 +152,16 @@ class PayoutBody(Body):
 
 
 class StatusDetails(BaseModel):
+    """Why a payout is where it is."""
+
     description: str | None = None
     source: str | None = None
     reason: str | None = None
 
 
 class Payout(Entity):
+    """A payout."""
+
     kind: ClassVar[str] = "payout"
     private: ClassVar[frozenset[str]] = frozenset({"debited"})
 
@@ -157,6 +187,8 @@ class Payout(Entity):
 
 
 class PayoutQuery(ListQuery):
+    """Filters of the list of payouts; the account number is required."""
+
     account_number: str
     contact_id: str | None = None
     fund_account_id: str | None = None

@@ -124,6 +124,7 @@ router = APIRouter(prefix=f"/twilio/{_VERSION}/Accounts/{{account_sid}}", depend
 
 @router.post("/Messages.json", status_code=201)
 async def create_message(world: Here, account_sid: str, form: Annotated[MessageForm, Form()]) -> dict[str, JsonValue]:
+    """Send a text. Twilio has no idempotency: twice is two texts."""
     _check(world, form)
     now = world.clock.now_s()
     message = SentMessage(
@@ -147,6 +148,7 @@ async def create_message(world: Here, account_sid: str, form: Annotated[MessageF
 
 @router.get("/Messages/{sid}.json")
 async def get_message(world: Here, sid: str) -> dict[str, JsonValue]:
+    """One message and its present status."""
     message = world.store.get(SentMessage, sid)
     if message is None:
         raise TwilioError(20404, 404)
