@@ -1,0 +1,1 @@
+"""Payments: money in through gateways, money out through payout gateways, each booked exactly once."""

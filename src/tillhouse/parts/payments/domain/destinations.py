@@ -1,0 +1,92 @@
+"""Where a payout goes: a UPI id or a bank account. Checked here, before anything is reserved."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from tillhouse.kernel.errors import FieldError, InvalidInput
+from tillhouse.kernel.text import N_
+
+# NPCI: username@handle. RazorpayX takes the same characters.
+_VPA = re.compile(r"[A-Za-z0-9._-]{2,256}@[A-Za-z][A-Za-z0-9]{1,63}")
+# Reserve Bank of India: four letters of the bank, a zero, six letters or digits of the branch.
+_IFSC = re.compile(r"[A-Z]{4}0[A-Z0-9]{6}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9]{5,35}")
+_NAME_LENGTH = range(3, 51)  # RazorpayX: name of a contact
+
+
+@dataclass(frozen=True, slots=True)
+class Vpa:
+    """A UPI id, such as `asha@okbank`."""
+
+    address: str
+    kind: Literal["vpa"] = "vpa"
+
+    @property
+    def masked(self) -> str:
+        """Enough to recognise it by: `as…@okbank`."""
+        user, _, handle = self.address.partition("@")
+        return f"{user[:2]}…@{handle}"
+
+
+@dataclass(frozen=True, slots=True)
+class BankAccount:
+    """An Indian bank account."""
+
+    name: str
+    ifsc: str
+    account_number: str
+    kind: Literal["bank_account"] = "bank_account"
+
+    @property
+    def masked(self) -> str:
+        """Enough to recognise it by: `HDFC …6789`."""
+        return f"{self.ifsc[:4]} …{self.account_number[-4:]}"
+
+
+Destination = Vpa | BankAccount
+
+
+def destination_from(
+    kind: str, *, vpa: str = "", name: str = "", ifsc: str = "", account_number: str = ""
+) -> Destination:
+    """The destination that a person wrote, with spaces and case tidied. Raises `InvalidInput` naming each wrong field.
+
+    Pointers start at `/destination`.
+    """
+    if kind == "vpa":
+        return _vpa(vpa)
+    if kind == "bank_account":
+        return _bank_account(name, ifsc, account_number)
+    raise _refused(_field("type", "unknown_type", N_("Choose a UPI id or a bank account.")))
+
+
+def _vpa(address: str) -> Vpa:
+    tidy = address.strip()
+    if not _VPA.fullmatch(tidy):
+        raise _refused(_field("vpa", "bad_vpa", N_("A UPI id looks like name@bank.")))
+    return Vpa(tidy)
+
+
+def _bank_account(name: str, ifsc: str, account_number: str) -> BankAccount:
+    account = BankAccount(" ".join(name.split()), ifsc.strip().upper(), re.sub(r"[\s-]", "", account_number))
+    errors = []
+    if len(account.name) not in _NAME_LENGTH:
+        errors.append(_field("name", "bad_name", N_("Write the account holder's name, 3 to 50 letters.")))
+    if not _IFSC.fullmatch(account.ifsc):
+        message = N_("An IFSC has 11 characters and a zero in the fifth place, such as HDFC0001234.")
+        errors.append(_field("ifsc", "bad_ifsc", message))
+    if not _ACCOUNT.fullmatch(account.account_number):
+        message = N_("An account number has 5 to 35 digits or letters.")
+        errors.append(_field("account_number", "bad_account_number", message))
+    if errors:
+        raise _refused(*errors)
+    return account
+
+
+def _field(name: str, code: str, message: str) -> FieldError:
+    return FieldError(f"/destination/{name}", code, message)
+
+
+def _refused(*errors: FieldError) -> InvalidInput:
+    return InvalidInput(N_("Check where the money should go."), errors=errors)

@@ -1,0 +1,108 @@
+"""What a payout goes through: data, and the functions that read it.
+
+    awaiting_approval ─► reserved ─► sending ─► processing ─► processed ─► reversed
+            │               │           └► unknown ┘   └► failed, rejected, cancelled, reversed
+            └► rejected     └► failed, cancelled
+
+`sending` is written before the call: after a crash it means what `unknown` means, the provider has to be asked.
+Terminal is terminal, except that a bank may return what was processed.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.text import N_
+
+
+class PayoutState(StrEnum):
+    """Where a payout stands."""
+
+    AWAITING_APPROVAL = "awaiting_approval"
+    RESERVED = "reserved"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    PROCESSING = "processing"
+    PROCESSED = "processed"
+    REVERSED = "reversed"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+_S = PayoutState
+_GIVEN_UP = frozenset({_S.FAILED, _S.REJECTED, _S.CANCELLED})
+_ANSWERS = _GIVEN_UP | {_S.PROCESSING, _S.PROCESSED, _S.REVERSED}
+PAYOUT_MOVES: dict[PayoutState, frozenset[PayoutState]] = {
+    _S.AWAITING_APPROVAL: frozenset({_S.RESERVED, _S.REJECTED, _S.CANCELLED}),
+    _S.RESERVED: frozenset({_S.SENDING, _S.CANCELLED, _S.FAILED}),
+    _S.SENDING: _ANSWERS | {_S.UNKNOWN},
+    _S.UNKNOWN: _ANSWERS | {_S.SENDING},
+    _S.PROCESSING: _GIVEN_UP | {_S.PROCESSED, _S.REVERSED},
+    _S.PROCESSED: frozenset({_S.REVERSED}),
+    _S.REVERSED: frozenset(),
+    _S.FAILED: frozenset(),
+    _S.REJECTED: frozenset(),
+    _S.CANCELLED: frozenset(),
+}
+
+HOLDS_MONEY = frozenset({_S.AWAITING_APPROVAL, _S.RESERVED, _S.SENDING, _S.UNKNOWN, _S.PROCESSING})
+WITH_PROVIDER = frozenset({_S.SENDING, _S.UNKNOWN, _S.PROCESSING, _S.PROCESSED})
+NEVER_HAPPENED = _GIVEN_UP | {_S.REVERSED}
+
+_SENTENCES = {
+    _S.AWAITING_APPROVAL: N_("Someone of ours looks at this withdrawal first. The money is set aside in your wallet."),
+    _S.RESERVED: N_("Your withdrawal is on its way. The money is set aside in your wallet."),
+    _S.SENDING: N_("Your withdrawal is on its way. The money is set aside in your wallet."),
+    _S.UNKNOWN: N_("We are waiting for the bank's answer. The money stays set aside until we have it."),
+    _S.PROCESSING: N_("The bank is working on it. This takes minutes, at times until the next working day."),
+    _S.PROCESSED: N_("Paid out."),
+    _S.REVERSED: N_("The bank sent the money back. It is in your wallet again: check the details and try again."),
+    _S.FAILED: N_("The bank refused. The money is in your wallet: check the details and try again."),
+    _S.REJECTED: N_("The withdrawal was not approved. The money is in your wallet."),
+    _S.CANCELLED: N_("The withdrawal was cancelled. The money is in your wallet."),
+}
+
+_MINUTES = (1, 3, 5, 10, 20, 30, 60, 120, 240, 480)
+_THEN_EVERY = timedelta(hours=12)
+_AFTER_PROCESSED = tuple(timedelta(days=d) for d in (1, 3, 7))
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutFacts:
+    """One payout as the provider tells it. `reference` is our row's id, as we gave it."""
+
+    provider: str
+    payout_id: str
+    reference: str
+    amount: Money
+    state: PayoutState
+    utr: str | None = None
+    fee: int | None = None
+    tax: int | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+def payout_step(now: PayoutState, wanted: PayoutState) -> PayoutState | None:
+    """The state after hearing of `wanted`, or None when hearing it changes nothing (old news, or not allowed)."""
+    return wanted if wanted in PAYOUT_MOVES[now] else None
+
+
+def payout_sentence(state: PayoutState) -> str:
+    """What the state means for the person's money: an English message id."""
+    return _SENTENCES[state]
+
+
+def next_payout_check(state: PayoutState, since: datetime, now: datetime) -> datetime | None:
+    """When to ask the provider about a payout again; None when nothing it can tell would change anything.
+
+    `since` is when it was first sent or, for a processed one, when it was processed: a bank returns money for days.
+    """
+    if state == _S.PROCESSED:
+        return next((since + age for age in _AFTER_PROCESSED if since + age > now), None)
+    if state not in HOLDS_MONEY or state == _S.AWAITING_APPROVAL:
+        return None
+    soon = next((since + timedelta(minutes=m) for m in _MINUTES if since + timedelta(minutes=m) > now), None)
+    return soon or now + _THEN_EVERY

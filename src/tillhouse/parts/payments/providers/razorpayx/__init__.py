@@ -1,0 +1,17 @@
+"""RazorpayX: payouts to UPI ids and bank accounts (https://razorpay.com/docs/api/x)."""
+
+from collections.abc import Sequence
+
+from tillhouse.kernel.house import House
+from tillhouse.kernel.settings import refuse_development_defaults
+from tillhouse.parts.payments.ports import InstalledPayoutGateway
+from tillhouse.parts.payments.providers.razorpayx.gateway import RazorpayXGateway
+from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSettings
+
+
+def install(house: House) -> Sequence[object]:
+    """The provider of payouts."""
+    settings = RazorpayXSettings.load()
+    if house.settings.production:
+        refuse_development_defaults([settings])
+    return [InstalledPayoutGateway(RazorpayXGateway(house.outbound, settings, sandbox=house.settings.sandbox_url))]

@@ -1,0 +1,29 @@
+"""Limits and times of payments. Amounts are minor units (paise)."""
+
+from tillhouse.kernel.settings import ModuleSettings, setting
+
+
+class PaymentsSettings(ModuleSettings):
+    """What may be paid in and out, and when somebody is asked."""
+
+    prefix = "payments"
+
+    gateway: str = setting("razorpay", "The gateway that new orders go to.")
+    payout_gateway: str = setting("razorpayx", "The provider that new payouts go to.")
+    deposit_min: int = setting(100, "Smallest deposit, in minor units.")
+    deposit_max: int = setting(10_000_000, "Largest deposit, in minor units.")
+    withdrawal_min: int = setting(100, "Smallest withdrawal, in minor units.")
+    withdrawal_max: int = setting(10_000_000, "Largest withdrawal, in minor units.")
+    withdrawal_daily: int = setting(20_000_000, "Most that one owner may withdraw within 24 hours, in minor units.")
+    withdrawal_step_up_above: int = setting(
+        1_000_000, "A withdrawal above this asks the person to show again who they are, in minor units."
+    )
+    withdrawal_approval_above: int = setting(
+        10_000_000, "A payout above this waits for the approval of a second person, in minor units."
+    )
+    order_minutes: int = setting(30, "Minutes after which an unpaid order expires.")
+    capture_after_seconds: int = setting(
+        120, "Seconds after which a payment that is authorised but not captured is captured by us."
+    )
+    too_old_hours: int = setting(24, "Hours after which an order or payout that is not final becomes an exception.")
+    keep_events_days: int = setting(90, "Days for which providers' events are kept.")
