@@ -1,8 +1,8 @@
 """Rate limits: `Depends(rate_limit("10/minute", by="ip"))` on a route.
 
-Counted in a sliding window, in Redis where `REDIS_URL` says so (shared by all web processes), else in the memory of
-each process. While Redis is away every process counts in its memory: a limit becomes looser by the number of processes but
-never ends, since routes that move money must not go unlimited, and a house does not close because a cache is down.
+Counted in a sliding window: in Redis where `REDIS_URL` is set (shared by all web processes), else in the memory of each
+process. While Redis is away every process counts in its own memory: a limit becomes looser by the number of processes
+but never ends, since routes that move money must not go unlimited, and a house does not close because a cache is down.
 
 Answers carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers), refusals `Retry-After`.
 """
