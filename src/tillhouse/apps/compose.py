@@ -10,17 +10,20 @@ from starlette_compress import CompressMiddleware
 
 from tillhouse import __version__
 from tillhouse.apps.revisions import head
+from tillhouse.apps.web import answer_failure, build_web
 from tillhouse.catalogue import CATALOGUE
 from tillhouse.kernel.access import AuthenticatedBy, nobody
 from tillhouse.kernel.db import Database
 from tillhouse.kernel.edge import BodyLimit, BrowserOrigin, RequestContext, SecurityHeaders
 from tillhouse.kernel.health import health_router
 from tillhouse.kernel.house import House
-from tillhouse.kernel.http import CrashBarrier, install_problems, problem_json
+from tillhouse.kernel.http import CrashBarrier, install_problems
 from tillhouse.kernel.manifest import Module, closure
 from tillhouse.kernel.outbound import Outbound
 from tillhouse.kernel.settings import KernelSettings, refuse_development_defaults
 from tillhouse.kernel.vault import Vault
+from tillhouse.kernel.web.deps import Web
+from tillhouse.kernel.web.preferences import Preferences
 
 
 def chosen(names: Sequence[str] = (), catalogue: Sequence[Module] = CATALOGUE) -> tuple[Module, ...]:
@@ -69,18 +72,21 @@ def create_app(house: House) -> FastAPI:
 
     The caller closes the house.
     """
+    web = build_web(house)
     app = FastAPI(
         title="Tillhouse",
         version=__version__,
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        middleware=_middleware(house),
+        middleware=_middleware(house, web),
     )
     app.state.house = house
-    install_problems(app, problem_json)
+    app.state.web = web
+    install_problems(app, answer_failure)
     checks = [check for module in house.modules for check in module.health()]
     app.include_router(health_router(head(), checks))
+    app.mount(web.static.prefix, web.static)
     for module in house.modules:
         if module.name in house.serves:
             _mount(app, module)
@@ -100,7 +106,7 @@ def _unlisted(pages: APIRouter) -> APIRouter:
     return pages
 
 
-def _middleware(house: House) -> list[Middleware]:
+def _middleware(house: House, web: Web) -> list[Middleware]:
     origins = house.provided(BrowserOrigin)
     return [
         Middleware(RequestContext),
@@ -113,6 +119,7 @@ def _middleware(house: House) -> list[Middleware]:
             expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "Idempotent-Replayed", "X-Request-ID"],
         ),
         Middleware(CompressMiddleware, minimum_size=1000),
-        Middleware(CrashBarrier, render=problem_json),
+        Middleware(Preferences, translations=web.translations, secure=web.secure),
+        Middleware(CrashBarrier, render=answer_failure),
         Middleware(BodyLimit),
     ]

@@ -20,6 +20,8 @@ from tillhouse.kernel.errors import DomainError, FieldError, InvalidInput, TooMa
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.text import N_
+from tillhouse.kernel.web.errors import sentence_of
+from tillhouse.kernel.web.i18n import gettext
 
 log = get_logger(__name__)
 
@@ -65,9 +67,9 @@ def problem_json(request: Request, error: DomainError) -> JSONResponse:
         "type": "about:blank",
         "title": type(error).__name__,
         "status": error.status,
-        "detail": str(error),
+        "detail": sentence_of(error),
         "code": error.code,
-        "errors": [{"pointer": e.pointer, "code": e.code, "message": e.message} for e in error.errors],
+        "errors": [{"pointer": e.pointer, "code": e.code, "message": gettext(e.message)} for e in error.errors],
         "request_id": request_id(),
     }
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequests) else {}

@@ -117,6 +117,7 @@ class Module:
     cli: Callable[[], "typer.Typer"] | None = None
     demo: Callable[[], Demo] | None = None
     accent: str = "house"
+    icon: str = "store"
 
 
 def closure(catalogue: Mapping[str, Module], wanted: Sequence[str]) -> tuple[Module, ...]:

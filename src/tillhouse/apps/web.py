@@ -1,0 +1,104 @@
+"""The web kit of a process: templates, static files, languages, menus and error pages of the modules it serves."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from fastapi import Request, Response
+
+from tillhouse.kernel.access import NOBODY, Principal
+from tillhouse.kernel.errors import DomainError
+from tillhouse.kernel.house import House
+from tillhouse.kernel.http import problem_json
+from tillhouse.kernel.manifest import Module, NavItem
+from tillhouse.kernel.web import i18n, render
+from tillhouse.kernel.web.csrf import Csrf
+from tillhouse.kernel.web.deps import Web, web_of
+from tillhouse.kernel.web.errors import describe
+from tillhouse.kernel.web.render import Brand, Frame, Link, Nav, Templates, Viewer
+from tillhouse.kernel.web.static import Static
+
+
+def build_web(house: House) -> Web:
+    """Put the web kit together for the modules of this process."""
+    secure = house.settings.base_url.startswith("https:")
+    translations = i18n.Translations({"kernel": render.LOCALE, **_folders(house.modules, "locale")})
+    static = Static({"kernel": render.STATIC, **_folders(house.modules, "static")})
+    key = hashlib.sha256(b"csrf\0" + house.settings.secret_key.encode()).digest()
+    csrf = Csrf(key, session_of=_session_of, secure=secure)
+    frames = _Frames(house.modules, translations)
+    templates = Templates(_folders(house.modules, "templates"), static, csrf, frame=frames)
+    return Web(templates, csrf, static, translations, secure)
+
+
+def answer_failure(request: Request, error: DomainError) -> Response:
+    """A failure for whoever asked: problem details for programs, a page or a toast for people."""
+    if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+        return problem_json(request, error)
+    return web_of(request).templates.render_error(request, describe(error))
+
+
+def _folders(modules: Iterable[Module], name: str) -> dict[str, Path]:
+    return {module.name: module.folder / name for module in modules if (module.folder / name).is_dir()}
+
+
+def _principal(request: Request) -> Principal:
+    found: Principal = getattr(request.state, "principal", None) or NOBODY
+    return found
+
+
+def _session_of(request: Request) -> str | None:
+    session_id = _principal(request).session_id
+    return str(session_id) if session_id else None
+
+
+class _Frames:
+    """What surrounds a page: the brand and menus of the product it belongs to, and who looks at it."""
+
+    def __init__(self, modules: Iterable[Module], translations: i18n.Translations) -> None:
+        self._modules = tuple(modules)
+        self._by_name: Mapping[str, Module] = {module.name: module for module in self._modules}
+        self._translations = translations
+
+    def __call__(self, request: Request, module: str) -> Frame:
+        principal = _principal(request)
+        product = self._product_of(module)
+        return Frame(
+            brand=Brand(product.title, f"/{product.name}/", product.icon) if product else Brand(),
+            accent=product.accent if product else "house",
+            nav=self._nav(principal, product),
+            viewer=_viewer(principal),
+            reader=self._reader(principal),
+        )
+
+    def _product_of(self, module: str) -> Module | None:
+        """The product whose page this is; a part's page wears the house's own colours, or its one product's."""
+        found = self._by_name.get(module)
+        if found and found.floor == "product":
+            return found
+        products = [one for one in self._modules if one.floor == "product"]
+        return products[0] if len(products) == 1 and module != "kernel" else None
+
+    def _nav(self, principal: Principal, product: Module | None) -> Nav:
+        def links(place: str, modules: Iterable[Module]) -> list[Link]:
+            items = sorted((item for m in modules for item in m.nav if item.place == place), key=lambda i: i.order)
+            return [Link(item.title, item.path, item.icon) for item in items if _sees(principal, item)]
+
+        own = [product] if product else []
+        return Nav(links("site", own), links("app", own), links("console", self._modules))
+
+    def _reader(self, principal: Principal) -> i18n.Reader | None:
+        """The person's own language and zone, where they are known; else the request's."""
+        if principal.kind != "person":
+            return None
+        chosen = i18n.reader()
+        language = i18n.LANGUAGES.get(principal.locale or "", chosen.language)
+        return i18n.Reader(language, principal.zone, translations=self._translations)
+
+
+def _sees(principal: Principal, item: NavItem) -> bool:
+    return item.permission is None or principal.may(item.permission)
+
+
+def _viewer(principal: Principal) -> Viewer | None:
+    return Viewer(principal.display_name) if principal.kind == "person" else None
