@@ -1,0 +1,1 @@
+"""The web kit: pages, fragments, forms, static files, languages and formats. It knows no database and no module."""

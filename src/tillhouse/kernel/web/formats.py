@@ -1,0 +1,137 @@
+"""Money, numbers and times as the reader writes them. Exact: integers and `Decimal` in, text out, no float between."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from babel import Locale
+from babel.core import UnknownLocaleError
+from babel.dates import format_date, format_time, format_timedelta
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent, is_currency
+
+from tillhouse.kernel import clock
+from tillhouse.kernel.money import digits_of
+from tillhouse.kernel.web.i18n import gettext, reader
+
+Length = Literal["short", "medium", "long", "full"]
+
+
+class MoneyLike(Protocol):
+    """An amount: an integer number of minor units of a unit."""
+
+    @property
+    def minor(self) -> int: ...
+    @property
+    def unit(self) -> str: ...
+
+
+def money(amount: MoneyLike, *, sign: bool = False) -> str:
+    """`₹1,23,456.78`: the amount with its currency. `sign` writes a plus too, for movements.
+
+    Points and credits are numbers with the unit's name, which a catalogue may translate.
+    """
+    digits = digits_of(amount.unit)
+    major = Decimal(amount.minor).scaleb(-digits)
+    if is_currency(amount.unit):
+        text = format_currency(major, amount.unit, locale=_money_locale(amount.unit))
+    else:
+        pattern = "#,##0" + ("." + "0" * digits if digits else "")
+        text = f"{format_decimal(major, format=pattern, locale=reader().locale)}\u00a0{gettext(amount.unit)}"
+    return f"+{text}" if sign and amount.minor > 0 else text
+
+
+def _money_locale(unit: str) -> Locale:
+    """Rupees are grouped the Indian way for whoever reads English; elsewhere the reader's own way holds."""
+    who = reader()
+    if unit == "INR" and who.language.tag in ("en", "hi"):
+        return Locale(who.language.tag, "IN")
+    return who.locale
+
+
+def currency_symbol(unit: str) -> str:
+    """`₹` for INR: what stands before an amount that is being typed. The unit itself where there is no symbol."""
+    if not is_currency(unit):
+        return unit
+    try:
+        return str(Locale("en", "IN").currency_symbols.get(unit, unit))
+    except UnknownLocaleError:
+        return unit
+
+
+def number(value: int | Decimal, *, digits: int | None = None) -> str:
+    """A plain number, with exactly `digits` after the point when given."""
+    pattern = None if digits is None else "#,##0" + ("." + "0" * digits if digits else "")
+    return format_decimal(value, format=pattern, locale=reader().locale)
+
+
+def compact(value: int | Decimal) -> str:
+    """A number to be taken in at a glance: `12K`, `1.2L` where lakhs are counted."""
+    return format_compact_decimal(Decimal(value), locale=reader().locale, fraction_digits=1)
+
+
+def percent(value: Decimal, *, digits: int = 0) -> str:
+    """A ratio as a percentage: `Decimal("0.125")` → `13%`, with `digits=1` → `12.5%`."""
+    return format_percent(value, format="#,##0" + ("." + "0" * digits if digits else "") + "%", locale=reader().locale)
+
+
+def day(value: date | datetime, length: Length = "medium") -> str:
+    """The day of a date, or of an instant in the reader's zone."""
+    if isinstance(value, datetime):
+        value = _aware(value).astimezone(reader().tz).date()
+    return format_date(value, format=length, locale=reader().locale)
+
+
+def moment(value: datetime, length: Length = "medium") -> str:
+    """Day and time of an instant in the reader's zone, to the minute. Raises `ValueError` for a naive one."""
+    local = _aware(value).astimezone(reader().tz)
+    return f"{day(value, length)}, {format_time(local, format='short', locale=reader().locale)}"
+
+
+def time_of_day(value: datetime) -> str:
+    """The time alone, in the reader's zone."""
+    return format_time(_aware(value).astimezone(reader().tz), format="short", locale=reader().locale)
+
+
+def weekday(value: date, *, short: bool = True) -> str:
+    """`Mon`, or `Monday`: for axes and calendars."""
+    return format_date(value, "EEE" if short else "EEEE", locale=reader().locale)
+
+
+def short_day(value: date) -> str:
+    """`21 Nov`: a day of this year, for axes and lists."""
+    pattern = "MMM d" if reader().locale.territory == "US" else "d MMM"
+    return format_date(value, format=pattern, locale=reader().locale)
+
+
+def relative(value: datetime, now: datetime | None = None) -> str:
+    """`5 minutes ago`, `in 2 days`; from a month on, the date itself."""
+    away = _aware(value) - (now or clock.now())
+    if abs(away) >= timedelta(days=30):
+        return day(value)
+    return format_timedelta(away, granularity="second", threshold=0.85, add_direction=True, locale=reader().locale)
+
+
+def iso(value: datetime | date) -> str:
+    """For `<time datetime>`."""
+    return value.isoformat()
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("an instant needs its zone")
+    return value
+
+
+FILTERS = {
+    "money": money,
+    "number": number,
+    "compact": compact,
+    "percent": percent,
+    "day": day,
+    "moment": moment,
+    "time_of_day": time_of_day,
+    "weekday": weekday,
+    "short_day": short_day,
+    "relative": relative,
+    "iso": iso,
+}
