@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -161,6 +162,8 @@ class EmbeddedPostgres:
         self._by_path = self._account is None or self._account.can(
             "/bin/sh", "-c", f"cd {shlex.quote(str(self.folder))}"
         )
+        if not self._by_path and sys.platform != "linux":
+            raise EmbeddedError(f"PostgreSQL refuses to run as root: run this as an account that owns {self.folder}.")
         self._read_secrets(new)
         if new:
             self._initialise()
