@@ -58,7 +58,82 @@ class Translations:
         catalogue = self._catalogues.get(language)
         return catalogue.ugettext(message) if catalogue else message
 
-    def plural(one: str, many: str, count: int) -> str:
+    def ngettext(self, language: str, one: str, many: str, count: int) -> str:
+        catalogue = self._catalogues.get(language)
+        return catalogue.ungettext(one, many, count) if catalogue else (one if count == 1 else many)
+
+
+def _merged(tag: str, folders: Sequence[Path]) -> Catalogue | None:
+    merged: Catalogue | None = None
+    for folder in reversed(folders):
+        path = folder / tag / "LC_MESSAGES" / "messages.po"
+        if not path.is_file():
+            continue
+        compiled = io.BytesIO()
+        with path.open("rb") as source:
+            write_mo(compiled, read_po(source, locale=tag))
+        compiled.seek(0)
+        catalogue = Catalogue(compiled)
+        if merged is None:
+            merged = catalogue
+        else:
+            merged.merge(catalogue)  # the later one wins
+    return merged
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads: language, region (for formats), IANA zone, and the catalogues to read from."""
+
+    language: Language = LANGUAGES[SOURCE]
+    zone: str = "UTC"
+    region: str | None = None
+    translations: Translations | None = field(default=None, repr=False)
+
+    @property
+    def locale(self) -> Locale:
+        """The Babel locale for formats: language and region where CLDR has the pair, else the language at home."""
+        return _locale(self.language.tag, self.region or self.language.region)
+
+    @property
+    def tz(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+
+@cache
+def _locale(language: str, region: str) -> Locale:
+    try:
+        return Locale(language, region)
+    except UnknownLocaleError:
+        return Locale(language)
+
+
+_reader: ContextVar[Reader] = ContextVar("reader", default=Reader())  # noqa: B039  frozen
+
+
+def reader() -> Reader:
+    """Who reads what is being written now; an English reader in UTC where nobody said."""
+    return _reader.get()
+
+
+@contextmanager
+def reading(who: Reader) -> Iterator[None]:
+    """Speak to `who` while the block runs."""
+    token = _reader.set(who)
+    try:
+        yield
+    finally:
+        _reader.reset(token)
+
+
+def gettext(message: str, **fields: object) -> str:
+    """`message` in the reader's language, its `{named}` fields filled in."""
+    who = _reader.get()
+    translated = who.translations.gettext(who.language.tag, message) if who.translations else message
+    return translated.format(**fields) if fields else translated
+
+
+def plural(one: str, many: str, count: int) -> str:
     """The form of a sentence that fits `count` in the reader's language, its fields still to be filled in."""
     who = _reader.get()
     if who.translations:

@@ -143,7 +143,7 @@ class Templates:
         self,
         request: Request,
         page: str,
-        form: Form[object],
+        form: Form[M],
         context: Context | None = None,
         *,
         fragment: str | None = None,
