@@ -1,0 +1,13 @@
+"""What can be set of DrivoPay."""
+
+from tillhouse.kernel.settings import ModuleSettings, setting
+
+
+class DrivopaySettings(ModuleSettings):
+    """`DRIVOPAY_…`."""
+
+    prefix = "DRIVOPAY"
+
+    quick_amounts: tuple[int, ...] = setting(
+        (200, 500, 1000, 2000), "Rupees that are one tap away when money is added, separated by commas."
+    )
