@@ -149,6 +149,7 @@ async def test_an_idempotency_key_is_required_and_makes_one_payout(
     ],
 )
 async def test_what_a_vpa_brings_about(
+    *,
     razorpay: httpx.AsyncClient,
     settings: SandboxSettings,
     contact: str,
@@ -176,6 +177,7 @@ async def test_what_a_vpa_brings_about(
     ],
 )
 async def test_what_an_account_number_brings_about(
+    *,
     razorpay: httpx.AsyncClient,
     settings: SandboxSettings,
     contact: str,
@@ -206,6 +208,7 @@ async def test_money_leaves_the_account_and_comes_back_when_it_does_not_arrive(
 
 
 async def test_too_little_money_is_an_error_or_a_queue(
+    *,
     razorpay: httpx.AsyncClient,
     settings: SandboxSettings,
     contact: str,

@@ -1,23 +1,19 @@
 """The sandbox on a real port: the official SDK with only its address changed, and faults over sockets."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
 import pytest
 import razorpay as sdk  # type: ignore[import-untyped]  # has no stubs
-import uvicorn
 from razorpay.errors import (  # type: ignore[import-untyped]  # has no stubs
     BadRequestError,
     ServerError,
     SignatureVerificationError,
 )
-from starlette.types import ASGIApp
 
 from tests.sandbox.conftest import Receiver
+from tests.sandbox.serving import serving
 from tillhouse.sandbox.app import Sandbox, create_sandbox
 from tillhouse.sandbox.settings import SandboxSettings
 
@@ -27,31 +23,6 @@ class Running:
     url: str
     sandbox: Sandbox
     settings: SandboxSettings
-
-
-@contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
-    """Run an app on a free port in a thread of its own."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
-    started = threading.Event()
-
-    async def serve() -> None:
-        config = server.config
-        config.load()
-        server.lifespan = config.lifespan_class(config)
-        await server.startup()
-        started.set()
-        await server.main_loop()
-        await server.shutdown()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    assert started.wait(20)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 @pytest.fixture

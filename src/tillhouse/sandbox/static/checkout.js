@@ -44,7 +44,7 @@
     this.dialog.append(frame);
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
-      if (!this.options.modal || this.options.modal.escape !== false) this.dismiss();
+      this.escape();
     });
     document.body.append(this.dialog);
     window.addEventListener("message", this.receive);
@@ -58,6 +58,11 @@
     if (event.data.event === "success") this.succeed(event.data.payload);
     else if (event.data.event === "failed") this.emit("payment.failed", event.data.payload);
     else if (event.data.event === "dismissed") this.dismiss();
+    else if (event.data.event === "escape") this.escape();
+  };
+
+  Razorpay.prototype.escape = function () {
+    if (!this.options.modal || this.options.modal.escape !== false) this.dismiss();
   };
 
   Razorpay.prototype.succeed = function (payload) {

@@ -1,0 +1,159 @@
+"""The checkout script in a real Chromium, on a shop's page whose policy allows no inline script or style."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.sandbox.serving import serving
+from tillhouse.sandbox.app import create_sandbox
+from tillhouse.sandbox.settings import SandboxSettings
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver"),
+]
+
+SHOP_SCRIPT = """
+const query = new URLSearchParams(location.search);
+const tell = (name, value) => { document.body.dataset[name] = JSON.stringify(value); };
+const options = {
+  key: "rzp_test_tillhouse", order_id: query.get("order_id"), name: "Drivopay",
+  modal: { ondismiss: () => tell("dismissed", true) },
+};
+if (query.get("redirect")) Object.assign(options, { redirect: true, callback_url: location.origin + "/paid" });
+else options.handler = (answer) => tell("paid", answer);
+const checkout = new Razorpay(options);
+checkout.on("payment.failed", (answer) => tell("failed", answer));
+document.getElementById("pay").addEventListener("click", () => checkout.open());
+"""
+
+
+@dataclass
+class Shop:
+    """A shop's page open in a browser, with an order to pay."""
+
+    browser: webdriver.Chrome
+    url: str
+    order_id: str
+
+    def visit(self, **query: str) -> None:
+        self.browser.get(str(httpx.URL(f"{self.url}/", params={"order_id": self.order_id, **query})))
+        self.browser.find_element(By.ID, "pay").click()
+
+    def enter_checkout(self) -> None:
+        frame = WebDriverWait(self.browser, 10).until(lambda b: b.find_element(By.CSS_SELECTOR, "dialog iframe"))
+        self.browser.switch_to.frame(frame)
+
+    def press(self, words: str) -> None:
+        xpath = f"//*[self::button or self::a][contains(., '{words}')]"
+        WebDriverWait(self.browser, 10).until(lambda b: b.find_element(By.XPATH, xpath)).click()
+
+    def type_vpa(self, vpa: str) -> None:
+        field = WebDriverWait(self.browser, 10).until(lambda b: b.find_element(By.ID, "vpa"))
+        field.clear()
+        field.send_keys(vpa)
+
+    def told(self, name: str) -> str:
+        self.browser.switch_to.default_content()
+        body = self.browser.find_element(By.TAG_NAME, "body")
+        return WebDriverWait(self.browser, 10).until(lambda _: body.get_attribute(f"data-{name}") or "")
+
+    def dialogs(self) -> int:
+        self.browser.switch_to.default_content()
+        return len(self.browser.find_elements(By.CSS_SELECTOR, "dialog"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=390,844"):
+        options.add_argument(argument)
+    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture
+def shop(browser: webdriver.Chrome) -> Iterator[Shop]:
+    sandbox_url = ""
+
+    async def page(_: Request) -> Response:
+        policy = f"default-src 'none'; script-src 'self' {sandbox_url}; frame-src {sandbox_url}; form-action 'self'"
+        html = (
+            "<!doctype html><title>Shop</title><link rel=icon href='data:,'><button id=pay>Pay</button>"
+            f"<script src='{sandbox_url}/razorpay/checkout.js'></script><script src='/shop.js'></script>"
+        )
+        return Response(html, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+    async def script(_: Request) -> Response:
+        return Response(SHOP_SCRIPT, media_type="text/javascript")
+
+    async def paid(request: Request) -> Response:
+        fields = dict(parse_qsl((await request.body()).decode()))
+        return Response(f"<!doctype html><title>{' '.join(sorted(fields))}</title>", media_type="text/html")
+
+    routes = [Route("/", page), Route("/shop.js", script), Route("/paid", paid, methods=["POST"])]
+    with serving(Starlette(routes=routes)) as url:
+        settings = SandboxSettings(web=url)
+        with serving(create_sandbox(settings)) as sandbox_url:
+            auth = (settings.razorpay_key_id, settings.razorpay_key_secret)
+            body = {"amount": 150_000, "currency": "INR", "payment": {"capture": "automatic"}}
+            order = httpx.post(f"{sandbox_url}/razorpay/v1/orders", json=body, auth=auth).json()
+            yield Shop(browser, url, order["id"])
+
+
+def test_paying_closes_checkout_and_hands_the_page_the_signed_fields(shop: Shop) -> None:
+    shop.visit()
+    shop.enter_checkout()
+    shop.press("Pay ₹1,500.00")
+    paid = shop.told("paid")
+    assert all(name in paid for name in ("razorpay_payment_id", "razorpay_signature", shop.order_id))
+    assert shop.dialogs() == 0
+
+
+def test_after_a_failure_the_person_can_try_again(shop: Shop) -> None:
+    shop.visit()
+    shop.enter_checkout()
+    shop.type_vpa("failure@razorpay")
+    shop.press("Pay ₹1,500.00")
+    assert "payment_failed" in shop.told("failed")
+    assert shop.dialogs() == 1
+    shop.enter_checkout()
+    shop.press("Try again")
+    shop.type_vpa("success@razorpay")
+    shop.press("Pay ₹1,500.00")
+    assert "razorpay_signature" in shop.told("paid")
+
+
+def test_leaving_or_escape_dismisses_checkout(shop: Shop) -> None:
+    shop.visit()
+    shop.enter_checkout()
+    shop.press("Leave without paying")
+    assert shop.told("dismissed") == "true"
+    assert shop.dialogs() == 0
+
+    shop.visit()
+    shop.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert shop.told("dismissed") == "true"
+
+
+def test_with_redirect_the_signed_fields_come_back_as_a_form_post(shop: Shop) -> None:
+    shop.visit(redirect="1")
+    shop.press("Pay ₹1,500.00")
+    expected = "razorpay_order_id razorpay_payment_id razorpay_signature"
+    WebDriverWait(shop.browser, 10).until(lambda b: b.title == expected)
