@@ -8,13 +8,13 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from tillhouse.kernel.limits import limit_of
 
 from tillhouse.apps.compose import create_app
 from tillhouse.catalogue import CATALOGUE
 from tillhouse.kernel.access import opening_reason_of, permission_of
 from tillhouse.kernel.db import Base
 from tillhouse.kernel.house import House
+from tillhouse.kernel.limits import limit_of
 from tillhouse.kernel.manifest import Module, closure
 from tillhouse.kernel.work import AnyJob, Event
 
