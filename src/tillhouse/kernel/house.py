@@ -1,6 +1,6 @@
 """The composed house: what one process knows and holds. Built by `apps/compose.py`, reached by `house_of(session)`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -32,6 +32,7 @@ class House:
     module_settings: Mapping[type[ModuleSettings], ModuleSettings]
     authenticator: Authenticator
     _provided: list[object] = field(default_factory=list)
+    _closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def settings_of(self, cls: type[S]) -> S:
         """The settings of a module. Raises `LookupError` when the module is not in this process."""
@@ -55,6 +56,12 @@ class House:
         """Add to the registries: for composition, before the first request."""
         self._provided.extend(things)
 
+    def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have `close` awaited when the house closes, before its connections go."""
+        self._closers.append(close)
+
     async def close(self) -> None:
+        while self._closers:
+            await self._closers.pop()()
         await self.outbound.close()
         await self.database.close()

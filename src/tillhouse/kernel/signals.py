@@ -10,6 +10,8 @@ from contextlib import suppress
 import asyncpg
 from sqlalchemy.engine import make_url
 
+from tillhouse.kernel.house import House
+
 _RECONNECT_SECONDS = 0.5
 _QUEUED = 10_000  # signals that wait for a database that is away; more are dropped
 
@@ -57,6 +59,16 @@ class Notifier:
                 if self._connection:
                     self._connection.terminate()
                 return
+
+
+def notifier_of(house: House) -> Notifier:
+    """The notifier of this process, made when it is first needed and closed with the house."""
+    for found in house.provided(Notifier):
+        return found
+    notifier = Notifier(house.settings.database_url)
+    house.provide([notifier])
+    house.on_close(notifier.close)
+    return notifier
 
 
 class Listener:

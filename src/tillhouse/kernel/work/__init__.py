@@ -1,8 +1,10 @@
 """Background work: events and jobs that are rows of the business transaction."""
 
+from tillhouse.kernel.work.control import JobView, cancel, dead_jobs, job, jobs, replay
 from tillhouse.kernel.work.definitions import (
     AnyHandler,
     AnyJob,
+    Cancelled,
     Event,
     Handler,
     Job,
@@ -13,20 +15,32 @@ from tillhouse.kernel.work.definitions import (
     event,
     task,
 )
+from tillhouse.kernel.work.due import fire_schedules, run_due
 from tillhouse.kernel.work.outbox import emit, enqueue
+from tillhouse.kernel.work.running import Ran
 
 __all__ = [
     "AnyHandler",
     "AnyJob",
+    "Cancelled",
     "Event",
     "Handler",
     "Job",
     "JobRun",
+    "JobView",
     "Lane",
+    "Ran",
     "Schedule",
     "Task",
+    "cancel",
+    "dead_jobs",
     "emit",
     "enqueue",
     "event",
+    "fire_schedules",
+    "job",
+    "jobs",
+    "replay",
+    "run_due",
     "task",
 ]

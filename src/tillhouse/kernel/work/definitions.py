@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, dataclass_transform
+from uuid import UUID
 
 from tillhouse.kernel.db import Session, Transactions
 
@@ -64,6 +65,10 @@ def task(name: str, *, lane: Lane) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
+class Cancelled(Exception):
+    """The job was cancelled, or is no longer this process's to run: clean up and let it pass."""
+
+
 class JobRun(Protocol):
     """One attempt at a job, as its function sees it."""
 
@@ -75,22 +80,35 @@ class JobRun(Protocol):
         ...
 
     @property
+    def job_id(self) -> UUID: ...
+    @property
     def attempt(self) -> int:
         """1 the first time."""
         ...
 
     async def progress(self, done: int, total: int, note: str = "") -> None:
-        """Tell whoever watches how far it is, and renew the lease. Raises `Cancelled` when the job was cancelled."""
+        """Tell whoever watches (live channel `job:<id>`) how far it is; call it outside a transaction.
+
+        `note` is a message id, never personal data. Raises `Cancelled` when the job was cancelled.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a job fires by itself: every so often, or by a cron line in a zone. Unique per schedule and fire time."""
+    """When a job fires by itself: every so often, or by a cron line in a zone. Unique per schedule and fire time.
+
+    Exactly one of `every` (counted from 1970, so that it needs no memory) and `cron` (minute, hour, day of month,
+    month, day of week) is given. Fire times missed while nothing ran become one.
+    """
 
     every: timedelta | None = None
     cron: str | None = None
     zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        if (self.every is None) == (self.cron is None):
+            raise ValueError("a schedule has either `every` or `cron`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +117,12 @@ class Job(Generic[T]):
 
     `run` gets one transaction, in which the job is marked done: its effect in the database happens exactly once.
     `flow` gets a `JobRun` and opens its own; it must be safe to run twice. Exactly one of the two is given.
-    `example` is a harmless task for the conformance suite, which runs it twice.
+    A `TransientError`, an unexpected exception and `time_limit` are tried again, up to `attempts`, with growing pauses;
+    any other `DomainError` ends the job at once.
+    `on_dead` is the way back (for the money, above all) when the job is given up or cancelled: it gets the transaction
+    in which the job is marked so, and is tried until it succeeds.
+    `schedule` fires the task without arguments. `example` is a harmless task for the conformance suite, which runs it
+    twice.
     """
 
     task: type[T]
@@ -107,13 +130,21 @@ class Job(Generic[T]):
     flow: Callable[[JobRun, T], Awaitable[None]] | None = None
     attempts: int = 10
     time_limit: timedelta = timedelta(minutes=2)
+    on_dead: Callable[[Session, T], Awaitable[None]] | None = None
     schedule: Schedule | None = None
     example: Callable[[], T] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.run is None) == (self.flow is None):
+            raise ValueError(f"{self.task.name}: a job has either `run` or `flow`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler(Generic[E]):
-    """A reaction to an event: `run` gets one transaction, in which the delivery is marked done."""
+    """A reaction to an event: `run` gets one transaction, in which the delivery is marked done.
+
+    `name` is unique in its module. Handlers of one event run apart from each other, in no order.
+    """
 
     event: type[E]
     name: str

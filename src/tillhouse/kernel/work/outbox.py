@@ -1,6 +1,5 @@
 """Writing events and jobs in the business transaction. What commits is done; what rolls back never was."""
 
-from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
@@ -9,14 +8,17 @@ from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.context import request_id
-from tillhouse.kernel.db import JsonObject, Session
+from tillhouse.kernel.db import JsonObject, Session, after_commit, house_of
 from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.signals import notifier_of
 from tillhouse.kernel.work.definitions import Event, Task
 from tillhouse.kernel.work.models import EventRow, JobRow
 
+WORK_WAITS = "till_work"  # the channel that wakes the relay
+
 
 async def emit(session: Session, event: Event) -> UUID:
-    """Record that something happened; each handler in the house is called at least once after the commit."""
+    """Record that something happened; each handler in the house has its effect exactly once after the commit."""
     event_id = new_id()
     await session.execute(
         insert(EventRow).values(
@@ -27,17 +29,24 @@ async def emit(session: Session, event: Event) -> UUID:
             emitted_at=clock.now(),
         )
     )
+    wake_relay(session)
     return event_id
 
 
 async def enqueue(
-    session: Session, task: Task, *, run_at: datetime | None = None, unique: str | None = None
+    session: Session,
+    task: Task,
+    *,
+    run_at: datetime | None = None,
+    unique: str | None = None,
+    deadline: datetime | None = None,
 ) -> UUID | None:
     """Ask for `task` to be done after the commit, at `run_at` or as soon as possible.
 
-    `unique` makes it the only unfinished or finished job of that name and key; returns None when there was one already.
+    `unique` makes it the only job of that name and key, finished ones included for as long as they are kept; returns
+    None when there was one already. A job that is not done by `deadline` is given up (`Job.on_dead`).
     """
-    job_id = new_id()
+    job_id, now = new_id(), clock.now()
     statement = (
         insert(JobRow)
         .values(
@@ -46,17 +55,30 @@ async def enqueue(
             lane=task.lane,
             payload=payload_of(task),
             unique_key=unique,
-            run_at=run_at or clock.now(),
-            created_at=clock.now(),
+            run_at=run_at or now,
+            wake_at=run_at or now,
+            deadline=deadline,
+            created_at=now,
             request_id=request_id(),
         )
         .on_conflict_do_nothing()
         .returning(JobRow.id)
     )
-    return (await session.execute(statement)).scalar_one_or_none()
+    created = (await session.execute(statement)).scalar_one_or_none()
+    if created and (run_at is None or run_at <= now):
+        wake_relay(session)
+    return created
 
 
 def payload_of(message: Event | Task) -> JsonObject:
     """The message as plain JSON values, ids as strings."""
-    payload: JsonObject = to_jsonable_python({field.name: getattr(message, field.name) for field in fields(message)})
+    payload: JsonObject = to_jsonable_python(vars(message))
     return payload
+
+
+def wake_relay(session: Session) -> None:
+    """Tell the relay after the commit that there is work. Best effort: it also looks by itself."""
+    if not session.info.get("wakes_relay"):
+        session.info["wakes_relay"] = True
+        notifier = notifier_of(house_of(session))
+        after_commit(session, lambda: notifier.send(WORK_WAITS))
