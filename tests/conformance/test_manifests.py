@@ -1,4 +1,4 @@
-"""Every manifest keeps the promises that the house makes of all modules. Generic: a new module is checked by being listed."""
+"""Every manifest keeps the promises the house makes of all modules. A new module is checked by being listed."""
 
 import dataclasses
 import inspect

@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette_compress import CompressMiddleware
 
 from tillhouse import __version__
+from tillhouse.apps import pages
 from tillhouse.apps.revisions import head
 from tillhouse.apps.web import answer_failure, build_web
 from tillhouse.catalogue import CATALOGUE
@@ -87,6 +88,7 @@ def create_app(house: House) -> FastAPI:
     checks = [check for module in house.modules for check in module.health()]
     app.include_router(health_router(head(), checks))
     app.mount(web.static.prefix, web.static)
+    app.include_router(pages.router)
     for module in house.modules:
         if module.name in house.serves:
             _mount(app, module)

@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 
 from tillhouse.kernel.access import NOBODY, Principal
-from tillhouse.kernel.errors import DomainError
+from tillhouse.kernel.errors import DomainError, NotAuthenticated
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import problem_json
 from tillhouse.kernel.manifest import Module, NavItem
@@ -17,6 +19,9 @@ from tillhouse.kernel.web.deps import Web, web_of
 from tillhouse.kernel.web.errors import describe
 from tillhouse.kernel.web.render import Brand, Frame, Link, Nav, Templates, Viewer
 from tillhouse.kernel.web.static import Static
+from tillhouse.kernel.web.toasts import is_htmx
+
+_OWN_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def build_web(house: House) -> Web:
@@ -27,7 +32,8 @@ def build_web(house: House) -> Web:
     key = hashlib.sha256(b"csrf\0" + house.settings.secret_key.encode()).digest()
     csrf = Csrf(key, session_of=_session_of, secure=secure)
     frames = _Frames(house.modules, translations)
-    templates = Templates(_folders(house.modules, "templates"), static, csrf, frame=frames)
+    folders = {"house": _OWN_TEMPLATES, **_folders(house.modules, "templates")}
+    templates = Templates(folders, static, csrf, frame=frames)
     return Web(templates, csrf, static, translations, secure)
 
 
@@ -35,6 +41,9 @@ def answer_failure(request: Request, error: DomainError) -> Response:
     """A failure for whoever asked: problem details for programs, a page or a toast for people."""
     if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
         return problem_json(request, error)
+    if isinstance(error, NotAuthenticated) and request.method == "GET" and not is_htmx(request):
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?{urlencode({'next': wanted})}", 303)
     return web_of(request).templates.render_error(request, describe(error))
 
 
@@ -77,7 +86,7 @@ class _Frames:
         if found and found.floor == "product":
             return found
         products = [one for one in self._modules if one.floor == "product"]
-        return products[0] if len(products) == 1 and module != "kernel" else None
+        return products[0] if len(products) == 1 and module not in ("kernel", "house") else None
 
     def _nav(self, principal: Principal, product: Module | None) -> Nav:
         def links(place: str, modules: Iterable[Module]) -> list[Link]:

@@ -118,6 +118,7 @@ class Module:
     demo: Callable[[], Demo] | None = None
     accent: str = "house"
     icon: str = "store"
+    tagline: str = ""
 
 
 def closure(catalogue: Mapping[str, Module], wanted: Sequence[str]) -> tuple[Module, ...]:

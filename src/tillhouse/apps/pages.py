@@ -1,0 +1,47 @@
+"""The house's own pages: its front door, the API's description, and the page of all components."""
+
+from functools import cache
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import Response
+
+from tillhouse.apps.api_docs import operations
+from tillhouse.kernel.access import Permission, Principal, open_to_all, require
+from tillhouse.kernel.http import TheHouse
+from tillhouse.kernel.web.deps import Pages
+from tillhouse.kernel.web.kit import kit_page
+
+# The console's own right; modules add theirs for what their pages show.
+CONSOLE = Permission("console.open", "Open the staff console", frozenset({"staff", "admin"}), assurance=2)
+
+router = APIRouter(include_in_schema=False)
+Anyone = Annotated[Principal, Depends(open_to_all("What the house is, anyone may read."))]
+
+
+@router.get("/")
+async def front_door(request: Request, house: TheHouse, _anyone: Anyone, pages: Pages) -> Response:
+    """What lives in this house."""
+    products = [module for module in house.modules if module.floor == "product"]
+    return pages.render_page(
+        request,
+        "house/home.html",
+        {"products": products, "sandbox": house.settings.sandbox_url, "production": house.settings.production},
+    )
+
+
+@router.get("/api/docs")
+async def api_docs(request: Request, _anyone: Anyone, pages: Pages) -> Response:
+    """The API's description for people."""
+    return pages.render_page(request, "house/api_docs.html", {"groups": _operations(request.app)})
+
+
+@router.get("/console/kit")
+async def kit(request: Request, _staff: Annotated[Principal, Depends(require(CONSOLE.name))], pages: Pages) -> Response:
+    """Every component in every state."""
+    return pages.render_page(request, "kernel/kit.html", kit_page())
+
+
+@cache
+def _operations(app: FastAPI) -> object:
+    return operations(app)
