@@ -1,5 +1,6 @@
 """A sandbox in this process, its clock in our hand, and an app that takes its webhooks."""
 
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ class Receiver:
 
     status: int = 200
     taken: list[Taken] = field(default_factory=list)
+    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
@@ -39,6 +41,7 @@ class Receiver:
         self.taken.append(Taken(scope["path"], headers, body))
         await send({"type": "http.response.start", "status": self.status, "headers": []})
         await send({"type": "http.response.body", "body": b""})
+        self.arrived.release()
 
     @property
     def events(self) -> list[str]:

@@ -62,6 +62,13 @@ async def test_a_bad_order_is_refused_in_razorpays_words(
     assert (await razorpay.get("/orders")).json()["count"] == 0
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"amount": null}', '{"amount": 1e400}'])
+async def test_what_is_no_order_at_all_is_400(razorpay: httpx.AsyncClient, content: str) -> None:
+    response = await razorpay.post("/orders", content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "BAD_REQUEST_ERROR"
+
+
 async def test_a_wrong_key_is_401(razorpay: httpx.AsyncClient) -> None:
     response = await razorpay.get("/orders", auth=("rzp_test_tillhouse", "wrong"))
     assert response.status_code == 401

@@ -147,6 +147,18 @@ async def test_a_late_success_fails_first_and_is_authorized_and_captured_later(
     assert (payment["status"], payment["error_code"]) == ("captured", None)
 
 
+async def test_a_late_success_on_an_order_paid_meanwhile_is_not_captured(
+    razorpay: httpx.AsyncClient, person: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
+) -> None:
+    order = await order_of(razorpay, payment=AUTOMATIC)
+    late = (await pay(person, order, outcome="late_success"))["error"]["metadata"]["payment_id"]
+    await pay(person, order)
+    clock.advance(5)
+    await sandbox.deliver_due()
+    assert (await razorpay.get(f"/payments/{late}")).json()["status"] == "authorized"
+    assert (await razorpay.get(f"/orders/{order['id']}")).json()["amount_paid"] == 10_000
+
+
 async def test_a_success_after_the_automatic_period_waits_for_our_own_capture(
     razorpay: httpx.AsyncClient, person: httpx.AsyncClient, sandbox: Sandbox, receiver: Receiver, clock: ManualClock
 ) -> None:

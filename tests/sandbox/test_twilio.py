@@ -70,6 +70,8 @@ async def test_a_text_is_queued_then_sent_then_delivered_and_lands_in_the_inbox(
         ({"Body": ""}, 21602),
         ({"Body": "x" * 1601}, 21617),
         ({"StatusCallback": "https://elsewhere.example/callback"}, 21609),
+        ({"StatusCallback": "http://[::1"}, 21609),
+        ({"StatusCallback": "http://127.0.0.1:99999/callback"}, 21609),
     ],
 )
 async def test_magic_numbers_and_bad_input_are_refused_with_twilios_codes(

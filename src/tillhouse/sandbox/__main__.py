@@ -1,6 +1,7 @@
 """`python -m tillhouse.sandbox`: the sandbox as a server of its own, on this machine only."""
 
 import argparse
+import sqlite3
 
 import uvicorn
 
@@ -18,7 +19,13 @@ def main() -> None:
     arguments = parser.parse_args()
     given = {name: getattr(arguments, name) for name in ("smtp_port", "state", "web")}
     settings = SandboxSettings(**{name: value for name, value in given.items() if value is not None})
-    uvicorn.run(create_sandbox(settings), host="127.0.0.1", port=arguments.port, log_level="warning", access_log=False)
+    try:
+        sandbox = create_sandbox(settings)
+    except sqlite3.DatabaseError as error:
+        parser.error(
+            f"cannot use the state file {settings.state}: {error}. Name another with --state, or move it away."
+        )
+    uvicorn.run(sandbox, host="127.0.0.1", port=arguments.port, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":

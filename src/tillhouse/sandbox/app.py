@@ -52,8 +52,8 @@ class Sandbox(FastAPI):
         self.world.webhooks.send_through(transport)
 
     def pending(self) -> list[Delivery]:
-        """Webhooks not yet delivered, oldest first: to be delivered by hand, in any order, with `deliver`."""
-        return self.world.store.find(Delivery, {"status": "pending"}, oldest_first=True)
+        """Webhooks not yet delivered, earliest due first: deliver them by hand, in any order, with `deliver`."""
+        return self.world.store.scheduled(Delivery)
 
     async def deliver(self, delivery_id: str) -> Delivery | None:
         """Try one webhook now, whatever its turn and whatever faults are in force; None when there is none."""

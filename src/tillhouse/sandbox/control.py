@@ -11,7 +11,15 @@ from tillhouse.sandbox.faults import CALL_FAULTS, WEBHOOK_FAULTS, FaultRequest
 from tillhouse.sandbox.razorpay import events
 from tillhouse.sandbox.razorpay.orders import find_order
 from tillhouse.sandbox.razorpay.paying import LATE_AFTER_SECONDS, Attempt, Outcome, pay
-from tillhouse.sandbox.razorpay.payouts import balance_of, begin, find_payout, move, set_balance
+from tillhouse.sandbox.razorpay.payouts import (
+    FATE_OF_ACCOUNT_ENDING,
+    FATE_OF_VPA,
+    balance_of,
+    begin,
+    find_payout,
+    move,
+    set_balance,
+)
 from tillhouse.sandbox.razorpay.refunds import settle_refund
 from tillhouse.sandbox.razorpay.schemas import Method, Order, Payment, Refund, Wire
 from tillhouse.sandbox.razorpay.x_schemas import FundAccount, Payout, PayoutStatus
@@ -35,7 +43,9 @@ class PayBody(BaseModel):
     vpa: str | None = None
     amount: int | None = Field(None, ge=1)
     currency: str | None = None
-    late_after: float = Field(LATE_AFTER_SECONDS, ge=0, description="Provider seconds until a late success.")
+    late_after: float = Field(
+        LATE_AFTER_SECONDS, ge=0, le=30 * 86_400, description="Provider seconds until a late success."
+    )
 
 
 class EventBody(BaseModel):
@@ -46,7 +56,7 @@ class EventBody(BaseModel):
     provider: Literal["razorpay", "razorpayx"] = "razorpay"
     event: str
     payload: dict[str, JsonValue]
-    event_id: str | None = None
+    event_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
 
 
 @router.get("/health/live")
@@ -251,7 +261,13 @@ async def list_payouts(request: Request, world: Here) -> Response:
     payouts = world.store.find(Payout, limit=_SHOWN)
     balance = balance_of(world)
     destinations = {p.id: _destination(world, p) for p in payouts}
-    context = {"payouts": payouts, "balance": balance.amount, "destinations": destinations}
+    context = {
+        "payouts": payouts,
+        "balance": balance.amount,
+        "destinations": destinations,
+        "fates": FATE_OF_VPA,
+        "account_fates": FATE_OF_ACCOUNT_ENDING,
+    }
     return answer(request, "payouts.html", context, {"items": [p.wire() for p in payouts], "balance": balance.amount})
 
 

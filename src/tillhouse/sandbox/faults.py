@@ -72,6 +72,8 @@ class Faults:
     def strike(self, kinds: Iterable[str], provider: str, names: Iterable[str]) -> Fault | None:
         """The first fault among `kinds` that matches, with one use taken off it; or None."""
         wanted, candidates = set(kinds), list(names)
+        if not self.all():
+            return None
         with self._store.transaction():
             for fault in self.all():
                 if fault.fault in wanted and _concerns(fault, provider, candidates):

@@ -51,7 +51,11 @@ class SandboxSettings(BaseSettings):
 
     def may_call(self, url: str) -> bool:
         """Whether a callback may go to `url`: this machine and the configured app, nobody else."""
-        target = urlsplit(url)
+        try:
+            target = urlsplit(url)
+            _ = target.port  # parsed, and refused, only when asked for
+        except ValueError:
+            return False
         if target.scheme not in {"http", "https"} or not target.hostname:
             return False
         if target.hostname in {"localhost", urlsplit(self.web).hostname}:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, JsonValue
@@ -181,7 +182,7 @@ class Webhooks:
     def _strike(self, delivery: Delivery) -> Fault | None:
         if delivery.waiting_for_another:
             return None
-        path = httpx.URL(delivery.url).path
+        path = urlsplit(delivery.url).path
         return self._faults.strike(WEBHOOK_FAULTS, delivery.provider, [delivery.event, path])
 
     def _hold_back(self, delivery: Delivery, fault: Fault) -> None:
@@ -196,8 +197,8 @@ class Webhooks:
 
     def _release_waiting(self, sent: Delivery) -> None:
         """A reordered webhook goes out right after the next one of its provider."""
-        for other in self._store.find(Delivery, {"provider": sent.provider, "status": "pending"}):
-            if other.waiting_for_another and other.id != sent.id:
+        for other in self._store.find(Delivery, {"provider": sent.provider, "waiting_for_another": True}):
+            if other.id != sent.id:
                 other.due_at = self._clock.now_ms()
                 self._store.put(other)
 
@@ -222,7 +223,7 @@ class Webhooks:
                 headers={"Content-Type": delivery.content_type, **headers},
                 timeout=policy.timeout,
             )
-        except httpx.HTTPError:
+        except (httpx.HTTPError, httpx.InvalidURL):
             return None
         return response.status_code
 

@@ -84,7 +84,7 @@ def from_validation(errors: Sequence[Any]) -> RazorpayError:
     """The first of pydantic's complaints in Razorpay's words (which names one field at a time)."""
     first = errors[0]
     parts = [str(part) for part in first["loc"][1:]]
-    field = ".".join(parts) or None
+    field = None if first["type"] == "json_invalid" else ".".join(parts) or "body"
     context = first.get("ctx", {})
     messages = {
         "missing": f"The {field} field is required.",

@@ -21,6 +21,7 @@ Notes = Annotated[
 Paise = Annotated[StrictInt, Field(ge=100)]
 Reference = Annotated[str, Field(max_length=40)]
 Wire = dict[str, JsonValue]
+_LATEST = 4_102_444_800  # 1 January 2100
 
 
 class Entity(Record):
@@ -49,10 +50,10 @@ class NotesBody(Body):
 class ListQuery(BaseModel):
     """`from`, `to` (unix seconds), `count`, `skip`: every collection takes them."""
 
-    since: int | None = Field(None, alias="from")
-    until: int | None = Field(None, alias="to")
+    since: int | None = Field(None, alias="from", ge=0, le=_LATEST)
+    until: int | None = Field(None, alias="to", ge=0, le=_LATEST)
     count: int = Field(10, ge=1, le=100)
-    skip: int = Field(0, ge=0)
+    skip: int = Field(0, ge=0, le=1_000_000)
 
 
 def collection(items: list[Wire]) -> Wire:
