@@ -130,7 +130,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
 });
 document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.xhr?.status === 422) focusFirstError(event.detail.elt); });
 document.addEventListener("htmx:sendError", () => showToast(document.getElementById("toasts").dataset));
-if (document.querySelector("[data-form-error], [aria-invalid=true]")) focusFirstError(document);
+if (document.body.dataset.refused !== undefined) focusFirstError(document);
 
 // --- what is loaded only where it is used -------------------------------------------------------------------------
 let chartScript = null;

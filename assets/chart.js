@@ -63,16 +63,17 @@ function options(box, data) {
 
 // Bars of several series stand beside each other within their slot.
 function barPaths(index, slots) {
-  const width = 0.68 / slots;
+  const width = 0.76 / slots;
   return (u, seriesIdx, from, to) => {
     const unit = u.valToPos(1, "x", true) - u.valToPos(0, "x", true);
     const base = u.valToPos(0, "y", true);
-    const size = Math.max(1, Math.min(unit * width, 48) - (slots > 1 ? 2 : 0));
+    const slot = Math.min(unit * width, 48 * devicePixelRatio);
+    const size = Math.max(1, slot * (slots > 1 ? 0.84 : 1));
     const fill = new Path2D();
     for (let i = from; i <= to; i++) {
       const value = u.data[seriesIdx][i];
       if (value == null || value === 0) continue;
-      const x = u.valToPos(i, "x", true) + (index - (slots - 1) / 2) * Math.min(unit * width, 48) - size / 2;
+      const x = u.valToPos(i, "x", true) + (index - (slots - 1) / 2) * slot - size / 2;
       const y = u.valToPos(value, "y", true);
       const radius = Math.min(4 * devicePixelRatio, size / 2, Math.abs(base - y));
       if (fill.roundRect) fill.roundRect(x, Math.min(y, base), size, Math.abs(base - y), value > 0 ? [radius, radius, 0, 0] : [0, 0, radius, radius]);

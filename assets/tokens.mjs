@@ -49,10 +49,10 @@ const accentLight = ([l, c, h]) => ({
 });
 
 const accentDark = ([, c, h]) => ({
-  primary: [0.76, c * 0.8, h], "primary-strong": [0.83, c * 0.7, h], "primary-foreground": [0.17, 0.03, h],
+  primary: [0.76, c * 1.05, h], "primary-strong": [0.83, c * 0.85, h], "primary-foreground": [0.17, 0.03, h],
   "primary-soft": [0.285, c * 0.35, h], "primary-soft-foreground": [0.87, c * 0.5, h],
   "hero-from": [0.27, c * 0.55, h], "hero-to": [0.38, c * 0.7, h], "hero-foreground": [1, 0, 0],
-  "hero-muted": [0.9, c / 4, h], "chart-1": [0.74, c * 0.8, h], ring: [0.74, c * 0.8, h],
+  "hero-muted": [0.9, c / 4, h], "chart-1": [0.74, c, h], ring: [0.74, c, h],
 });
 
 function hex([l, c, h]) {

@@ -1,6 +1,6 @@
 """A small app made of the web kit alone: what the tests of the kit drive, and what a browser can be pointed at.
 
-    python -m tests.kernel.web_app 8123
+python -m tests.kernel.web_app 8123
 """
 
 import sys
