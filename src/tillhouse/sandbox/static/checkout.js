@@ -7,7 +7,7 @@
     dialog.razorpay-sandbox::backdrop { background: rgb(15 23 42 / 0.6); }
     dialog.razorpay-sandbox iframe { border: 0; display: block; width: 100%; height: 100%; background: Canvas; }
     @media (min-width: 30rem) {
-      dialog.razorpay-sandbox { width: 26rem; height: min(44rem, 94vh); border-radius: 1rem; overflow: hidden; box-shadow: 0 20px 60px rgb(0 0 0 / 0.35); }
+      dialog.razorpay-sandbox { width: 26rem; height: min(48rem, 94vh); border-radius: 1rem; overflow: hidden; box-shadow: 0 20px 60px rgb(0 0 0 / 0.35); }
     }`;
   let styled = false;
 
