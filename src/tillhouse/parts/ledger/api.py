@@ -32,23 +32,10 @@ from tillhouse.parts.ledger.domain import (
     debit,
     house_account,
 )
-from tillhouse.parts.ledger.service import (
-    balance,
-    balances,
-    balances_of_owner,
-    capture,
-    close_account,
-    get_hold,
-    hold,
-    kind_title,
-    open_holds,
-    post,
-    post_many,
-    reverse,
-    statement,
-    transaction,
-    void,
-)
+from tillhouse.parts.ledger.service.charts import kind_title
+from tillhouse.parts.ledger.service.holding import close_account, get_hold, hold, open_holds, void
+from tillhouse.parts.ledger.service.posting import capture, post, post_many, reverse
+from tillhouse.parts.ledger.service.reading import balance, balances, balances_of_owner, statement, transaction
 
 __all__ = [
     "AccountClosed",

@@ -9,10 +9,9 @@ balance is 100.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import Literal
 from uuid import UUID
 
@@ -28,6 +27,10 @@ MAX_LEGS = 100
 MAX_POSTINGS = 10_000
 MAX_KEY = 200
 REVERSAL = "ledger.reversal"
+
+# A transaction's number is its recorded time in microseconds since this instant, then 12 bits that make it unique.
+_NUMBERS_BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
+_LOW_BITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,11 @@ def credit(account: AccountRef, amount: Money) -> Leg:
     return account, -amount
 
 
+def natural_sign(account_type: AccountType) -> int:
+    """1 where debits are what the account holds, −1 where credits are."""
+    return 1 if account_type in ("asset", "expense") else -1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountKind:
     """A line of the chart of accounts, provided by the module that uses it.
@@ -88,13 +96,17 @@ class AccountKind:
     def pattern(self) -> str:
         return f"{self.owner_kind}/{self.code}"
 
+    @property
+    def sign(self) -> int:
+        return natural_sign(self.type)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionKind:
     """A reason for moving money, provided by the module that posts it.
 
-    `legs` are the patterns of the accounts it may touch: `("house/clearing:*", "person/wallet")`. `title` is what the
-    owner of an account reads beside the movement.
+    `legs` are the accounts it may touch, each a path or the beginning of one and a star:
+    `("house/clearing:*", "person/wallet")`. `title` is what the owner of an account reads beside the movement.
     """
 
     name: str
@@ -102,7 +114,7 @@ class TransactionKind:
     legs: tuple[str, ...]
 
     def allows(self, account: AccountRef) -> bool:
-        return any(fnmatchcase(account.path, pattern) for pattern in self.legs)
+        return any(_matches(pattern, account.path) for pattern in self.legs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,3 +280,120 @@ class BadPosting(InvalidInput):
     """The legs do not make a transaction: `errors` say why."""
 
     code = "bad_posting"
+
+
+class Chart:
+    """The chart of accounts and the kinds of transactions of one house: what may be posted, and where."""
+
+    def __init__(self, accounts: Iterable[AccountKind], transactions: Iterable[TransactionKind]) -> None:
+        self.accounts = tuple(accounts)
+        self._exact = {kind.pattern: kind for kind in self.accounts if not kind.code.endswith("*")}
+        self._starred = [kind for kind in self.accounts if kind.code.endswith("*")]
+        self._transactions: dict[str, TransactionKind] = {}
+        for kind in transactions:
+            if self._transactions.setdefault(kind.name, kind) != kind:
+                raise ValueError(f"two transaction kinds are called {kind.name}")
+
+    def account_kind(self, account: AccountRef) -> AccountKind:
+        """The line of the chart that covers `account`. Raises `UnknownAccount`."""
+        found = self._exact.get(account.path)
+        if found is None:
+            found = next((kind for kind in self._starred if _matches(kind.pattern, account.path)), None)
+        if found is None or (account.owner_kind == "house") != (account.owner_id is None):
+            raise UnknownAccount(N_("There is no account of the kind {account} in this house."), account=account.path)
+        return found
+
+    def transaction_kind(self, name: str) -> TransactionKind:
+        """The kind of that name. Raises `UnknownKind`."""
+        try:
+            return self._transactions[name]
+        except KeyError:
+            raise UnknownKind(N_("There is no transaction kind {kind} in this house."), kind=name) from None
+
+    def check(self, posting: Posting) -> None:
+        """Pass if `posting` may be written.
+
+        Raises `BadPosting`, `UnknownKind`, `AccountNotAllowed`, `UnknownAccount`.
+        """
+        check_posting(posting)
+        kind = self.transaction_kind(posting.kind)
+        for account, _ in posting.legs:
+            self.account_kind(account)
+            if not kind.allows(account):
+                raise AccountNotAllowed(
+                    N_("A transaction of kind {kind} may not touch {account}."), kind=kind.name, account=account.path
+                )
+
+
+def check_posting(posting: Posting) -> None:
+    """Raise `BadPosting`, naming every fault, unless the legs make a transaction."""
+    faults = [FieldError(pointer, code, message) for pointer, code, message in _faults(posting)]
+    if faults:
+        raise BadPosting(N_("This is not a transaction: {faults}"), errors=faults, faults=faults[0].message)
+
+
+def _faults(posting: Posting) -> Iterator[tuple[str, str, str]]:
+    yield from key_faults(posting.key)
+    if not 2 <= len(posting.legs) <= MAX_LEGS:
+        yield "/legs", "leg_count", N_("A transaction has from 2 to 100 legs.")
+    named = Counter(account for account, _ in posting.legs)
+    for n, (account, amount) in enumerate(posting.legs):
+        if account.unit != amount.unit:
+            yield f"/legs/{n}", "wrong_unit", N_("The amount is in another unit than the account.")
+        if not 0 < abs(amount.minor) <= MAX_MINOR:
+            yield f"/legs/{n}", "bad_amount", N_("An amount is not zero and not more than can be counted.")
+        if named[account] > 1:
+            yield f"/legs/{n}", "account_twice", N_("A transaction names each account once: add the amounts up.")
+    sums: Counter[str] = Counter()
+    for _, amount in posting.legs:
+        sums[amount.unit] += amount.minor
+    if any(sums.values()):
+        yield "/legs", "unbalanced", N_("The legs do not sum to zero.")
+    if posting.effective_at is not None and posting.effective_at.tzinfo is None:
+        yield "/effective_at", "naive", N_("The effective time carries no zone.")
+
+
+def key_faults(key: str) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with an idempotency key."""
+    if not 0 < len(key) <= MAX_KEY:
+        yield "/key", "bad_key", N_("A key has from 1 to 200 characters.")
+
+
+def recorded_at_of(number: int) -> datetime:
+    """The recorded time that a transaction's or hold's number begins with."""
+    return _NUMBERS_BEGIN + timedelta(microseconds=number >> _LOW_BITS)
+
+
+def posting_hash(posting: Posting, *, reverses: int | None = None, captures: int | None = None) -> bytes:
+    """SHA-256 of what is asked, whatever the order of legs and metadata: a key used again must come with the same."""
+    return _digest(
+        [
+            "post",
+            posting.kind,
+            sorted([str(account), amount.minor] for account, amount in posting.legs),
+            _instant(posting.effective_at),
+            dict(posting.metadata),
+            reverses,
+            captures,
+        ]
+    )
+
+
+def hold_hash(
+    account: AccountRef, amount: Money, expires_at: datetime | None, metadata: Mapping[str, JsonValue]
+) -> bytes:
+    """SHA-256 of a hold that is asked for."""
+    return _digest(["hold", str(account), amount.minor, _instant(expires_at), dict(metadata)])
+
+
+def _digest(canonical: list[object]) -> bytes:
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _matches(pattern: str, path: str) -> bool:
+    return path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern

@@ -1,0 +1,130 @@
+"""The tables of the ledger. What writes them are the functions of migration 0002; here they are only read.
+
+Transactions and entries are partitioned by their number, whose upper bits are the recorded time.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Sequence, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tillhouse.kernel.db import Base, JsonObject
+
+SCHEMA = "ledger"
+
+numbers = Sequence("numbers", schema=SCHEMA, metadata=Base.metadata)
+
+
+class AccountRow(Base):
+    """An account, and where it stands: what every posting updates, so it is short and no changing column is indexed."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (UniqueConstraint("owner_kind", "owner_id", "code", "unit"), {"schema": SCHEMA})
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    balance: Mapped[int] = mapped_column(
+        server_default="0", comment="debits positive; the last entry's running balance"
+    )
+    held: Mapped[int] = mapped_column(server_default="0")
+    sequence: Mapped[int] = mapped_column(server_default="0")
+    last_transaction_id: Mapped[int] = mapped_column(server_default="0")
+    floor: Mapped[int | None] = mapped_column(comment="least that may be left available, in the natural sign")
+    opened_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    owner_id: Mapped[UUID] = mapped_column(comment="all zeros for an account of the house")
+    closed: Mapped[bool] = mapped_column(server_default=text("false"))
+    owner_kind: Mapped[str] = mapped_column(Text)
+    code: Mapped[str] = mapped_column(Text)
+    unit: Mapped[str] = mapped_column(Text)
+    type: Mapped[str] = mapped_column(Text)
+
+
+class TransactionRow(Base):
+    """A transaction. `effective_at` is its business time, `recorded_at` the moment it was written, after the locks."""
+
+    __tablename__ = "transactions"
+    __table_args__ = ({"schema": SCHEMA, "postgresql_partition_by": "RANGE (id)"},)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    effective_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    reverses: Mapped[int | None]
+    captures: Mapped[int | None]
+    kind: Mapped[str] = mapped_column(Text)
+    # `metadata` is taken by the declarative base
+    details: Mapped[JsonObject | None] = mapped_column("metadata")
+
+
+class EntryRow(Base):
+    """One leg as it stands in its account: the signed amount, the running balance, the account's own number of it."""
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        Index("ix_entries_transaction_id", "transaction_id"),
+        Index(
+            "ix_entries_displaced",
+            "account_id",
+            "effective_at",
+            "transaction_id",
+            postgresql_include=["amount"],
+            postgresql_where=text("effective_at <> recorded_at"),
+        ),
+        {"schema": SCHEMA, "postgresql_partition_by": "RANGE (transaction_id)"},
+    )
+
+    transaction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sequence: Mapped[int]
+    amount: Mapped[int]
+    balance: Mapped[int]
+    effective_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    unit: Mapped[str] = mapped_column(Text)
+
+
+class KeyRow(Base):
+    """An idempotency key, the hash of what was asked, and what came of it: a transaction or a hold."""
+
+    __tablename__ = "keys"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    input_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    transaction_id: Mapped[int | None]
+    hold_id: Mapped[int | None]
+
+
+class ReversalRow(Base):
+    """Which transaction reversed which: the primary key lets each be reversed once."""
+
+    __tablename__ = "reversals"
+    __table_args__ = (UniqueConstraint("reversed_by"), {"schema": SCHEMA})
+
+    transaction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reversed_by: Mapped[int]
+
+
+class HoldRow(Base):
+    """Money set aside: open until captured, voided or expired."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        Index("ix_holds_open", "account_id", "id", postgresql_where=text("state = 'open'")),
+        Index(
+            "ix_holds_expiring",
+            "expires_at",
+            postgresql_where=text("state = 'open' AND expires_at IS NOT NULL"),
+        ),
+        {"schema": SCHEMA},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey(AccountRow.id))
+    amount: Mapped[int]
+    captured: Mapped[int] = mapped_column(server_default="0")
+    transaction_id: Mapped[int | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    state: Mapped[str] = mapped_column(Text, server_default="open")
+    details: Mapped[JsonObject | None] = mapped_column("metadata")

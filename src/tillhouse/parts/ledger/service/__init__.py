@@ -1,0 +1,1 @@
+"""Use cases of the ledger, each inside the caller's transaction."""

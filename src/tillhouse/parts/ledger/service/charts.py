@@ -1,0 +1,31 @@
+"""The chart of the house that runs: what its modules provide, put together once."""
+
+from functools import cached_property
+
+from tillhouse.kernel.db import ReadSession, house_of
+from tillhouse.kernel.house import House
+from tillhouse.parts.ledger.domain import AccountKind, Chart, TransactionKind
+
+
+class HouseChart:
+    """Provided by the ledger itself; looks at what the others provide when it is first asked."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    @cached_property
+    def chart(self) -> Chart:
+        return Chart(self._house.provided(AccountKind), self._house.provided(TransactionKind))
+
+
+def chart_of(session: ReadSession) -> Chart:
+    """The chart of accounts and transaction kinds of the house that opened this session."""
+    return house_of(session).the(HouseChart).chart
+
+
+def kind_title(session: ReadSession, kind: str) -> str:
+    """What people read beside a movement of that kind: an English message id, to be translated at the edge.
+
+    Raises `UnknownKind`.
+    """
+    return chart_of(session).transaction_kind(kind).title

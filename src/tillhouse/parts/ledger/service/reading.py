@@ -1,0 +1,63 @@
+"""Balances, statements and transactions as they stand now. None of it takes a lock."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.text import N_
+from tillhouse.parts.ledger.domain import AccountRef, Balance, StatementLine, Transaction
+from tillhouse.parts.ledger.store import reading
+
+
+async def balance(session: ReadSession, account: AccountRef) -> Balance:
+    """What `account` holds now; zero when it has never been used. Takes no lock."""
+    return (await balances(session, [account]))[account]
+
+
+async def balances(session: ReadSession, accounts: Collection[AccountRef]) -> Mapping[AccountRef, Balance]:
+    """What each of `accounts` holds, all as of one moment."""
+    used = {found.account: found for found in await reading.balances(session, accounts)}
+    return {account: used.get(account) or _unused(account) for account in accounts}
+
+
+async def balances_of_owner(session: ReadSession, owner_kind: str, owner_id: UUID | None) -> Sequence[Balance]:
+    """Every account opened for an owner, in the order of code and unit."""
+    return await reading.balances_of_owner(session, owner_kind, owner_id)
+
+
+async def statement(
+    session: ReadSession,
+    account: AccountRef,
+    *,
+    limit: int,
+    before: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    direction: Literal["in", "out"] | None = None,
+    kinds: Collection[str] = (),
+) -> Sequence[StatementLine]:
+    """The newest `limit` entries of `account` recorded before the transaction `before`, newest first.
+
+    `since` (inclusive) and `until` (exclusive) are effective times; `direction` is seen from the account's natural
+    sign. For pages ask for one more than shown and continue with the last shown `transaction_id`.
+    """
+    gains = None if direction is None else direction == "in"
+    return await reading.statement(
+        session, account, limit=limit, before=before, since=since, until=until, gains=gains, kinds=kinds
+    )
+
+
+async def transaction(session: ReadSession, transaction_id: int) -> Transaction:
+    """One transaction with its legs. Raises `NotFound`."""
+    found = await reading.transaction(session, transaction_id)
+    if found is None:
+        raise NotFound(N_("There is no such transaction."))
+    return found
+
+
+def _unused(account: AccountRef) -> Balance:
+    return Balance(account=account, posted=Money(0, account.unit), held=Money(0, account.unit))

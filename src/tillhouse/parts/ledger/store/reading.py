@@ -1,0 +1,189 @@
+"""Reads of the ledger. Account rows come back as domain objects, amounts in the natural sign."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, select, tuple_
+
+from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.money import Money
+from tillhouse.parts.ledger.domain import (
+    AccountRef,
+    AccountType,
+    Balance,
+    Hold,
+    HoldState,
+    StatementLine,
+    Transaction,
+    natural_sign,
+)
+from tillhouse.parts.ledger.models import AccountRow, EntryRow, HoldRow, ReversalRow, TransactionRow
+from tillhouse.parts.ledger.store.writing import HOUSE
+
+_NAME = (AccountRow.owner_kind, AccountRow.owner_id, AccountRow.code, AccountRow.unit)
+
+
+def ref_of(row: AccountRow) -> AccountRef:
+    """What names this account."""
+    return AccountRef(row.owner_kind, None if row.owner_id == HOUSE else row.owner_id, row.code, row.unit)
+
+
+def _named(accounts: Collection[AccountRef]) -> Select[AccountRow]:
+    names = [(a.owner_kind, a.owner_id or HOUSE, a.code, a.unit) for a in accounts]
+    return select(AccountRow).where(tuple_(*_NAME).in_(names))
+
+
+def _sign(row: AccountRow) -> int:
+    kind: AccountType = row.type  # type: ignore[assignment]  # the column's check lists the same words
+    return natural_sign(kind)
+
+
+def _balance(row: AccountRow) -> Balance:
+    return Balance(
+        account=ref_of(row),
+        posted=Money(row.balance * _sign(row), row.unit),
+        held=Money(row.held, row.unit),
+    )
+
+
+async def balances(session: ReadSession, accounts: Collection[AccountRef]) -> list[Balance]:
+    """The balances of those of `accounts` that were ever used."""
+    rows = await session.execute(_named(accounts).execution_options(populate_existing=True))
+    return [_balance(row) for row in rows.scalars()]
+
+
+async def balances_of_owner(session: ReadSession, owner_kind: str, owner_id: UUID | None) -> list[Balance]:
+    """Every account of one owner."""
+    query = (
+        select(AccountRow)
+        .where(AccountRow.owner_kind == owner_kind, AccountRow.owner_id == (owner_id or HOUSE))
+        .order_by(AccountRow.code, AccountRow.unit)
+        .execution_options(populate_existing=True)
+    )
+    return [_balance(row) for row in (await session.execute(query)).scalars()]
+
+
+async def statement(
+    session: ReadSession,
+    account: AccountRef,
+    *,
+    limit: int,
+    before: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    gains: bool | None,
+    kinds: Collection[str],
+) -> list[StatementLine]:
+    """Entries of one account, newest first. `gains` is whether they add to the natural balance; None means either."""
+    found = (await session.execute(_named([account]))).scalar_one_or_none()
+    if found is None:
+        return []
+    sign = _sign(found)
+    query = (
+        select(EntryRow, TransactionRow)
+        .join(TransactionRow, TransactionRow.id == EntryRow.transaction_id)
+        .where(EntryRow.account_id == found.id)
+        .order_by(EntryRow.transaction_id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(EntryRow.transaction_id < before)
+    if since is not None:
+        query = query.where(EntryRow.effective_at >= since)
+    if until is not None:
+        query = query.where(EntryRow.effective_at < until)
+    if gains is not None:
+        query = query.where(EntryRow.amount * sign > 0 if gains else EntryRow.amount * sign < 0)
+    if kinds:
+        query = query.where(TransactionRow.kind.in_(kinds))
+    return [_line(entry, row, sign) for entry, row in await session.execute(query)]
+
+
+def _line(entry: EntryRow, row: TransactionRow, sign: int) -> StatementLine:
+    return StatementLine(
+        transaction_id=row.id,
+        sequence=entry.sequence,
+        kind=row.kind,
+        amount=Money(entry.amount * sign, entry.unit),
+        balance=Money(entry.balance * sign, entry.unit),
+        effective_at=entry.effective_at,
+        recorded_at=entry.recorded_at,
+        metadata=row.details or {},
+        reverses=row.reverses,
+    )
+
+
+async def transaction(session: ReadSession, transaction_id: int) -> Transaction | None:
+    """One transaction with its legs in the order of the accounts' ids."""
+    row = await session.get(TransactionRow, transaction_id)
+    if row is None:
+        return None
+    legs = await session.execute(
+        select(AccountRow, EntryRow.amount)
+        .join(EntryRow, EntryRow.account_id == AccountRow.id)
+        .where(EntryRow.transaction_id == transaction_id)
+        .order_by(AccountRow.id)
+    )
+    reversed_by = await session.scalar(
+        select(ReversalRow.reversed_by).where(ReversalRow.transaction_id == transaction_id)
+    )
+    return Transaction(
+        id=row.id,
+        kind=row.kind,
+        legs=tuple((ref_of(account), Money(amount, account.unit)) for account, amount in legs),
+        effective_at=row.effective_at,
+        recorded_at=row.recorded_at,
+        metadata=row.details or {},
+        reverses=row.reverses,
+        reversed_by=reversed_by,
+        captures=row.captures,
+    )
+
+
+async def hold(session: ReadSession, hold_id: int) -> Hold | None:
+    """One hold as it is now."""
+    return next(iter(await _holds(session, _holds_with_accounts().where(HoldRow.id == hold_id))), None)
+
+
+async def open_holds(session: ReadSession, account: AccountRef) -> list[Hold]:
+    """The open holds of one account, oldest first."""
+    name = (account.owner_kind, account.owner_id or HOUSE, account.code, account.unit)
+    query = _holds_with_accounts().where(tuple_(*_NAME) == name, HoldRow.state == "open").order_by(HoldRow.id)
+    return await _holds(session, query)
+
+
+async def due_holds(session: ReadSession, by: datetime, limit: int) -> Sequence[int]:
+    """Open holds whose time is over, the longest overdue first."""
+    query = (
+        select(HoldRow.id)
+        .where(HoldRow.state == "open", HoldRow.expires_at <= by)
+        .order_by(HoldRow.expires_at)
+        .limit(limit)
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+def _holds_with_accounts() -> Select[HoldRow, AccountRow]:
+    query = select(HoldRow, AccountRow).join(AccountRow, AccountRow.id == HoldRow.account_id)
+    return query.execution_options(populate_existing=True)
+
+
+async def _holds(session: ReadSession, query: Select[HoldRow, AccountRow]) -> list[Hold]:
+    return [_hold(row, account) for row, account in await session.execute(query)]
+
+
+def _hold(row: HoldRow, account: AccountRow) -> Hold:
+    state: HoldState = row.state  # type: ignore[assignment]  # the column's check lists the same words
+    return Hold(
+        id=row.id,
+        account=ref_of(account),
+        amount=Money(row.amount, account.unit),
+        state=state,
+        expires_at=row.expires_at,
+        metadata=row.details or {},
+        captured=Money(row.captured, account.unit),
+        transaction_id=row.transaction_id,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )
