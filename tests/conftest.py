@@ -23,13 +23,16 @@ from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import configure_logs
 from tillhouse.kernel.settings import KernelSettings
+from tillhouse.sandbox.app import Sandbox, create_sandbox
+from tillhouse.sandbox.settings import SandboxSettings
+from tillhouse.sandbox.transport import SandboxTransport
 
 TEMPLATE = "tillhouse"
 _numbers = itertools.count(1)
 
 
 def pytest_configure() -> None:
-    for name in [name for name in os.environ if name.endswith("_URL") or name.startswith(("RAZORPAY", "TILL_"))]:
+    for name in [name for name in os.environ if name.endswith("_URL") or name.startswith(("RAZORPAY", "SANDBOX_", "TILL_"))]:
         del os.environ[name]  # a developer's own .env must not leak into a test
     os.environ["ENVIRONMENT"] = "test"
     configure_logs(KernelSettings(environment="test"))
@@ -69,16 +72,27 @@ def settings(database_url: str, tmp_path: Path) -> KernelSettings:
 
 
 @pytest.fixture
-async def house(settings: KernelSettings) -> AsyncIterator[House]:
-    """The whole house on the fresh database."""
-    built = build_house(settings)
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """The outside world, in process. Nothing happens in it by itself: `await sandbox.deliver_due()`."""
+    created = create_sandbox(SandboxSettings(web="http://testserver"))
+    yield created
+    await created.aclose()
+
+
+@pytest.fixture
+async def house(settings: KernelSettings, sandbox: Sandbox) -> AsyncIterator[House]:
+    """The whole house on the fresh database; the sandbox answers for every provider."""
+    built = build_house(settings, mounts={"http://sandbox": SandboxTransport(sandbox)})
     yield built
     await built.close()
 
 
 @pytest.fixture
-def app(house: House) -> FastAPI:
-    return create_app(house)
+def app(house: House, sandbox: Sandbox) -> FastAPI:
+    """The web process; the sandbox's webhooks come in by its front door."""
+    created = create_app(house)
+    sandbox.send_through(httpx.ASGITransport(created))
+    return created
 
 
 @pytest.fixture
