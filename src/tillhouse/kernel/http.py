@@ -42,6 +42,7 @@ async def _write(request: Request) -> AsyncIterator[Session]:
 
 async def _read(request: Request) -> AsyncIterator[ReadSession]:
     async with house_of_request(request).database.reading() as session:
+        request.state.session = session
         yield session
 
 

@@ -1,0 +1,69 @@
+"""What channels needs of the outside: something that takes a rendered message."""
+
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from tillhouse.kernel.errors import DomainError
+from tillhouse.parts.channels.domain import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message as it is sent. `subject` and `html` are empty for SMS."""
+
+    id: UUID
+    address: str
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The provider has the message, under an id of its own where it gives one."""
+
+    provider_id: str | None
+
+
+class Refused(DomainError):
+    """The provider will not take this message, now or later. `reason` is its own code for why."""
+
+    code = "message_refused"
+    status = 422
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the provider refused the message: {reason}", reason=reason)
+        self.reason = reason
+
+
+class Carrier(Protocol):
+    """One way for messages to leave the house."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def channel(self) -> Channel: ...
+
+    async def carry(self, message: Outgoing) -> Taken:
+        """Hand the message over.
+
+        Raises `NotSent` (it was certainly not taken), `OutcomeUnknown` (it may have been), `Refused` (it never will
+        be), and `RuntimeError` while a transaction is open.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Carriers:
+    """The carriers of this process, one per channel."""
+
+    carriers: tuple[Carrier, ...]
+
+    def of(self, channel: str) -> Carrier:
+        """Raises `Refused` for a channel that nothing is configured for."""
+        found = next((carrier for carrier in self.carriers if carrier.channel == channel), None)
+        if found is None:
+            raise Refused("not_configured")
+        return found

@@ -1,0 +1,1 @@
+"""People, machines, and how they prove who they are."""

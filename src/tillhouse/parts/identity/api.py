@@ -1,0 +1,65 @@
+"""Identity's door for other modules."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from tillhouse.kernel.db import ReadSession
+from tillhouse.parts.identity import store
+from tillhouse.parts.identity.domain import Identifier, parse_identifier
+from tillhouse.parts.identity.flows import COOKIE
+from tillhouse.parts.identity.ports import Code, CodeSource, Contact, Erasure, ErasureVeto, MessageSender
+from tillhouse.parts.identity.service.audit import audit
+from tillhouse.parts.identity.service.people import contacts, notify
+from tillhouse.parts.identity.service.sessions import StepUpRequired, assert_fresh, assert_recent
+
+__all__ = [
+    "COOKIE",
+    "Code",
+    "CodeSource",
+    "Contact",
+    "Erasure",
+    "ErasureVeto",
+    "Identifier",
+    "MessageSender",
+    "Person",
+    "StepUpRequired",
+    "assert_fresh",
+    "assert_recent",
+    "audit",
+    "contact",
+    "contacts",
+    "notify",
+    "parse_identifier",
+    "person",
+    "person_by_identifier",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person as other modules see one. An erased person has an empty name."""
+
+    id: UUID
+    name: str
+    locale: str
+    zone: str
+    role: str
+    created_at: datetime
+
+
+async def person(session: ReadSession, person_id: UUID) -> Person | None:
+    """The person, None for an id that was never one."""
+    row = await store.person(session, person_id)
+    return Person(row.id, row.display_name, row.locale, row.zone, row.role, row.created_at) if row else None
+
+
+async def person_by_identifier(session: ReadSession, identifier: Identifier) -> Person | None:
+    """Whoever has confirmed this address. For staff, machines and demo data: never answer a stranger from it."""
+    row = await store.person_by_identifier(session, identifier)
+    return await person(session, row.id) if row else None
+
+
+async def contact(session: ReadSession, person_id: UUID) -> Contact | None:
+    """Where a person is reached first, with language and zone; None for an erased or unknown one."""
+    return next(iter(await contacts(session, person_id)), None)

@@ -1,0 +1,13 @@
+"""Background jobs of identity."""
+
+from datetime import timedelta
+
+from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.work import Job, Schedule
+from tillhouse.parts.identity.events import AnswerChallenge, Forget
+from tillhouse.parts.identity.service.messages import answer_challenge, forget
+
+JOBS = (
+    Job(task=AnswerChallenge, run=answer_challenge, example=lambda: AnswerChallenge(challenge_id=new_id())),
+    Job(task=Forget, run=forget, schedule=Schedule(every=timedelta(hours=1)), example=Forget),
+)

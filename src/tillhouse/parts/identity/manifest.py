@@ -1,0 +1,87 @@
+"""What the house knows of identity."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter
+
+from tillhouse.kernel.access import AuthenticatedBy, Permission
+from tillhouse.kernel.house import House
+from tillhouse.kernel.manifest import Demo, Module, NavItem, Process
+from tillhouse.kernel.work import AnyJob
+from tillhouse.parts.identity.settings import IdentitySettings
+
+if TYPE_CHECKING:
+    import typer
+
+
+def _api() -> APIRouter:
+    from tillhouse.parts.identity.http import router
+
+    return router()
+
+
+def _models() -> ModuleType:
+    from tillhouse.parts.identity import models
+
+    return models
+
+
+def _jobs() -> Sequence[AnyJob]:
+    from tillhouse.parts.identity.jobs import JOBS
+
+    return JOBS
+
+
+def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.identity.flows import authenticate
+    from tillhouse.parts.identity.ports import CodeSource
+    from tillhouse.parts.identity.service.challenges import code_to_send
+    from tillhouse.parts.identity.service.passwords import Passwords
+
+    return (
+        AuthenticatedBy(authenticate),
+        CodeSource(code_to_send),
+        Passwords(house.settings_of(IdentitySettings)),
+    )
+
+
+def _cli() -> "typer.Typer":
+    from tillhouse.parts.identity.cli import app
+
+    return app
+
+
+def _demo() -> Demo:
+    from tillhouse.parts.identity.demo import seed
+
+    return Demo(seed)
+
+
+MODULE = Module(
+    name="identity",
+    title="People",
+    floor="part",
+    folder=Path(__file__).parent,
+    settings=IdentitySettings,
+    api_roots=("/auth", "/users", "/api-keys"),
+    api=_api,
+    models=_models,
+    jobs=_jobs,
+    nav=(NavItem("Account", "/account", "user", permission="identity.me", order=900),),
+    permissions=(
+        Permission("identity.me", "See and change one's own account", frozenset({"user"})),
+        Permission("identity.api_keys", "Make and revoke keys of machines", frozenset({"admin"}), assurance=2),
+        Permission("identity.roles", "Make people staff or admin", frozenset({"admin"}), assurance=2),
+        Permission("identity.audit", "Read what staff and machines did", frozenset({"staff", "admin"}), assurance=2),
+    ),
+    processes=(
+        Process("identity", "web", most=4),
+        Process("identity-worker", "worker", queues=("identity.quick", "identity.slow"), most=2, scales_by="queue_age"),
+    ),
+    provides=_provides,
+    cli=_cli,
+    demo=_demo,
+)

@@ -1,0 +1,71 @@
+"""What identity needs of parts above it, and what it offers them: extension points that composition plugs together."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from tillhouse.kernel.db import JsonObject, ReadSession, Session
+from tillhouse.parts.identity.domain import IdentifierKind
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How to reach a person with a message, and in which language and time zone to write it."""
+
+    person_id: UUID | None
+    kind: IdentifierKind
+    address: str
+    locale: str
+    zone: str
+
+
+class Send(Protocol):
+    """Queues one message in the caller's transaction. `template` is `module.name`; nothing secret in `data`."""
+
+    async def __call__(self, session: Session, to: Contact, template: str, data: JsonObject) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSender:
+    """Provided by the part that sends messages."""
+
+    send: Send
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A one-time code, for the job that sends it, and until when it is good."""
+
+    text: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSource:
+    """Provided by identity: `read(session, challenge_id)` recomputes a code, None once it must not be sent any more."""
+
+    read: Callable[[ReadSession, UUID], Awaitable[Code | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureVeto:
+    """Provided by a part that may have a reason to keep a person: an open balance, a payment under way.
+
+    `reasons` returns sentences for that person (marked with `N_`), none when nothing stands against it.
+    """
+
+    name: str
+    reasons: Callable[[ReadSession, UUID], Awaitable[Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Provided by a part that holds personal data: `erase` removes it, in the transaction that erases the person.
+
+    `addresses` are the person's e-mail addresses and phone numbers, for rows that know no person.
+    """
+
+    name: str
+    erase: Callable[[Session, UUID, Sequence[str]], Awaitable[None]]

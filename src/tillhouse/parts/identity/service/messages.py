@@ -1,0 +1,39 @@
+"""What a challenge's job does, and what is forgotten with time."""
+
+from datetime import timedelta
+
+from tillhouse.kernel import clock
+from tillhouse.kernel.db import Session, house_of
+from tillhouse.parts.identity import store
+from tillhouse.parts.identity.domain import CODE_LIFE, DEFAULT_ZONE, IdentifierKind
+from tillhouse.parts.identity.events import AnswerChallenge, Forget
+from tillhouse.parts.identity.ports import Contact, MessageSender
+from tillhouse.parts.identity.service import challenges
+
+_TELL_OWNER = ("register", "link")
+_KEEP_CHALLENGES = 12 * CODE_LIFE  # a registration whose code has expired can be asked for again so long
+_KEEP_SESSIONS = timedelta(days=30)  # a session that is over stays so long, to explain what happened
+
+
+async def answer_challenge(session: Session, task: AnswerChallenge) -> None:
+    """Queue the code of a challenge; for a decoy, tell the owner of the address that there is an account, or nothing.
+
+    Raises `LookupError` in a process that was composed without a part that sends messages.
+    """
+    row = await store.challenge(session, task.challenge_id)
+    if row is None or not challenges.is_open(row):
+        return
+    kind: IdentifierKind = "phone" if row.kind == "phone" else "email"
+    to = Contact(row.person_id, kind, row.value, row.locale, DEFAULT_ZONE)
+    sender = house_of(session).the(MessageSender)
+    if not row.decoy:
+        data = {"challenge_id": str(row.id), "purpose": row.purpose}
+        await sender.send(session, to, "identity.code", {**data})
+    elif row.purpose in _TELL_OWNER:
+        await sender.send(session, to, "identity.already_registered", {})
+
+
+async def forget(session: Session, task: Forget) -> None:
+    """Delete challenges, counters and sessions that nothing can need any more."""
+    now = clock.now()
+    await store.forget(session, challenges_before=now - _KEEP_CHALLENGES, sessions_before=now - _KEEP_SESSIONS)
