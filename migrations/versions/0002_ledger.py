@@ -374,7 +374,8 @@ def _post() -> None:
             account_ids := ledger.find_or_open(owner_kinds, owner_ids, codes, units, types, floors);
 
             SELECT array_agg(ledger.natural_sign(locked.type) ORDER BY locked.n),
-                   array_agg(locked.balance ORDER BY locked.n), array_agg(locked.held ORDER BY locked.n), array_agg(locked.sequence ORDER BY locked.n), array_agg(locked.floor ORDER BY locked.n),
+                   array_agg(locked.balance ORDER BY locked.n), array_agg(locked.held ORDER BY locked.n),
+                   array_agg(locked.sequence ORDER BY locked.n), array_agg(locked.floor ORDER BY locked.n),
                    array_agg(locked.closed ORDER BY locked.n),
                    array_agg(locked.last_transaction_id ORDER BY locked.n), max(locked.last_transaction_id)
             INTO signs, balances, helds, sequences, account_floors, closeds, last_numbers, microsecond

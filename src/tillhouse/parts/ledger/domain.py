@@ -397,3 +397,6 @@ def _instant(instant: datetime | None) -> str | None:
 
 def _matches(pattern: str, path: str) -> bool:
     return path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
+
+
+REVERSAL_KIND = TransactionKind(name=REVERSAL, title=N_("Reversal"), legs=("*",))

@@ -1,0 +1,13 @@
+"""Background work of the ledger."""
+
+from tillhouse.kernel.work import Task, task
+
+
+@task("ledger.expire_holds", lane="money")
+class ExpireHolds(Task):
+    """End the holds whose time is over."""
+
+
+@task("ledger.ensure_partitions", lane="quick")
+class EnsurePartitions(Task):
+    """Have the months ahead ready before they begin."""

@@ -1,0 +1,47 @@
+"""What the house knows of the ledger."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from tillhouse.kernel.house import House
+from tillhouse.kernel.manifest import Invariant, Module, Process
+from tillhouse.kernel.work import AnyJob
+
+
+def _models() -> ModuleType:
+    from tillhouse.parts.ledger import models
+
+    return models
+
+
+def _jobs() -> Sequence[AnyJob]:
+    from tillhouse.parts.ledger.jobs import JOBS
+
+    return JOBS
+
+
+def _invariants() -> Sequence[Invariant]:
+    from tillhouse.parts.ledger.service.auditing import INVARIANTS
+
+    return INVARIANTS
+
+
+def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.ledger.domain import REVERSAL_KIND
+    from tillhouse.parts.ledger.service.charts import HouseChart
+
+    return (HouseChart(house), REVERSAL_KIND)
+
+
+MODULE = Module(
+    name="ledger",
+    title="Ledger",
+    floor="part",
+    folder=Path(__file__).parent,
+    models=_models,
+    jobs=_jobs,
+    processes=(Process("ledger-worker", "worker", queues=("ledger.money", "ledger.quick"), scales_by="schedule"),),
+    invariants=_invariants,
+    provides=_provides,
+)

@@ -1,0 +1,37 @@
+"""What is always true of the ledger, as sentences with the query that looks for the contrary."""
+
+from tillhouse.kernel.manifest import Invariant
+from tillhouse.parts.ledger.store import auditing
+
+INVARIANTS = (
+    Invariant("ledger.zero_sum", "Every transaction sums to zero in each unit.", auditing.zero_sum),
+    Invariant(
+        "ledger.stored_balance",
+        "What an account stores (balance, number of entries, last transaction) is what its entries make.",
+        auditing.stored_balance,
+    ),
+    Invariant(
+        "ledger.running_balance",
+        "An account's entries are numbered without a gap in the order they were recorded, and each running balance is "
+        "the one before plus the amount.",
+        auditing.running_balance,
+    ),
+    Invariant(
+        "ledger.entries_match",
+        "Every entry has its transaction and its account and agrees with them; every transaction has entries.",
+        auditing.entries_match,
+    ),
+    Invariant("ledger.held", "What an account stores as held is the sum of its open holds.", auditing.held),
+    Invariant(
+        "ledger.captures",
+        "A captured hold and the transaction that captured it name each other and the same amount.",
+        auditing.captures,
+    ),
+    Invariant("ledger.floors", "No account has less available than its floor.", auditing.floors),
+    Invariant("ledger.keys", "Every transaction and hold has one idempotency key, and every key one.", auditing.keys),
+    Invariant(
+        "ledger.reversals", "A transaction is reversed once at most, by its exact mirror image.", auditing.reversals
+    ),
+    Invariant("ledger.guards", "The triggers that keep the ledger are all in place and enabled.", auditing.guards),
+    Invariant("ledger.partitions", "No row lies in a default partition.", auditing.partitions),
+)

@@ -1,0 +1,150 @@
+"""Queries that find what must never be there. Each returns one line of text per breach, at most twenty."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from sqlalchemy import text
+
+from tillhouse.kernel.db import ReadSession
+
+# What must be guarded by which trigger, and how many partitions of entries and transactions carry theirs.
+_GUARDS = """
+    WITH wanted (relation, trigger) AS (VALUES
+        ('accounts', 'identity'), ('accounts', 'kept'), ('accounts', 'not_emptied'),
+        ('transactions', 'kept'), ('transactions', 'not_emptied'),
+        ('entries', 'zero_sum'), ('entries', 'kept'), ('entries', 'not_emptied'),
+        ('keys', 'kept'), ('keys', 'not_emptied'), ('reversals', 'kept'), ('reversals', 'not_emptied'),
+        ('holds', 'once'), ('holds', 'kept'), ('holds', 'not_emptied')
+    ), tables AS (
+        SELECT c.oid, c.relname AS name, c.relname AS kind FROM pg_class AS c
+        WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind IN ('r', 'p')
+        UNION ALL
+        SELECT c.oid, 'partition ' || c.relname, parent.relname
+        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_class AS parent ON parent.oid = i.inhparent
+        WHERE parent.relnamespace = 'ledger'::regnamespace AND parent.relkind = 'p'
+    )
+    SELECT format('trigger %s of %s is missing or disabled', wanted.trigger, tables.name)
+    FROM wanted JOIN tables ON tables.kind = wanted.relation
+    LEFT JOIN pg_trigger AS t ON t.tgrelid = tables.oid AND t.tgname = wanted.trigger AND t.tgenabled IN ('O', 'A')
+    WHERE t.oid IS NULL
+"""
+
+_ZERO_SUM = """
+    SELECT format('transaction %s: its entries in %s sum to %s', transaction_id, unit, sum(amount))
+    FROM ledger.entries GROUP BY transaction_id, unit HAVING sum(amount) <> 0
+"""
+
+_STORED_BALANCE = """
+    SELECT format('account %s: stored %s after %s entries, its entries make %s after %s', a.id, a.balance, a.sequence,
+                  coalesce(e.total, 0), coalesce(e.entries, 0))
+    FROM ledger.accounts AS a
+    LEFT JOIN (
+        SELECT account_id, sum(amount) AS total, count(*) AS entries, max(transaction_id) AS last
+        FROM ledger.entries GROUP BY account_id
+    ) AS e ON e.account_id = a.id
+    WHERE (a.balance, a.sequence, a.last_transaction_id)
+        <> (coalesce(e.total, 0), coalesce(e.entries, 0), coalesce(e.last, 0))
+"""
+
+_RUNNING_BALANCE = """
+    SELECT format('account %s, transaction %s: entry %s leaves %s, expected entry %s leaving %s', account_id,
+                  transaction_id, sequence, balance, place, total)
+    FROM (
+        SELECT *, row_number() OVER own AS place, sum(amount) OVER own AS total
+        FROM ledger.entries WINDOW own AS (PARTITION BY account_id ORDER BY transaction_id)
+    ) AS e
+    WHERE sequence <> place OR balance <> total
+"""
+
+_ENTRIES_MATCH = """
+    SELECT format('transaction %s: an entry disagrees with its transaction or account, or one of them is missing',
+                  coalesce(e.transaction_id, t.id))
+    FROM ledger.entries AS e
+    FULL JOIN ledger.transactions AS t ON t.id = e.transaction_id
+    LEFT JOIN ledger.accounts AS a ON a.id = e.account_id
+    WHERE e.transaction_id IS NULL OR t.id IS NULL OR a.id IS NULL OR a.unit <> e.unit
+        OR (t.effective_at, t.recorded_at) <> (e.effective_at, e.recorded_at)
+        OR ledger.number_at(t.recorded_at) >> 12 <> t.id >> 12
+"""
+
+_HELD = """
+    SELECT format('account %s: %s is stored as held, its open holds make %s', a.id, a.held, coalesce(h.total, 0))
+    FROM ledger.accounts AS a
+    LEFT JOIN (
+        SELECT account_id, sum(amount) AS total FROM ledger.holds WHERE state = 'open' GROUP BY account_id
+    ) AS h ON h.account_id = a.id
+    WHERE a.held <> coalesce(h.total, 0)
+"""
+
+_CAPTURES = """
+    SELECT format('hold %s (%s) and transaction %s do not name each other', h.id, h.state, coalesce(t.id, h.transaction_id))
+    FROM (SELECT * FROM ledger.holds WHERE state = 'captured') AS h
+    FULL JOIN (SELECT * FROM ledger.transactions WHERE captures IS NOT NULL) AS t
+        ON t.captures = h.id AND t.id = h.transaction_id
+    LEFT JOIN ledger.entries AS e ON e.transaction_id = t.id AND e.account_id = h.account_id
+    WHERE h.id IS NULL OR t.id IS NULL OR abs(e.amount) IS DISTINCT FROM h.captured
+"""
+
+_FLOORS = """
+    SELECT format('account %s: %s is available, its floor is %s', id,
+                  balance * ledger.natural_sign(type) - held, floor)
+    FROM ledger.accounts WHERE balance * ledger.natural_sign(type) - held < floor
+"""
+
+_KEYS = """
+    WITH results AS (
+        SELECT id, 'transaction' AS kind FROM ledger.transactions UNION ALL SELECT id, 'hold' FROM ledger.holds
+    ), keys AS (
+        SELECT coalesce(transaction_id, hold_id) AS id, CASE WHEN hold_id IS NULL THEN 'transaction' ELSE 'hold' END AS kind,
+               count(*) AS keys, min(key) AS key
+        FROM ledger.keys GROUP BY 1, 2
+    )
+    SELECT format('%s %s has %s keys (%s)', coalesce(results.kind, keys.kind), coalesce(results.id, keys.id),
+                  coalesce(keys.keys, 0), CASE WHEN results.id IS NULL THEN 'it does not exist' ELSE 'one is right' END)
+    FROM results FULL JOIN keys USING (id, kind)
+    WHERE results.id IS NULL OR keys.keys IS DISTINCT FROM 1
+"""
+
+_REVERSALS = """
+    SELECT format('transaction %s and its reversal %s do not mirror each other',
+                  coalesce(r.transaction_id, t.reverses), coalesce(r.reversed_by, t.id))
+    FROM ledger.reversals AS r
+    FULL JOIN (SELECT id, reverses FROM ledger.transactions WHERE reverses IS NOT NULL) AS t
+        ON t.id = r.reversed_by AND t.reverses = r.transaction_id
+    WHERE r.transaction_id IS NULL OR t.id IS NULL OR EXISTS (
+        SELECT FROM (SELECT * FROM ledger.entries WHERE transaction_id = r.transaction_id) AS first
+        FULL JOIN (SELECT * FROM ledger.entries WHERE transaction_id = r.reversed_by) AS second USING (account_id)
+        WHERE first.amount IS DISTINCT FROM -second.amount
+    )
+"""
+
+_PARTITIONS = """
+    SELECT format('%s rows lie in the default partition of %s', count(*), 'transactions') FROM ledger.transactions
+    WHERE tableoid = 'ledger_partitions.transactions_other'::regclass HAVING count(*) > 0
+    UNION ALL
+    SELECT format('%s rows lie in the default partition of %s', count(*), 'entries') FROM ledger.entries
+    WHERE tableoid = 'ledger_partitions.entries_other'::regclass HAVING count(*) > 0
+"""
+
+Violations = Callable[[ReadSession], Awaitable[Sequence[str]]]
+
+
+def _finding(query: str) -> Violations:
+    statement = text(f"SELECT line FROM ({query}) AS breaches (line) LIMIT 20")  # noqa: S608  # the queries above
+
+    async def violations(session: ReadSession) -> Sequence[str]:
+        return (await session.execute(statement)).scalars().all()
+
+    return violations
+
+
+zero_sum = _finding(_ZERO_SUM)
+stored_balance = _finding(_STORED_BALANCE)
+running_balance = _finding(_RUNNING_BALANCE)
+entries_match = _finding(_ENTRIES_MATCH)
+held = _finding(_HELD)
+captures = _finding(_CAPTURES)
+floors = _finding(_FLOORS)
+keys = _finding(_KEYS)
+reversals = _finding(_REVERSALS)
+guards = _finding(_GUARDS)
+partitions = _finding(_PARTITIONS)
