@@ -10,7 +10,7 @@ import { tokensCss } from "./tokens.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const web = join(here, "../src/tillhouse/kernel/web");
-const out = join(web, "static");
+const out = join(web, "static/kernel");
 const work = join(here, "build");
 mkdirSync(out, { recursive: true });
 mkdirSync(work, { recursive: true });

@@ -65,8 +65,8 @@ def kit_page(now: datetime | None = None) -> dict[str, object]:
 
 
 def _wrong_form() -> Form[KitForm]:
-    sent = [("full_name", ""), ("email", "ravi@"), ("amount", "12,5"), ("code", "12"), ("platform", ""), ("note", "…")]
-    form = Form.parse(FormData(sent), KitForm, name="wrong")
+    sent = FormData({"full_name": "", "email": "ravi@", "amount": "12,5", "code": "12", "platform": "", "note": "…"})
+    form = Form.parse(sent, KitForm, name="wrong")
     form.error = "This is more than your available balance of ₹1,250.00. Nothing was withdrawn."
     return form
 

@@ -46,14 +46,14 @@ class Static:
     """An ASGI app for `mount`, and the addresses of what it serves."""
 
     def __init__(self, folders: Mapping[str, Path], *, prefix: str = "/static") -> None:
-        """Read every file under `folders` (module name → folder)."""
+        """Read the files of every module: `folders` maps its name to its `static/`, which holds `<module>/…`."""
         self.prefix = prefix.rstrip("/")
         self._files: dict[str, _File] = {}
         self._aliases: dict[str, str] = {}
         for module, folder in folders.items():
-            for path in sorted(folder.rglob("*")):
+            for path in sorted((folder / module).rglob("*")):
                 if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
-                    self._add(f"{module}/{path.relative_to(folder).as_posix()}", path)
+                    self._add(f"{module}/{path.relative_to(folder / module).as_posix()}", path)
 
     def url(self, name: str) -> str:
         """The address of `"kernel/app.css"`. Raises `LookupError` when there is no such file."""
