@@ -1,4 +1,4 @@
-"""What payments need of the outside: gateways that take money, providers that pay it out, somebody who tells people.
+"""What payments need of the outside: gateways that take money, providers that pay it out, purposes.
 
 Every call that reaches a provider raises `NotSent` (no effect), `OutcomeUnknown` (nobody knows) or `Refused` (final).
 None may be made while a transaction is open.
@@ -19,7 +19,7 @@ class Refused(DomainError):
     """The provider understood and said no: the call had no effect and never will have. `reason` is its own code."""
 
     code = "provider_refused"
-    status = 502
+    status = 422
 
     def __init__(self, message: str, *, reason: str, description: str, provider: str) -> None:
         super().__init__(message, provider=provider, description=description)
@@ -144,11 +144,32 @@ class InstalledPayoutGateway:
     gateway: PayoutGateway
 
 
-Tell = Callable[[Session, UUID, str, Mapping[str, str]], Awaitable[None]]
+@dataclass(frozen=True, slots=True)
+class SettledPayment:
+    """Money that has come in and is booked in the wallet of the order's owner. `reference` is the product's own."""
+
+    payment_id: UUID
+    order_id: UUID
+    owner_kind: str
+    owner_id: UUID
+    purpose: str
+    reference: str | None
+    amount: Money
+
+
+OnSettled = Callable[[Session, SettledPayment], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Messenger:
-    """Tells a person something: `(session, person_id, template, fields)`. Composition plugs in the part that sends."""
+class Purpose:
+    """What money may be paid for, provided by the module that sells it.
 
-    tell: Tell
+    `on_settled` runs in the transaction that books the money, in a savepoint: it takes the money from the buyer's
+    wallet for what was bought. A `DomainError` from it refuses the sale, and the money stays in the wallet; anything else that
+    it raises is tried again later. `self_service` lets a person start it through the API with any amount.
+    """
+
+    name: str
+    title: str
+    on_settled: OnSettled
+    self_service: bool = False

@@ -1,5 +1,7 @@
 """Limits and times of payments. Amounts are minor units (paise)."""
 
+from datetime import timedelta
+
 from tillhouse.kernel.settings import ModuleSettings, setting
 
 
@@ -27,3 +29,11 @@ class PaymentsSettings(ModuleSettings):
     )
     too_old_hours: int = setting(24, "Hours after which an order or payout that is not final becomes an exception.")
     keep_events_days: int = setting(90, "Days for which providers' events are kept.")
+
+    @property
+    def capture_after(self) -> timedelta:
+        return timedelta(seconds=self.capture_after_seconds)
+
+    @property
+    def too_old(self) -> timedelta:
+        return timedelta(hours=self.too_old_hours)

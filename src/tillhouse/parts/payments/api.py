@@ -1,0 +1,210 @@
+"""Payments' door for other modules.
+
+A product that sells something provides a `Purpose`, starts an order with `start_order`, and takes the money from the
+buyer's wallet in the purpose's `on_settled`. Functions that take a `House` call a provider: no transaction may be open.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from tillhouse.kernel.access import Principal
+from tillhouse.kernel.db import JsonObject, ReadSession, Session
+from tillhouse.kernel.house import House
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.paging import cut, decode_cursor
+from tillhouse.parts.identity import api as identity
+from tillhouse.parts.payments import store
+from tillhouse.parts.payments.domain import (
+    BankAccount,
+    Destination,
+    OrderState,
+    PayoutState,
+    Vpa,
+    destination_from,
+    order_sentence,
+    payout_sentence,
+)
+from tillhouse.parts.payments.flows.deposits import (
+    CheckoutProof,
+    NotThisPayment,
+    checkout_of,
+    start_order,
+    verify_checkout,
+)
+from tillhouse.parts.payments.ports import BadSignature, CheckoutScript, Purpose, Refused, SettledPayment
+from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
+from tillhouse.parts.payments.service.orders import NewOrder, OverLimit, order_for
+from tillhouse.parts.payments.service.payouts import NewPayout, needs_step_up, payout_for, reserve_payout
+from tillhouse.parts.payments.service.views import (
+    OrderView,
+    PaymentView,
+    PayoutView,
+    order_view,
+    payment_view,
+    payout_view,
+)
+
+__all__ = [
+    "BadSignature",
+    "BankAccount",
+    "CheckoutProof",
+    "CheckoutScript",
+    "Destination",
+    "NewOrder",
+    "NotThisPayment",
+    "OrderState",
+    "OrderView",
+    "OverLimit",
+    "PaymentException",
+    "PaymentView",
+    "PayoutState",
+    "PayoutView",
+    "Purpose",
+    "Receipt",
+    "Refused",
+    "SettledPayment",
+    "Vpa",
+    "checkout_of",
+    "destination_from",
+    "exceptions",
+    "needs_step_up",
+    "order",
+    "order_sentence",
+    "orders_of",
+    "parked_events",
+    "payout",
+    "payout_sentence",
+    "payouts_of",
+    "proof_from_checkout",
+    "receipt",
+    "start_deposit",
+    "start_order",
+    "start_withdrawal",
+    "verify_checkout",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a receipt says: who paid what, when, and under which numbers."""
+
+    order: OrderView
+    payment: PaymentView
+    paid_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentException:
+    """Something that a person has to look at."""
+
+    id: UUID
+    kind: str
+    subject: str
+    reason: str
+    details: JsonObject
+    opened_at: datetime
+
+
+async def start_deposit(house: House, person_id: UUID, amount: Money, *, request_key: str) -> OrderView:
+    """An order that adds money to the person's wallet. The same `request_key` (a form's) gives the same order.
+
+    Raises `OverLimit`, `InvalidInput`, `Conflict`, `Refused`, `TransientError`.
+    """
+    wish = NewOrder(
+        owner_kind="person", owner_id=person_id, amount=amount, purpose=WALLET_DEPOSIT, request_key=request_key
+    )
+    return await start_order(house, wish)
+
+
+def proof_from_checkout(fields: Mapping[str, str]) -> CheckoutProof | None:
+    """The proof in what Razorpay's checkout posts to a page, or None when it posts something else (a failure)."""
+    wanted = ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")
+    if not all(fields.get(name) for name in wanted):
+        return None
+    return CheckoutProof("razorpay", *(fields[name] for name in wanted))
+
+
+async def start_withdrawal(
+    session: Session, principal: Principal, amount: Money, to: Destination, *, request_key: str
+) -> PayoutView:
+    """Set money of the caller's wallet aside and pay it out. The same `request_key` (a form's) does so once.
+
+    Raises `StepUpRequired` above the limit set for it unless the session is fresh, `OverLimit`, `InvalidInput`,
+    `Conflict` and the ledger's `InsufficientFunds`.
+    """
+    person_id = principal.person_id
+    if needs_step_up(session, amount):
+        await identity.assert_fresh(session, principal)
+    wish = NewPayout(
+        owner_kind="person",
+        owner_id=person_id,
+        amount=amount,
+        to=to,
+        payee_name=principal.display_name,
+        request_key=request_key,
+        requested_by=person_id,
+    )
+    return payout_view(await reserve_payout(session, wish))
+
+
+async def order(session: ReadSession, order_id: UUID, *, person_id: UUID | None = None) -> OrderView:
+    """One order; with `person_id` only that person's. Raises `NotFound`."""
+    return order_view(await order_for(session, order_id, owner=_owner(person_id)))
+
+
+async def payout(session: ReadSession, payout_id: UUID, *, person_id: UUID | None = None) -> PayoutView:
+    """One payout; with `person_id` only that person's. Raises `NotFound`."""
+    return payout_view(await payout_for(session, payout_id, owner=_owner(person_id)))
+
+
+async def orders_of(
+    session: ReadSession, person_id: UUID, *, limit: int = 20, cursor: str | None = None
+) -> tuple[Sequence[OrderView], str | None]:
+    """A person's orders, newest first, and the cursor of the next page."""
+    rows = await store.orders_of(session, "person", person_id, limit=limit + 1, before=_before(cursor))
+    page, next_cursor = cut([order_view(row) for row in rows], limit, lambda view: (str(view.id),))
+    return page, next_cursor
+
+
+async def payouts_of(
+    session: ReadSession, person_id: UUID, *, limit: int = 20, cursor: str | None = None
+) -> tuple[Sequence[PayoutView], str | None]:
+    """A person's payouts, newest first, and the cursor of the next page."""
+    rows = await store.payouts_of(session, "person", person_id, limit=limit + 1, before=_before(cursor))
+    page, next_cursor = cut([payout_view(row) for row in rows], limit, lambda view: (str(view.id),))
+    return page, next_cursor
+
+
+async def receipt(session: ReadSession, order_id: UUID, *, person_id: UUID | None = None) -> Receipt | None:
+    """The receipt of a paid order; None while nothing has been paid. Raises `NotFound`."""
+    row = await order_for(session, order_id, owner=_owner(person_id))
+    paid = [payment for payment in await store.payments_of_order(session, row.id) if payment.captured_at]
+    if not paid:
+        return None
+    person = await identity.person(session, row.owner_id) if row.owner_kind == "person" else None
+    return Receipt(order_view(row), payment_view(paid[0]), person.name if person else "")
+
+
+async def exceptions(session: ReadSession, *, limit: int = 100) -> list[PaymentException]:
+    """What waits for a person, newest first."""
+    rows = await store.open_exceptions(session, limit=limit)
+    return [PaymentException(row.id, row.kind, row.subject, row.reason, row.details, row.opened_at) for row in rows]
+
+
+async def parked_events(session: ReadSession, *, limit: int = 100) -> list[tuple[str, str, str, str]]:
+    """Events that were put aside, newest first: provider, event id, name, reason."""
+    rows = await store.parked_events(session, limit=limit)
+    return [(row.provider, row.event_id, row.name, row.reason or "") for row in rows]
+
+
+def _owner(person_id: UUID | None) -> tuple[str, UUID] | None:
+    return None if person_id is None else ("person", person_id)
+
+
+def _before(cursor: str | None) -> UUID | None:
+    if cursor is None:
+        return None
+    (value,) = decode_cursor(cursor, (str,))
+    return UUID(str(value))

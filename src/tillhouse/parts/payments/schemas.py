@@ -1,0 +1,124 @@
+"""Requests and responses of payments. Amounts are decimal strings beside their currency."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+_NO_NUL = r"^[^\x00]*$"
+Amount = Annotated[str, StringConstraints(min_length=1, max_length=24, pattern=_NO_NUL)]
+Currency = Annotated[str, StringConstraints(min_length=3, max_length=12, pattern=r"^[A-Z_]+$")]
+Short = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
+ProviderId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_]+$")]
+
+Kind = Literal["order", "payout"]
+
+
+class Strict(BaseModel):
+    """A request: a field that it does not know is refused, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DepositIn(Strict):
+    """Money to be added to the caller's wallet."""
+
+    amount: Amount
+    currency: Currency
+
+
+class OrderIn(DepositIn):
+    """Money to be paid for a purpose."""
+
+    purpose: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z_.]+$")]
+
+
+class OrderOut(BaseModel):
+    """An order that can be paid. `key_id` and `provider_order_id` open the gateway's checkout in a browser."""
+
+    id: UUID
+    provider: str
+    provider_order_id: str | None
+    amount: str
+    currency: str
+    key_id: str
+    purpose: str
+    status: str
+    message: str
+    expires_at: datetime
+    paid_at: datetime | None
+
+
+class VerifyIn(Strict):
+    """What Razorpay's checkout hands back."""
+
+    razorpay_order_id: ProviderId
+    razorpay_payment_id: ProviderId
+    razorpay_signature: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_NO_NUL)]
+
+
+class VpaIn(Strict):
+    """A UPI id."""
+
+    type: Literal["vpa"]
+    vpa: Short
+
+
+class BankAccountIn(Strict):
+    """A bank account in India."""
+
+    type: Literal["bank_account"]
+    name: Short
+    ifsc: Short
+    account_number: Short
+
+
+DestinationIn = Annotated[VpaIn | BankAccountIn, Field(discriminator="type")]
+
+
+class WithdrawIn(Strict):
+    """Money to leave the caller's wallet."""
+
+    amount: Amount
+    currency: Currency
+    destination: DestinationIn
+
+
+class PayoutIn(WithdrawIn):
+    """Money to leave a person's wallet, on behalf of that person."""
+
+    person_id: UUID
+
+
+class PayoutOut(BaseModel):
+    """A payout as it stands. `destination` is masked."""
+
+    id: UUID
+    status: str
+    amount: str
+    currency: str
+    destination: str
+    message: str
+    failure: str | None
+    utr: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class StatusOut(BaseModel):
+    """Where an order or a payout stands, and what that means for the money."""
+
+    id: UUID
+    kind: Kind
+    status: str
+    amount: str
+    currency: str
+    message: str
+    created_at: datetime
+
+
+class Received(BaseModel):
+    """An event was taken in."""
+
+    received: Literal[True] = True

@@ -1,0 +1,1 @@
+"""Use cases of payments, each inside the caller's transaction."""

@@ -1,0 +1,36 @@
+"""What a person has to look at, and what is counted."""
+
+from prometheus_client import Counter
+
+from tillhouse.kernel.db import JsonValue, Session, after_commit
+from tillhouse.kernel.logs import get_logger
+from tillhouse.parts.payments import store
+
+_log = get_logger(__name__)
+
+_DEPOSITS = Counter("deposits", "Orders for money by what became of them", ["status"])
+_WITHDRAWALS = Counter("withdrawals", "Payouts by what became of them", ["status"])
+_EVENTS = Counter("provider_events", "Events of providers by what became of them", ["provider", "state"])
+_EXCEPTIONS = Counter("payment_exceptions", "Things of payments that a person has to look at", ["reason"])
+
+
+async def look_into(session: Session, kind: str, subject: str, reason: str, **details: JsonValue) -> None:
+    """Put something before a person, once while it is open. `details` hold no personal data."""
+    if await store.open_exception(session, kind=kind, subject=subject, reason=reason, details=dict(details)):
+        _log.warning("payments_exception", kind=kind, subject=subject, reason=reason)
+        after_commit(session, lambda: _EXCEPTIONS.labels(reason).inc())
+
+
+def count_deposit(session: Session, status: str) -> None:
+    """Count what became of an order, when this transaction commits."""
+    after_commit(session, lambda: _DEPOSITS.labels(status).inc())
+
+
+def count_withdrawal(session: Session, status: str) -> None:
+    """Count what became of a payout, when this transaction commits."""
+    after_commit(session, lambda: _WITHDRAWALS.labels(status).inc())
+
+
+def count_event(session: Session, provider: str, state: str) -> None:
+    """Count what became of an event, when this transaction commits."""
+    after_commit(session, lambda: _EVENTS.labels(provider, state).inc())

@@ -1,0 +1,132 @@
+"""The door for providers' events: stored once, looked at later, settled by what the provider then says."""
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from tillhouse.kernel import clock
+from tillhouse.kernel.db import Session, house_of
+from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.work import enqueue
+from tillhouse.parts.payments import store
+from tillhouse.parts.payments.domain import mismatch
+from tillhouse.parts.payments.events import HandleEvent
+from tillhouse.parts.payments.models import ProviderEventRow
+from tillhouse.parts.payments.ports import ProviderEvent
+from tillhouse.parts.payments.service.attention import count_event, look_into
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an event is about, and so what to ask its provider. Exactly one of `payout_row_id` and `order_id` is set."""
+
+    provider: str
+    order_id: str | None = None
+    payment_id: str | None = None
+    payout_row_id: UUID | None = None
+    payout_id: str | None = None
+
+
+async def take_event(session: Session, provider: str, event: ProviderEvent, body: bytes) -> None:
+    """Store an event whose signature was right; what it is about is looked at after the commit.
+
+    The very same event again changes nothing. The same id with another body, and the same body under another id, are
+    put aside: neither is what a provider does.
+    """
+    row = _row(house_of(session).vault.seal(body.decode("utf-8", "replace")), provider, event, body)
+    if await store.insert_event(session, row):
+        if await store.body_came_before(session, row):
+            await _conclude(session, await _stored(session, row.id), "parked", "replayed_under_another_id")
+        else:
+            count_event(session, provider, "received")
+            await enqueue(session, HandleEvent(event_row_id=row.id))
+        return
+    row.is_first, row.state, row.reason, row.handled_at = False, "parked", "id_used_for_another_body", clock.now()
+    if await store.insert_event(session, row):
+        count_event(session, provider, "parked")
+        await look_into(session, "event", f"{provider}:{event.event_id}", "id_used_for_another_body")
+
+
+async def subject_of(session: Session, event_row_id: UUID) -> Subject | None:
+    """What to ask the provider about, or None when the event is done with: handled, about nothing of ours, or parked.
+
+    An event whose amount is not the one we asked for is not acted on, however well it is signed.
+    """
+    event = await store.lock_event(session, event_row_id)
+    if event is None or event.state != "received":
+        return None
+    if event.payout_id or event.payout_reference:
+        return await _payout_subject(session, event)
+    if event.order_id or event.payment_id:
+        return await _order_subject(session, event)
+    await _conclude(session, event, "ignored")
+    return None
+
+
+async def conclude_event(session: Session, event_row_id: UUID, parked: str | None) -> None:
+    """The provider was asked and its answer is settled, or put aside for the reason `parked`."""
+    event = await store.lock_event(session, event_row_id)
+    if event is not None and event.state == "received":
+        await _conclude(session, event, "parked" if parked else "processed", parked)
+
+
+async def _order_subject(session: Session, event: ProviderEventRow) -> Subject | None:
+    order = await store.order_by_provider_id(session, event.provider, event.order_id or "")
+    if order is None:
+        await _conclude(session, event, "parked", "unknown_order")
+        return None
+    reason = event.money and mismatch(order.money, event.money)
+    if reason:
+        await _conclude(session, event, "parked", reason)
+        return None
+    return Subject(event.provider, order_id=event.order_id, payment_id=event.payment_id)
+
+
+async def _payout_subject(session: Session, event: ProviderEventRow) -> Subject | None:
+    try:
+        payout = await store.payout_by_id(session, UUID(event.payout_reference or ""))
+    except ValueError:
+        payout = None
+    if payout is None or payout.provider != event.provider:
+        await _conclude(session, event, "parked", "unknown_payout")
+        return None
+    reason = event.money and mismatch(payout.money, event.money)
+    if reason:
+        await _conclude(session, event, "parked", reason)
+        return None
+    return Subject(event.provider, payout_row_id=payout.id, payout_id=event.payout_id)
+
+
+async def _conclude(session: Session, event: ProviderEventRow, state: str, reason: str | None = None) -> None:
+    event.state, event.reason, event.handled_at = state, reason, clock.now()
+    count_event(session, event.provider, state)
+    if reason:
+        await look_into(session, "event", f"{event.provider}:{event.event_id}", reason, event=event.name)
+    await session.flush()
+
+
+async def _stored(session: Session, event_row_id: UUID) -> ProviderEventRow:
+    found = await store.lock_event(session, event_row_id)
+    assert found is not None
+    return found
+
+
+def _row(sealed: bytes, provider: str, event: ProviderEvent, body: bytes) -> ProviderEventRow:
+    digest = hashlib.sha256(body).digest()
+    return ProviderEventRow(
+        id=new_id(),
+        provider=provider,
+        event_id=event.event_id or digest.hex(),
+        body_hash=digest,
+        is_first=True,
+        name=event.name,
+        body=sealed,
+        payment_id=event.payment_id,
+        order_id=event.order_id,
+        payout_id=event.payout_id,
+        payout_reference=event.payout_reference,
+        amount=event.amount.minor if event.amount else None,
+        currency=event.amount.unit if event.amount else None,
+        state="received",
+        received_at=clock.now(),
+    )

@@ -1,0 +1,310 @@
+"""Payouts: reserved, approved, begun, and what the provider says of them."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+from tillhouse.kernel import clock
+from tillhouse.kernel.db import ReadSession, Session, house_of
+from tillhouse.kernel.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound
+from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.text import N_
+from tillhouse.kernel.work import Event, emit, enqueue
+from tillhouse.parts.payments import store
+from tillhouse.parts.payments.domain import (
+    BankAccount,
+    Destination,
+    PayoutFacts,
+    PayoutState,
+    Vpa,
+    mismatch,
+    next_payout_check,
+    payout_step,
+)
+from tillhouse.parts.payments.events import (
+    PayoutFailed,
+    PayoutProcessed,
+    PayoutRequested,
+    PayoutReversed,
+    SendPayout,
+)
+from tillhouse.parts.payments.models import PayoutRow
+from tillhouse.parts.payments.ports import Payee
+from tillhouse.parts.payments.service.attention import count_withdrawal, look_into
+from tillhouse.parts.payments.service.books import book_payout, free_payout, hold_for, reverse_payout
+from tillhouse.parts.payments.service.orders import OverLimit, check_limits
+from tillhouse.parts.payments.service.registry import payout_gateway, settings_of
+
+_DAY = timedelta(hours=24)
+_SENDABLE = (PayoutState.RESERVED, PayoutState.SENDING, PayoutState.UNKNOWN)
+_ASKABLE = (PayoutState.PROCESSING, PayoutState.PROCESSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPayout:
+    """`amount` is to leave the owner's wallet for `to`. The same owner and `request_key` mean the same payout.
+
+    `payee_name` is who the provider is told it is for; `requested_by` is the person or machine that asked.
+    """
+
+    owner_kind: str
+    owner_id: UUID
+    amount: Money
+    to: Destination
+    payee_name: str
+    request_key: str
+    requested_by: UUID | None
+    origin: Literal["withdrawal", "payout"] = "withdrawal"
+    id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What a provider of payouts is to be asked. `first` means that nothing can have been sent yet."""
+
+    payout_id: UUID
+    provider: str
+    provider_payout_id: str | None
+    amount: Money
+    to: Destination
+    payee: Payee
+    first: bool
+    may_send: bool
+
+
+async def reserve_payout(session: Session, wish: NewPayout) -> PayoutRow:
+    """Set the money aside and plan the payout, or return what the same key made before.
+
+    Raises `OverLimit`, `InvalidInput`, the ledger's `InsufficientFunds`, and `Conflict` for another wish under the key.
+    """
+    settings = settings_of(session)
+    provider = payout_gateway(house_of(session), settings.payout_gateway)
+    if wish.amount.unit not in provider.currencies:
+        message = N_("This currency cannot be paid out here.")
+        raise InvalidInput(message, errors=[FieldError("/currency", "currency_not_paid_out", message)])
+    check_limits(wish.amount, least=settings.withdrawal_min, most=settings.withdrawal_max)
+    payout = await store.insert_payout(session, _row(session, wish, provider.name))
+    if payout.id != wish.id:
+        if (payout.money, payout.destination_masked) != (wish.amount, wish.to.masked):
+            raise Conflict(N_("This request was made before with other details: start again."))
+        return payout
+    payout.hold_id = await hold_for(session, payout)
+    await _check_day(session, payout)  # after the hold: its lock on the wallet makes withdrawals take turns
+    if payout.state == PayoutState.RESERVED:
+        await _plan(session, payout)
+    await emit(session, PayoutRequested(payout_id=payout.id))
+    count_withdrawal(session, "requested")
+    await session.flush()
+    return payout
+
+
+def needs_step_up(session: ReadSession, amount: Money) -> bool:
+    """Whether a person has to show again who they are before withdrawing that much."""
+    return amount.minor > settings_of(session).withdrawal_step_up_above
+
+
+async def approve_payout(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
+    """Let a large payout go. Raises `NotFound`, `Conflict`, and `Forbidden` for whoever asked for it."""
+    payout = await _waiting(session, payout_id, by)
+    payout.approved_by = by
+    _move(session, payout, PayoutState.RESERVED)
+    await _plan(session, payout)
+    await session.flush()
+    return payout
+
+
+async def reject_payout(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
+    """Do not let a large payout go: the money is free again. Raises `NotFound`, `Conflict`, `Forbidden`."""
+    payout = await _waiting(session, payout_id, by)
+    _move(session, payout, PayoutState.REJECTED)
+    await _never_left(session, payout)
+    await session.flush()
+    return payout
+
+
+async def begin_sending(session: Session, payout_id: UUID) -> Sending | None:
+    """Note that the provider is about to be asked; None when there is nothing to ask about (any more)."""
+    payout = await store.lock_payout(session, payout_id)
+    if payout is None or payout.state not in (*_SENDABLE, *_ASKABLE):
+        return None
+    now, house = clock.now(), house_of(session)
+    first = payout.state == PayoutState.RESERVED
+    if payout.state in _SENDABLE:
+        payout.state = PayoutState.SENDING
+        payout.sent_at = payout.sent_at or now
+    payout.updated_at = now
+    _plan_check(payout)
+    await session.flush()
+    assert payout.sent_at is not None
+    valid = timedelta(hours=payout_gateway(house, payout.provider).key_valid_hours)
+    to, payee = _unsealed(house.vault.open(payout.destination), payout)
+    return Sending(
+        payout.id,
+        payout.provider,
+        payout.provider_payout_id,
+        payout.money,
+        to,
+        payee,
+        first=first,
+        may_send=payout.state == PayoutState.SENDING and now < payout.sent_at + valid,
+    )
+
+
+async def record_unknown(session: Session, payout_id: UUID) -> None:
+    """Nobody knows whether the call had its effect: the hold stays, and the provider is asked until it knows."""
+    payout = await store.lock_payout(session, payout_id)
+    assert payout is not None
+    if payout_step(PayoutState(payout.state), PayoutState.UNKNOWN):
+        _move(session, payout, PayoutState.UNKNOWN)
+        _plan_check(payout)
+        await session.flush()
+
+
+async def record_lost(session: Session, payout_id: UUID) -> None:
+    """The provider does not know a payout that may have been sent, and it is too late to send it again: a person
+    decides. The hold stays.
+    """
+    await record_unknown(session, payout_id)
+    await look_into(session, "payout", str(payout_id), "unknown_to_provider")
+
+
+async def record_refused(session: Session, payout_id: UUID, *, reason: str, description: str) -> None:
+    """The provider would not take it: the money never left and is free again."""
+    payout = await store.lock_payout(session, payout_id)
+    assert payout is not None
+    if payout_step(PayoutState(payout.state), PayoutState.FAILED):
+        payout.failure_code, payout.failure_message = reason, description
+        _move(session, payout, PayoutState.FAILED)
+        await _never_left(session, payout)
+        await session.flush()
+
+
+async def record_payout(session: Session, payout_id: UUID, facts: PayoutFacts) -> str | None:
+    """Take in what the provider says of a payout, after asking it. Old news changes nothing.
+
+    Returns why it was put aside instead (and put before a person), or None.
+    """
+    payout = await store.lock_payout(session, payout_id)
+    assert payout is not None
+    reason = "foreign_reference" if facts.reference != str(payout.id) else mismatch(payout.money, facts.amount)
+    if reason is None and payout.provider_payout_id not in (None, facts.payout_id):
+        reason = "paid_out_twice"
+    if reason:
+        await look_into(session, "payout", str(payout.id), reason, provider_payout=facts.payout_id)
+        return reason
+    payout.provider_payout_id = facts.payout_id
+    payout.utr, payout.fee, payout.tax = facts.utr or payout.utr, facts.fee, facts.tax
+    before = PayoutState(payout.state)
+    if payout_step(before, facts.state):
+        await _take_in(session, payout, before, facts)
+    elif before != facts.state and before in (PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED):
+        await look_into(session, "payout", str(payout.id), "provider_disagrees", ours=before, theirs=facts.state)
+    _plan_check(payout)
+    await session.flush()
+    return None
+
+
+async def payout_for(session: ReadSession, payout_id: UUID, *, owner: tuple[str, UUID] | None) -> PayoutRow:
+    """The payout; for an `owner` only their own. Raises `NotFound`."""
+    payout = await store.payout_by_id(session, payout_id)
+    if payout is None or (owner is not None and (payout.owner_kind, payout.owner_id) != owner):
+        raise NotFound(N_("There is no such withdrawal."))
+    return payout
+
+
+async def _take_in(session: Session, payout: PayoutRow, before: PayoutState, facts: PayoutFacts) -> None:
+    _move(session, payout, facts.state)
+    if facts.state == PayoutState.PROCESSED:
+        payout.transaction_id, payout.processed_at = await book_payout(session, payout), clock.now()
+        await _finish(session, payout, PayoutProcessed(payout_id=payout.id))
+    elif facts.state == PayoutState.REVERSED and before == PayoutState.PROCESSED:
+        payout.reversal_id = await reverse_payout(session, payout)
+        payout.failure_code, payout.failure_message = facts.reason, facts.message
+        await _finish(session, payout, PayoutReversed(payout_id=payout.id))
+    elif facts.state != PayoutState.PROCESSING:
+        payout.failure_code, payout.failure_message = facts.reason, facts.message
+        await _never_left(session, payout)
+
+
+async def _never_left(session: Session, payout: PayoutRow) -> None:
+    await free_payout(session, payout)
+    await _finish(session, payout, PayoutFailed(payout_id=payout.id))
+
+
+async def _finish(session: Session, payout: PayoutRow, event: Event) -> None:
+    payout.finished_at = clock.now()
+    await emit(session, event)
+
+
+def _move(session: Session, payout: PayoutRow, state: PayoutState) -> None:
+    payout.state, payout.updated_at = state, clock.now()
+    count_withdrawal(session, state)
+
+
+def _plan_check(payout: PayoutRow) -> None:
+    since = payout.processed_at or payout.sent_at or payout.created_at
+    payout.next_check_at = next_payout_check(PayoutState(payout.state), since, clock.now())
+
+
+async def _plan(session: Session, payout: PayoutRow) -> None:
+    _plan_check(payout)
+    await enqueue(session, SendPayout(payout_id=payout.id), unique=f"first:{payout.id}")
+
+
+async def _check_day(session: Session, payout: PayoutRow) -> None:
+    daily = settings_of(session).withdrawal_daily
+    since = clock.now() - _DAY
+    total = await store.paid_out_since(session, payout.owner_kind, payout.owner_id, payout.currency, since)
+    if total > daily:
+        errors = [FieldError("/amount", "over_daily_limit", N_("This is more than may leave within 24 hours."))]
+        most = Money(daily, payout.currency)
+        left = Money(max(0, daily - total + payout.amount), payout.currency)
+        raise OverLimit(
+            N_("At most {most} may be withdrawn within 24 hours; {left} is left of it."),
+            errors=errors, most=most, left=left,
+        )  # fmt: skip
+
+
+async def _waiting(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
+    payout = await store.lock_payout(session, payout_id)
+    if payout is None:
+        raise NotFound(N_("There is no such withdrawal."))
+    if payout.state != PayoutState.AWAITING_APPROVAL:
+        raise Conflict(N_("This payout does not wait for an approval."))
+    if by in (payout.requested_by, payout.owner_id):
+        raise Forbidden(N_("A payout is approved by somebody other than who asked for it."))
+    return payout
+
+
+def _row(session: Session, wish: NewPayout, provider: str) -> PayoutRow:
+    now = clock.now()
+    large = wish.amount.minor > settings_of(session).withdrawal_approval_above
+    sealed = house_of(session).vault.seal(json.dumps({**asdict(wish.to), "payee": wish.payee_name}))
+    return PayoutRow(
+        id=wish.id,
+        owner_kind=wish.owner_kind,
+        owner_id=wish.owner_id,
+        request_key=wish.request_key,
+        origin=wish.origin,
+        requested_by=wish.requested_by,
+        amount=wish.amount.minor,
+        currency=wish.amount.unit,
+        provider=provider,
+        state=PayoutState.AWAITING_APPROVAL if large else PayoutState.RESERVED,
+        destination_kind=wish.to.kind,
+        destination=sealed,
+        destination_masked=wish.to.masked,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _unsealed(text: str, payout: PayoutRow) -> tuple[Destination, Payee]:
+    """What was sealed, as it was: a second try sends the same body under the same key."""
+    details = json.loads(text)
+    payee = Payee(details.pop("payee"), payout.owner_id.hex)
+    kind = details.pop("kind")
+    return (Vpa(**details) if kind == "vpa" else BankAccount(**details)), payee
