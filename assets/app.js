@@ -119,7 +119,7 @@ document.addEventListener("submit", (event) => {
   if (!button || event.defaultPrevented || event.target.method === "dialog") return;
   button.setAttribute("aria-busy", "true");
 });
-addEventListener("pageshow", () => document.querySelectorAll("button[aria-busy]").forEach((button) => button.removeAttribute("aria-busy")));
+addEventListener("pageshow", (event) => event.persisted && document.querySelectorAll("button[aria-busy]").forEach((button) => button.removeAttribute("aria-busy")));
 document.addEventListener("change", (event) => { closest(event, "select[data-autosubmit]")?.form.requestSubmit(); });
 
 function focusFirstError(root) {
