@@ -328,7 +328,7 @@ def _post() -> None:
         CREATE FUNCTION ledger.post(
             owner_kinds text[], owner_ids uuid[], codes text[], units text[], types text[], floors bigint[],
             keys text[], hashes bytea[], kinds text[], effective timestamptz[], metadata text[],
-            reversed bigint[], captured bigint[],
+            reverse_ids bigint[], capture_ids bigint[],
             leg_postings integer[], leg_accounts integer[], leg_amounts bigint[],
             OUT outcome text, OUT number bigint, OUT account integer, OUT available bigint
         ) RETURNS SETOF record LANGUAGE plpgsql {_AS_OWNER} AS $$
@@ -406,9 +406,9 @@ def _post() -> None:
                     CONTINUE;
                 END IF;
 
-                IF reversed[i] IS NOT NULL THEN
-                    SELECT reversed_by INTO next_number FROM ledger.reversals WHERE transaction_id = reversed[i];
-                    IF FOUND OR reversed[i] = ANY (ended_reversals) THEN
+                IF reverse_ids[i] IS NOT NULL THEN
+                    SELECT reversed_by INTO next_number FROM ledger.reversals WHERE transaction_id = reverse_ids[i];
+                    IF FOUND OR reverse_ids[i] = ANY (ended_reversals) THEN
                         outcomes[i] := 'already_reversed';
                         numbers[i] := next_number;
                         CONTINUE;
@@ -417,12 +417,12 @@ def _post() -> None:
 
                 hold_account := NULL;
                 hold_amount := 0;
-                IF captured[i] IS NOT NULL THEN
-                    SELECT account_id, amount, state INTO known_hold FROM ledger.holds WHERE id = captured[i];
+                IF capture_ids[i] IS NOT NULL THEN
+                    SELECT account_id, amount, state INTO known_hold FROM ledger.holds WHERE id = capture_ids[i];
                     IF NOT FOUND THEN
                         outcomes[i] := 'hold_not_found';
                         CONTINUE;
-                    ELSIF known_hold.state <> 'open' OR captured[i] = ANY (ended_holds) THEN
+                    ELSIF known_hold.state <> 'open' OR capture_ids[i] = ANY (ended_holds) THEN
                         outcomes[i] := 'hold_ended';
                         CONTINUE;
                     END IF;
@@ -452,7 +452,7 @@ def _post() -> None:
                         END IF;
                     END IF;
                 END LOOP;
-                IF captured[i] IS NOT NULL AND hold_takes[i] NOT BETWEEN 1 AND hold_amount THEN
+                IF capture_ids[i] IS NOT NULL AND hold_takes[i] NOT BETWEEN 1 AND hold_amount THEN
                     outcomes[i] := 'capture_not_covered';
                     CONTINUE;
                 END IF;
@@ -466,12 +466,12 @@ def _post() -> None:
                 outcomes[i] := 'posted';
                 numbers[i] := next_number;
                 recorded[i] := timestamptz '2024-01-01 00:00:00+00' + (next_number >> 12) * interval '1 microsecond';
-                IF captured[i] IS NOT NULL THEN
+                IF capture_ids[i] IS NOT NULL THEN
                     helds[hold_account] := helds[hold_account] - hold_amount;
-                    ended_holds := ended_holds || captured[i];
+                    ended_holds := ended_holds || capture_ids[i];
                 END IF;
-                IF reversed[i] IS NOT NULL THEN
-                    ended_reversals := ended_reversals || reversed[i];
+                IF reverse_ids[i] IS NOT NULL THEN
+                    ended_reversals := ended_reversals || reverse_ids[i];
                 END IF;
                 FOR leg IN first_leg..last_leg LOOP
                     at := leg_accounts[leg];
@@ -505,7 +505,7 @@ def _post() -> None:
                 INSERT INTO ledger.transactions (id, kind, effective_at, recorded_at, reverses, captures, metadata)
                 SELECT new.number, new.kind, coalesce(new.effective_at, new.recorded_at), new.recorded_at,
                        new.reverses, new.captures, new.metadata::jsonb
-                FROM unnest(numbers, outcomes, kinds, effective, recorded, reversed, captured, metadata)
+                FROM unnest(numbers, outcomes, kinds, effective, recorded, reverse_ids, capture_ids, metadata)
                     AS new (number, outcome, kind, effective_at, recorded_at, reverses, captures, metadata)
                 WHERE new.outcome = 'posted';
 
@@ -528,13 +528,13 @@ def _post() -> None:
             IF cardinality(ended_reversals) > 0 THEN
                 INSERT INTO ledger.reversals (transaction_id, reversed_by)
                 SELECT new.reverses, new.number
-                FROM unnest(reversed, numbers, outcomes) AS new (reverses, number, outcome)
+                FROM unnest(reverse_ids, numbers, outcomes) AS new (reverses, number, outcome)
                 WHERE new.reverses IS NOT NULL AND new.outcome = 'posted';
             END IF;
             IF cardinality(ended_holds) > 0 THEN
                 UPDATE ledger.holds AS h
                 SET state = 'captured', captured = new.take, transaction_id = new.number, ended_at = new.recorded_at
-                FROM unnest(captured, hold_takes, numbers, recorded, outcomes)
+                FROM unnest(capture_ids, hold_takes, numbers, recorded, outcomes)
                     AS new (id, take, number, recorded_at, outcome)
                 WHERE h.id = new.id AND new.outcome = 'posted';
             END IF;

@@ -19,7 +19,8 @@ _GUARDS = """
         WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind IN ('r', 'p')
         UNION ALL
         SELECT c.oid, 'partition ' || c.relname, parent.relname
-        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_class AS parent ON parent.oid = i.inhparent
+        FROM pg_inherits AS i
+        JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_class AS parent ON parent.oid = i.inhparent
         WHERE parent.relnamespace = 'ledger'::regnamespace AND parent.relkind = 'p'
     )
     SELECT format('trigger %s of %s is missing or disabled', wanted.trigger, tables.name)
@@ -76,7 +77,8 @@ _HELD = """
 """
 
 _CAPTURES = """
-    SELECT format('hold %s (%s) and transaction %s do not name each other', h.id, h.state, coalesce(t.id, h.transaction_id))
+    SELECT format('hold %s (%s) and transaction %s do not name each other', h.id, h.state,
+                  coalesce(t.id, h.transaction_id))
     FROM (SELECT * FROM ledger.holds WHERE state = 'captured') AS h
     FULL JOIN (SELECT * FROM ledger.transactions WHERE captures IS NOT NULL) AS t
         ON t.captures = h.id AND t.id = h.transaction_id
@@ -94,8 +96,8 @@ _KEYS = """
     WITH results AS (
         SELECT id, 'transaction' AS kind FROM ledger.transactions UNION ALL SELECT id, 'hold' FROM ledger.holds
     ), keys AS (
-        SELECT coalesce(transaction_id, hold_id) AS id, CASE WHEN hold_id IS NULL THEN 'transaction' ELSE 'hold' END AS kind,
-               count(*) AS keys, min(key) AS key
+        SELECT coalesce(transaction_id, hold_id) AS id,
+               CASE WHEN hold_id IS NULL THEN 'transaction' ELSE 'hold' END AS kind, count(*) AS keys, min(key) AS key
         FROM ledger.keys GROUP BY 1, 2
     )
     SELECT format('%s %s has %s keys (%s)', coalesce(results.kind, keys.kind), coalesce(results.id, keys.id),
@@ -118,11 +120,11 @@ _REVERSALS = """
 """
 
 _PARTITIONS = """
-    SELECT format('%s rows lie in the default partition of %s', count(*), 'transactions') FROM ledger.transactions
-    WHERE tableoid = 'ledger_partitions.transactions_other'::regclass HAVING count(*) > 0
+    SELECT format('%s rows lie in the default partition of transactions', count(*)) FROM ledger.transactions
+    WHERE tableoid IN (SELECT oid FROM pg_class WHERE relname = 'transactions_other') HAVING count(*) > 0
     UNION ALL
-    SELECT format('%s rows lie in the default partition of %s', count(*), 'entries') FROM ledger.entries
-    WHERE tableoid = 'ledger_partitions.entries_other'::regclass HAVING count(*) > 0
+    SELECT format('%s rows lie in the default partition of entries', count(*)) FROM ledger.entries
+    WHERE tableoid IN (SELECT oid FROM pg_class WHERE relname = 'entries_other') HAVING count(*) > 0
 """
 
 Violations = Callable[[ReadSession], Awaitable[Sequence[str]]]
