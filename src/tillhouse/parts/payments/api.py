@@ -45,6 +45,7 @@ from tillhouse.parts.payments.service.views import (
     payment_view,
     payout_view,
 )
+from tillhouse.parts.payments.settings import PaymentsSettings
 
 __all__ = [
     "BadSignature",
@@ -52,6 +53,7 @@ __all__ = [
     "CheckoutProof",
     "CheckoutScript",
     "Destination",
+    "Limits",
     "NewOrder",
     "NotThisPayment",
     "OrderState",
@@ -69,6 +71,7 @@ __all__ = [
     "checkout_of",
     "destination_from",
     "exceptions",
+    "limits",
     "needs_step_up",
     "order",
     "order_sentence",
@@ -105,6 +108,31 @@ class PaymentException:
     reason: str
     details: JsonObject
     opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may be paid in and out at once, in one currency: said to people before they try."""
+
+    deposit_least: Money
+    deposit_most: Money
+    withdrawal_least: Money
+    withdrawal_most: Money
+    withdrawal_daily: Money
+    step_up_above: Money
+
+
+def limits(house: House, unit: str) -> Limits:
+    """The limits of this house in `unit`."""
+    found = house.settings_of(PaymentsSettings)
+    return Limits(
+        deposit_least=Money(found.deposit_min, unit),
+        deposit_most=Money(found.deposit_max, unit),
+        withdrawal_least=Money(found.withdrawal_min, unit),
+        withdrawal_most=Money(found.withdrawal_max, unit),
+        withdrawal_daily=Money(found.withdrawal_daily, unit),
+        step_up_above=Money(found.withdrawal_step_up_above, unit),
+    )
 
 
 async def start_deposit(house: House, person_id: UUID, amount: Money, *, request_key: str) -> OrderView:
