@@ -262,10 +262,10 @@ async def test_a_schedule_fires_once_per_fire_time_however_many_relays_ask(house
     assert await fire_schedules(house) == []
     time.at = datetime(2026, 1, 1, 12, 10, tzinfo=UTC)
     fired = await asyncio.gather(*(fire_schedules(house) for _ in range(4)))
-    assert sorted(sum(fired, [])) == ["dummy.tick"]
+    assert [name for names in fired for name in names] == ["dummy.tick"]
     time.at = datetime(2026, 1, 1, 12, 55, tzinfo=UTC)
     fired = await asyncio.gather(*(fire_schedules(house) for _ in range(4)))
-    assert sorted(sum(fired, [])) == ["dummy.tick"]
+    assert [name for names in fired for name in names] == ["dummy.tick"]
     await run_due(house)
     assert await marks(house, "tick") == ["tick", "tick"]
     async with house.database.reading() as session:

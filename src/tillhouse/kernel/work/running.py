@@ -13,7 +13,6 @@ from pathlib import PurePath
 from typing import Any, Literal
 from uuid import UUID
 
-import structlog
 from pydantic import ValidationError
 
 from tillhouse.kernel import clock, live
@@ -21,12 +20,13 @@ from tillhouse.kernel.context import tracing
 from tillhouse.kernel.db import Session, Transactions
 from tillhouse.kernel.errors import DomainError, TransientError
 from tillhouse.kernel.house import House
+from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.work import store
 from tillhouse.kernel.work.definitions import Cancelled
 from tillhouse.kernel.work.registry import Work, registry_of
 from tillhouse.kernel.work.store import Claim
 
-_log = structlog.get_logger("tillhouse.work")
+_log = get_logger("tillhouse.work")
 
 _FIRST_PAUSE = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(minutes=15)
