@@ -16,6 +16,8 @@ from tillhouse.products.drivopay import service, store
 from tillhouse.products.drivopay.domain import UNIT, Category, Platform
 from tillhouse.products.drivopay.models import EarningRow, ExpenseRow
 from tillhouse.products.drivopay.schemas import (
+    FIRST_DAY,
+    LAST_DAY,
     EarningIn,
     EarningOut,
     EarningStats,
@@ -32,8 +34,8 @@ router = APIRouter()
 Reader = Annotated[Principal, Depends(require("drivopay.read"))]
 Writer = Annotated[Principal, Depends(require("drivopay.write"))]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-First = Annotated[date | None, Query(alias="from")]
-Last = Annotated[date | None, Query(alias="to")]
+First = Annotated[date | None, Query(alias="from", ge=FIRST_DAY, le=LAST_DAY)]
+Last = Annotated[date | None, Query(alias="to", ge=FIRST_DAY, le=LAST_DAY)]
 
 _writes = Depends(rate_limit("120/minute", name="drivopay.write"))
 
@@ -42,6 +44,7 @@ _writes = Depends(rate_limit("120/minute", name="drivopay.write"))
 async def list_earnings(
     session: Read,
     me: Reader,
+    *,
     limit: Limit = 50,
     cursor: str | None = None,
     platform: Platform | None = None,
@@ -116,6 +119,7 @@ async def remove_earning(session: Write, me: Writer, earning_id: UUID) -> Respon
 async def list_expenses(
     session: Read,
     me: Reader,
+    *,
     limit: Limit = 50,
     cursor: str | None = None,
     category: Category | None = None,

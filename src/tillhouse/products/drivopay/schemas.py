@@ -1,6 +1,6 @@
 """What DrivoPay's JSON endpoints take and give. Amounts are decimal strings beside their currency."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -11,6 +11,9 @@ from tillhouse.products.drivopay.domain import Category, PaidIn, Platform
 Amount = Annotated[str, Field(max_length=24, examples=["150.00"])]
 Note = Annotated[str, Field(max_length=500)]
 Reference = Annotated[str, Field(min_length=1, max_length=200)]
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 1, 1)  # a date outside is a slip, and has no day in every zone
+BusinessDate = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2100, 1, 1, tzinfo=UTC))]
 _MOST_TRIPS, _MOST_MINUTES = 500, 24 * 60
 
 
@@ -31,8 +34,8 @@ class EarningIn(_Input):
     trips: int = Field(1, ge=0, le=_MOST_TRIPS)
     minutes: int = Field(0, ge=0, le=_MOST_MINUTES)
     distance_km: Annotated[str, Field(max_length=12, pattern=r"^\d{1,4}(\.\d{1,3})?$", examples=["8.4"])] = "0"
-    started_at: AwareDatetime | None = None
-    business_date: date | None = None
+    started_at: Instant | None = None
+    business_date: BusinessDate | None = None
     external_ref: Reference | None = None
     note: Note = ""
 
@@ -64,8 +67,8 @@ class ExpenseIn(_Input):
     category: Category
     amount: Amount
     currency: Literal["INR"] = "INR"
-    spent_at: AwareDatetime | None = None
-    business_date: date | None = None
+    spent_at: Instant | None = None
+    business_date: BusinessDate | None = None
     note: Note = ""
 
 

@@ -1,0 +1,55 @@
+"""The wallet: what is available, held and pending, and every movement with filters."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
+from starlette.datastructures import FormData
+
+from tillhouse.kernel.access import Principal, require
+from tillhouse.kernel.http import Read, TheHouse
+from tillhouse.kernel.text import N_
+from tillhouse.kernel.web.deps import Pages
+from tillhouse.kernel.web.forms import Form, Option
+from tillhouse.kernel.web.i18n import gettext
+from tillhouse.parts.wallets import api as wallets
+from tillhouse.products.drivopay import service
+from tillhouse.products.drivopay.domain import UNIT
+from tillhouse.products.drivopay.pages.movements import Filter, kinds_of, page
+from tillhouse.products.drivopay.schemas import BusinessDate
+
+router = APIRouter()
+Driver = Annotated[Principal, Depends(require("drivopay.read"))]
+
+_PAGE = 20
+
+
+class FilterForm(BaseModel):
+    """The filter as it stands in the address."""
+
+    direction: Literal["in", "out"] | None = None
+    kind: str | None = None
+    first: BusinessDate | None = None
+    last: BusinessDate | None = None
+
+
+@router.get("/wallet")
+async def movements(
+    request: Request, session: Read, pages: Pages, house: TheHouse, me: Driver, *, cursor: str | None = None
+) -> Response:
+    """Every movement, newest first. A filter that cannot be read is shown with what is wrong, and nothing filtered."""
+    form = Form.parse(FormData(dict(request.query_params)), FilterForm)
+    wanted = Filter(**form.data.model_dump()) if form.is_valid else Filter()
+    zone = await service.zone_of(session, me.person_id)
+    shown, following = await page(session, me.person_id, wanted, zone=zone, limit=_PAGE, cursor=cursor)
+    context = {
+        "wallet": await wallets.wallet_of(session, me.person_id, UNIT),
+        "movements": shown,
+        "following": following,
+        "cursor": cursor,
+        "filtered": bool(wanted),
+        "directions": [Option("in", gettext(N_("Money in"))), Option("out", gettext(N_("Money out")))],
+        "kinds": kinds_of(house),
+    }
+    return pages.render_form(request, "drivopay/wallet.html", form, context)

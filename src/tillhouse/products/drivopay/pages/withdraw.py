@@ -1,0 +1,219 @@
+"""Withdrawing: an amount and where to, limits said before, and a page that follows the money until it has arrived."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field, ValidationError
+
+from tillhouse.kernel.access import Principal, require
+from tillhouse.kernel.errors import DomainError
+from tillhouse.kernel.house import House
+from tillhouse.kernel.http import Read, TheHouse, Write
+from tillhouse.kernel.limits import rate_limit
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.text import N_
+from tillhouse.kernel.vault import UnreadableSecret
+from tillhouse.kernel.web import formats
+from tillhouse.kernel.web.deps import FromOurPage, Pages, TheWeb
+from tillhouse.kernel.web.forms import Form, Option
+from tillhouse.kernel.web.i18n import gettext
+from tillhouse.kernel.web.toasts import redirect
+from tillhouse.parts.identity.api import StepUpRequired
+from tillhouse.parts.payments import api as payments
+from tillhouse.parts.payments.api import PayoutState, PayoutView
+from tillhouse.parts.wallets import api as wallets
+from tillhouse.products.drivopay.domain import UNIT
+from tillhouse.products.drivopay.pages.outcomes import Outcome
+from tillhouse.products.drivopay.pages.typed import plain_amount
+
+router = APIRouter(prefix="/withdraw")
+Driver = Annotated[Principal, Depends(require("drivopay.pay"))]
+
+COOKIE = "withdrawal"  # what was typed, sealed, while the person shows who they are
+_COOKIE_SECONDS = 600
+
+_WORDS = {
+    PayoutState.AWAITING_APPROVAL: Outcome("warning", "clock", N_("Someone of ours looks at it first"), waiting=True),
+    PayoutState.RESERVED: Outcome("info", "send", N_("On its way"), waiting=True),
+    PayoutState.SENDING: Outcome("info", "send", N_("On its way"), waiting=True),
+    PayoutState.UNKNOWN: Outcome("warning", "clock", N_("Waiting for the bank's answer"), waiting=True),
+    PayoutState.PROCESSING: Outcome("info", "landmark", N_("With the bank"), waiting=True),
+    PayoutState.PROCESSED: Outcome("success", "check", N_("Paid out")),
+    PayoutState.REVERSED: Outcome("warning", "undo-2", N_("Sent back by the bank")),
+    PayoutState.FAILED: Outcome("danger", "x", N_("The bank refused")),
+    PayoutState.REJECTED: Outcome("danger", "x", N_("Not approved")),
+    PayoutState.CANCELLED: Outcome("neutral", "x", N_("Cancelled")),
+}
+_STEPS = (N_("Set aside"), N_("With the bank"), N_("Paid out"))
+_STEP = {
+    PayoutState.AWAITING_APPROVAL: 1,
+    PayoutState.RESERVED: 1,
+    PayoutState.SENDING: 2,
+    PayoutState.UNKNOWN: 2,
+    PayoutState.PROCESSING: 2,
+    PayoutState.PROCESSED: 4,
+}
+_OPEN = frozenset(_STEP) - {PayoutState.PROCESSED}
+
+
+class WithdrawForm(BaseModel):
+    """How much, and where to. `request_key` makes sending the form twice one withdrawal."""
+
+    amount: Annotated[str, Field(max_length=24)]
+    kind: Literal["vpa", "bank_account"] = "vpa"
+    request_key: UUID
+    vpa: Annotated[str, Field(max_length=320)] = ""
+    name: Annotated[str, Field(max_length=120)] = ""
+    account_number: Annotated[str, Field(max_length=60)] = ""
+    ifsc: Annotated[str, Field(max_length=20)] = ""
+
+
+@router.get("")
+async def ask(
+    request: Request, session: Read, pages: Pages, house: TheHouse, me: Driver, *, resume: bool = False
+) -> Response:
+    """How much, and where to?"""
+    kept = _kept(house, request.cookies.get(COOKIE)) if resume else None
+    form = (
+        Form.blank(WithdrawForm, **kept.model_dump())
+        if kept
+        else Form.blank(WithdrawForm, kind="vpa", request_key=uuid4())
+    )
+    context = {**await _context(session, house, me), "confirmed": kept is not None}
+    return pages.render_form(request, "drivopay/withdraw.html", form, context)
+
+
+@router.post("", dependencies=[FromOurPage, Depends(rate_limit("20/minute", name="drivopay.withdraw"))])
+async def withdraw(
+    request: Request, session: Write, pages: Pages, house: TheHouse, *, me: Driver, web: TheWeb
+) -> Response:
+    """Set the money aside and send it on its way; above the limit for it, first ask for a code."""
+    form = await Form.read(request, WithdrawForm)
+    if form.is_valid:
+        sent = form.data
+        try:
+            to = payments.destination_from(
+                sent.kind, vpa=sent.vpa, name=sent.name, ifsc=sent.ifsc, account_number=sent.account_number
+            )
+            amount = Money.parse(plain_amount(sent.amount), UNIT)
+            made = await payments.start_withdrawal(session, me, amount, to, request_key=f"page:{sent.request_key}")
+        except StepUpRequired:
+            return _step_up(request, house, sent, secure=web.secure)
+        except DomainError as refusal:
+            _refuse(form, refusal)
+        else:
+            answer = redirect(request, f"/drivopay/withdraw/{made.id}")
+            answer.delete_cookie(COOKIE, path="/drivopay/withdraw")
+            return answer
+    context = {**await _context(session, house, me), "confirmed": False}
+    return pages.render_form(request, "drivopay/withdraw.html", form, context)
+
+
+@router.get("/{payout_id}")
+async def payout(request: Request, session: Read, pages: Pages, me: Driver, payout_id: UUID) -> Response:
+    """Where a withdrawal stands."""
+    found = await payments.payout(session, payout_id, person_id=me.person_id)
+    return pages.render_page(request, "drivopay/payout.html", _told(found))
+
+
+@router.get("/{payout_id}/state")
+async def payout_state(
+    request: Request, session: Read, pages: Pages, me: Driver, payout_id: UUID, *, seen: str = ""
+) -> Response:
+    """The outcome anew, or 204 while it is what the page shows already."""
+    found = await payments.payout(session, payout_id, person_id=me.person_id)
+    if found.state == seen:
+        return Response(status_code=204)
+    return pages.render_fragment(request, "drivopay/_payout.html", _told(found))
+
+
+def _step_up(request: Request, house: House, sent: WithdrawForm, *, secure: bool) -> Response:
+    """Off to show who they are, and back with what was typed: sealed in a cookie, not in an address."""
+    answer = redirect(request, "/step-up?" + urlencode({"next": "/drivopay/withdraw?resume=1"}))
+    answer.set_cookie(
+        COOKIE,
+        house.vault.seal(sent.model_dump_json()).decode(),
+        max_age=_COOKIE_SECONDS,
+        path="/drivopay/withdraw",
+        httponly=True,
+        samesite="lax",
+        secure=secure,
+    )
+    return answer
+
+
+def _kept(house: House, sealed: str | None) -> WithdrawForm | None:
+    try:
+        return WithdrawForm.model_validate_json(house.vault.open((sealed or "").encode()))
+    except (UnreadableSecret, ValidationError):
+        return None
+
+
+def _refuse(form: Form[WithdrawForm], refusal: DomainError) -> None:
+    """Refusals of the destination point below `/destination`; the form's fields carry the last part of that name."""
+    known = False
+    for wrong in refusal.errors:
+        name = wrong.pointer.rpartition("/")[2]
+        if name in WithdrawForm.model_fields:
+            form.refuse_field(name, gettext(wrong.message))
+            known = True
+    if not known:
+        form.refuse(refusal)
+
+
+async def _context(session: Read, house: House, me: Principal) -> dict[str, object]:
+    limits = payments.limits(house, UNIT)
+    wallet = await wallets.wallet_of(session, me.person_id, UNIT)
+    most = min(wallet.available.minor, limits.withdrawal_most.minor)
+    return {
+        "wallet": wallet,
+        "limits": limits,
+        "quick": _quick(most),
+        "limit_hint": gettext(
+            N_("From {least} to {most} at a time."),
+            least=formats.money(limits.withdrawal_least),
+            most=formats.money(Money(max(most, limits.withdrawal_least.minor), UNIT)),
+        ),
+        "limit_facts": [
+            (gettext(N_("Within 24 hours")), formats.money(limits.withdrawal_daily)),
+            (
+                gettext(N_("With a code to confirm")),
+                gettext(N_("above {amount}"), amount=formats.money(limits.step_up_above)),
+            ),
+            (gettext(N_("Fee")), formats.money(Money(0, UNIT))),
+        ],
+        "kinds": [
+            Option("vpa", gettext(N_("UPI id")), gettext(N_("Usually within a minute")), "smartphone"),
+            Option("bank_account", gettext(N_("Bank account")), gettext(N_("By IMPS or NEFT")), "landmark"),
+        ],
+    }
+
+
+def _quick(most: int) -> list[str]:
+    """Round amounts that the wallet can give, and all of it."""
+    amounts = [amount for amount in (200_00, 500_00, 1000_00) if amount < most] + ([most] if most > 0 else [])
+    return [str(Money(amount, UNIT)).removesuffix(".00") for amount in amounts]
+
+
+def _told(found: PayoutView) -> dict[str, object]:
+    text = gettext(found.sentence)
+    facts = [(gettext(N_("To")), found.destination), (gettext(N_("Asked for")), formats.moment(found.created_at))]
+    if found.finished_at:
+        facts.append((gettext(N_("Finished")), formats.moment(found.finished_at)))
+    if found.utr:
+        facts.append((gettext(N_("Bank's reference (UTR)")), found.utr))
+    if found.failure_message and found.state not in _STEP:
+        facts.append((gettext(N_("What the bank says")), found.failure_message))
+    facts.append((gettext(N_("Number")), str(found.id)))
+    return {
+        "payout": found,
+        "words": _WORDS[found.state].saying(text),
+        "open": found.state in _OPEN,
+        "retry": found.state in (PayoutState.FAILED, PayoutState.REVERSED),
+        "steps": [gettext(step) for step in _STEPS] if found.state in _STEP else [],
+        "step": _STEP.get(found.state, 0),
+        "facts": facts,
+    }
