@@ -19,7 +19,7 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import cut, decode_cursor
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web import formats
-from tillhouse.kernel.web.deps import FromOurPage, Pages
+from tillhouse.kernel.web.deps import FromOurPage, Pages, TheWeb
 from tillhouse.kernel.web.forms import Form
 from tillhouse.kernel.web.i18n import gettext, ngettext
 from tillhouse.kernel.web.toasts import Toast, redirect
@@ -93,6 +93,15 @@ class ExpenseForm(BaseModel):
     business_date: BusinessDate
     note: Annotated[str, Field(max_length=500)] = ""
 
+    @property
+    def entry(self) -> ExpenseIn:
+        return ExpenseIn(
+            category=self.category,
+            amount=plain_amount(self.amount),
+            business_date=self.business_date,
+            note=self.note,
+        )
+
 
 @router.get("/earnings")
 async def list_earnings(
@@ -136,17 +145,18 @@ async def new_earning(request: Request, session: Read, pages: Pages, me: Writer)
 
 
 @router.post("/earnings/new", dependencies=[FromOurPage, _writes])
-async def write_earning(request: Request, session: Write, pages: Pages, me: Writer) -> Response:
+async def write_earning(request: Request, session: Write, pages: Pages, me: Writer, web: TheWeb) -> Response:
     """Write earnings down."""
     form = await Form.read(request, EarningForm)
     if form.is_valid:
         try:
-            row = await service.add_earning(session, me.person_id, form.data.entry)
+            async with session.begin_nested():  # a refusal keeps nothing of what was begun
+                row = await service.add_earning(session, me.person_id, form.data.entry)
         except DomainError as refusal:
             form.refuse(refusal)
         else:
             written = Toast(gettext(N_("Written down")), _told(row.net, row.business_date))
-            return redirect(request, "/drivopay/home", written)
+            return redirect(request, "/drivopay/home", written, secure=web.secure)
     return pages.render_form(request, "drivopay/earning.html", form, _earning_context())
 
 
@@ -158,42 +168,33 @@ async def new_expense(request: Request, session: Read, pages: Pages, me: Writer)
 
 
 @router.post("/expenses/new", dependencies=[FromOurPage, _writes])
-async def write_expense(request: Request, session: Write, pages: Pages, me: Writer) -> Response:
+async def write_expense(request: Request, session: Write, pages: Pages, me: Writer, web: TheWeb) -> Response:
     """Write an expense down."""
     form = await Form.read(request, ExpenseForm)
     if form.is_valid:
         try:
-            sent = form.data
-            row = await service.add_expense(
-                session,
-                me.person_id,
-                ExpenseIn(
-                    category=sent.category,
-                    amount=plain_amount(sent.amount),
-                    business_date=sent.business_date,
-                    note=sent.note,
-                ),
-            )
+            async with session.begin_nested():  # a refusal keeps nothing of what was begun
+                row = await service.add_expense(session, me.person_id, form.data.entry)
         except DomainError as refusal:
             form.refuse(refusal)
         else:
             written = Toast(gettext(N_("Written down")), _told(row.money, row.business_date))
-            return redirect(request, "/drivopay/home", written)
+            return redirect(request, "/drivopay/home", written, secure=web.secure)
     return pages.render_form(request, "drivopay/expense.html", form, {"categories": words.category_options()})
 
 
 @router.post("/earnings/{entry_id}/remove", dependencies=[FromOurPage, _writes])
-async def remove_earning(request: Request, session: Write, me: Writer, entry_id: UUID) -> Response:
+async def remove_earning(request: Request, session: Write, me: Writer, web: TheWeb, entry_id: UUID) -> Response:
     """Take one's own entry out."""
     await service.remove_earning(session, me.person_id, entry_id)
-    return redirect(request, "/drivopay/earnings", Toast(gettext(N_("Removed"))))
+    return redirect(request, "/drivopay/earnings", Toast(gettext(N_("Removed"))), secure=web.secure)
 
 
 @router.post("/expenses/{entry_id}/remove", dependencies=[FromOurPage, _writes])
-async def remove_expense(request: Request, session: Write, me: Writer, entry_id: UUID) -> Response:
+async def remove_expense(request: Request, session: Write, me: Writer, web: TheWeb, entry_id: UUID) -> Response:
     """Take one's own entry out."""
     await service.remove_expense(session, me.person_id, entry_id)
-    return redirect(request, "/drivopay/expenses", Toast(gettext(N_("Removed"))))
+    return redirect(request, "/drivopay/expenses", Toast(gettext(N_("Removed"))), secure=web.secure)
 
 
 async def _today(session: Read, me: Principal) -> date:
@@ -218,9 +219,9 @@ def _month(totals: Totals) -> dict[str, Money]:
 
 def _earned(row: EarningRow) -> Entry:
     parts: Sequence[str] = [
-        ngettext(N_("{count} trip"), N_("{count} trips"), row.trips) if row.trips else "",
+        ngettext("{count} trip", "{count} trips", row.trips) if row.trips else "",
         f"{row.minutes // 60}:{row.minutes % 60:02d} h" if row.minutes else "",
-        gettext(words.PAID_IN_NAMES["cash"]) if row.paid_in == "cash" else "",
+        gettext(words.PAID_IN_NAMES[row.paid_in]) if row.paid_in == "cash" else "",
         row.note,
     ]
     title = gettext(words.PLATFORM_NAMES[row.platform])

@@ -85,7 +85,7 @@ def _week_note(work: Overview) -> str:
 
 
 def _trips(trips: int, minutes: int) -> str:
-    counted = ngettext(N_("{count} trip"), N_("{count} trips"), trips)
+    counted = ngettext("{count} trip", "{count} trips", trips)
     return f"{counted} · {minutes // 60}:{minutes % 60:02d} h" if minutes else counted
 
 

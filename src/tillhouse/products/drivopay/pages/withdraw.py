@@ -99,7 +99,8 @@ async def withdraw(
                 sent.kind, vpa=sent.vpa, name=sent.name, ifsc=sent.ifsc, account_number=sent.account_number
             )
             amount = Money.parse(plain_amount(sent.amount), UNIT)
-            made = await payments.start_withdrawal(session, me, amount, to, request_key=f"page:{sent.request_key}")
+            async with session.begin_nested():  # a refusal keeps nothing of what was begun
+                made = await payments.start_withdrawal(session, me, amount, to, request_key=f"page:{sent.request_key}")
         except StepUpRequired:
             return _step_up(request, house, sent, secure=web.secure)
         except DomainError as refusal:
