@@ -1,5 +1,12 @@
 """Every module of the house, in the order it is shown and started. A sixth product is one line here."""
 
 from tillhouse.kernel.manifest import Module
+from tillhouse.parts.channels.manifest import MODULE as CHANNELS
+from tillhouse.parts.identity.manifest import MODULE as IDENTITY
+from tillhouse.parts.ledger.manifest import MODULE as LEDGER
 
-CATALOGUE: tuple[Module, ...] = ()
+CATALOGUE: tuple[Module, ...] = (
+    IDENTITY,
+    LEDGER,
+    CHANNELS,
+)

@@ -111,7 +111,7 @@ def other_clocks(package: Path) -> list[str]:
     for floor in ("parts", "products"):
         for path, tree in python_files(package / floor):
             for node in ast.walk(tree):
-                if (isinstance(node, ast.Attribute) and node.attr in ("utcnow", "today")) or _is_now(node):
+                if _is_now(node):
                     found.append(f"{path.relative_to(package)}:{node.lineno}: reads the clock without kernel.clock")
     return found
 
@@ -119,7 +119,7 @@ def other_clocks(package: Path) -> list[str]:
 def _is_now(node: ast.AST) -> bool:
     return (
         isinstance(node, ast.Attribute)
-        and node.attr == "now"
+        and node.attr in ("now", "today", "utcnow")
         and isinstance(node.value, ast.Name)
         and node.value.id in ("datetime", "date")
     )
