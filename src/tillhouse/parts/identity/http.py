@@ -21,6 +21,8 @@ KeyAdmin = Annotated[Principal, Depends(require("identity.api_keys"))]
 RoleAdmin = Annotated[Principal, Depends(require("identity.roles"))]
 Auditor = Annotated[Principal, Depends(require("identity.audit"))]
 
+_router = APIRouter()
+
 _ANYONE = Depends(open_to_all("whoever wants in is nobody yet"))
 _HOLDER = Depends(open_to_all("the token in the body is the permission"))
 
@@ -37,10 +39,8 @@ def caller_of(request: Request, locale: str | None = None) -> flows.Caller:
 
 # /auth
 
-auth = APIRouter(prefix="/auth")
 
-
-@auth.post("/register", status_code=201, dependencies=[_ANYONE, Depends(rate_limit("10/minute", by="ip"))])
+@_router.post("/auth/register", status_code=201, dependencies=[_ANYONE, Depends(rate_limit("10/minute", by="ip"))])
 async def register(request: Request, house: TheHouse, body: schemas.RegisterIn) -> schemas.OtpOut:
     """Ask to become a person; a code is sent. The answer is the same where there is an account already."""
     otp = await flows.register(
@@ -55,7 +55,7 @@ async def register(request: Request, house: TheHouse, body: schemas.RegisterIn) 
     return _otp(otp)
 
 
-@auth.post("/verify-otp", dependencies=[_ANYONE, Depends(rate_limit("20/minute", by="ip"))])
+@_router.post("/auth/verify-otp", dependencies=[_ANYONE, Depends(rate_limit("20/minute", by="ip"))])
 async def verify_otp(request: Request, house: TheHouse, body: schemas.VerifyOtpIn) -> schemas.TokensOut:
     """Answer the code for registering or signing in."""
     identifier = parse_identifier(body.identifier)
@@ -63,14 +63,14 @@ async def verify_otp(request: Request, house: TheHouse, body: schemas.VerifyOtpI
     return _tokens(begun.tokens)
 
 
-@auth.post("/resend-otp", dependencies=[_ANYONE, Depends(rate_limit("5/minute", by="ip"))])
+@_router.post("/auth/resend-otp", dependencies=[_ANYONE, Depends(rate_limit("5/minute", by="ip"))])
 async def resend_otp(request: Request, session: Write, body: schemas.IdentifierIn) -> schemas.OtpOut:
     """Send the code for registering or signing in once more."""
     return _otp(await people.ask_again(session, parse_identifier(body.identifier), caller_of(request).locale))
 
 
-@auth.post(
-    "/login",
+@_router.post(
+    "/auth/login",
     responses={202: {"model": schemas.OtpOut, "description": "No password was given: a code was sent."}},
     dependencies=[_ANYONE, Depends(rate_limit("20/minute", by="ip"))],
 )
@@ -86,13 +86,13 @@ async def login(
     return _tokens((await flows.sign_in(house, caller, identifier, body.password)).tokens)
 
 
-@auth.post("/refresh-token", dependencies=[_HOLDER, Depends(rate_limit("60/minute", by="ip"))])
+@_router.post("/auth/refresh-token", dependencies=[_HOLDER, Depends(rate_limit("60/minute", by="ip"))])
 async def refresh_token(house: TheHouse, body: schemas.RefreshIn) -> schemas.TokensOut:
     """The next tokens; the one given is good no longer."""
     return _tokens(await flows.refresh(house, body.refresh_token))
 
 
-@auth.post("/logout", status_code=204, dependencies=[Depends(rate_limit("60/minute", by="ip"))])
+@_router.post("/auth/logout", status_code=204, dependencies=[Depends(rate_limit("60/minute", by="ip"))])
 async def logout(
     principal: Annotated[Principal, _HOLDER], session: Write, body: schemas.LogoutIn | None = None
 ) -> None:
@@ -102,13 +102,17 @@ async def logout(
         await sessions.sign_out_by_token(session, body.refresh_token)
 
 
-@auth.post("/forgot-password", status_code=202, dependencies=[_ANYONE, Depends(rate_limit("5/minute", by="ip"))])
+@_router.post(
+    "/auth/forgot-password", status_code=202, dependencies=[_ANYONE, Depends(rate_limit("5/minute", by="ip"))]
+)
 async def forgot_password(request: Request, session: Write, body: schemas.IdentifierIn) -> schemas.OtpOut:
     """Send a code that allows a new password."""
     return _otp(await people.ask_to_reset(session, parse_identifier(body.identifier), caller_of(request).locale))
 
 
-@auth.post("/reset-password", status_code=204, dependencies=[_ANYONE, Depends(rate_limit("10/minute", by="ip"))])
+@_router.post(
+    "/auth/reset-password", status_code=204, dependencies=[_ANYONE, Depends(rate_limit("10/minute", by="ip"))]
+)
 async def reset_password(request: Request, house: TheHouse, body: schemas.ResetIn) -> None:
     """Set a new password with the code; every session ends."""
     identifier = parse_identifier(body.identifier)
@@ -117,14 +121,14 @@ async def reset_password(request: Request, house: TheHouse, body: schemas.ResetI
     )
 
 
-@auth.post("/step-up", status_code=202, dependencies=[Depends(rate_limit("10/minute"))])
+@_router.post("/auth/step-up", status_code=202, dependencies=[Depends(rate_limit("10/minute"))])
 async def ask_to_step_up(house: TheHouse, me: Me) -> schemas.StepUpOut:
     """Begin to prove oneself again; a code is sent to whoever has no authenticator."""
     asked = await flows.ask_to_step_up(house, me)
     return schemas.StepUpOut(method=asked.method, otp=_otp(asked.otp).otp if asked.otp else None)
 
 
-@auth.post("/step-up/verify", dependencies=[Depends(rate_limit("10/minute"))])
+@_router.post("/auth/step-up/verify", dependencies=[Depends(rate_limit("10/minute"))])
 async def step_up(request: Request, house: TheHouse, me: Me, body: schemas.CodeIn) -> schemas.FreshOut:
     """Finish a step-up: sensitive acts are open to this session for ten minutes."""
     row = await flows.step_up(house, caller_of(request), me, body.code)
@@ -132,7 +136,7 @@ async def step_up(request: Request, house: TheHouse, me: Me, body: schemas.CodeI
     return schemas.FreshOut(fresh_until=row.fresh_until, assurance=row.assurance)
 
 
-@auth.post("/ticket", dependencies=[Depends(rate_limit("60/minute"))])
+@_router.post("/auth/ticket", dependencies=[Depends(rate_limit("60/minute"))])
 async def ticket(session: Read, me: Me) -> schemas.TicketOut:
     """A ticket for `?ticket=` of a stream, good for a minute."""
     return schemas.TicketOut(ticket=await sessions.ticket(session, me))
@@ -140,10 +144,8 @@ async def ticket(session: Read, me: Me) -> schemas.TicketOut:
 
 # /users
 
-users = APIRouter(prefix="/users")
 
-
-@users.get("/me")
+@_router.get("/users/me")
 async def show_me(session: Read, me: Me) -> schemas.MeOut:
     """The caller."""
     person = await store.person(session, me.person_id)
@@ -161,26 +163,26 @@ async def show_me(session: Read, me: Me) -> schemas.MeOut:
     )
 
 
-@users.put("/me", dependencies=[Depends(rate_limit("30/minute"))])
+@_router.put("/users/me", dependencies=[Depends(rate_limit("30/minute"))])
 async def change_me(session: Write, me: Me, body: schemas.MeIn) -> schemas.MeOut:
     """Change name, language and time zone."""
     await people.change(session, me, body.full_name, body.locale, body.zone)
     return await show_me(session, me)
 
 
-@users.delete("/me", status_code=204, dependencies=[Depends(rate_limit("5/minute"))])
+@_router.delete("/users/me", status_code=204, dependencies=[Depends(rate_limit("5/minute"))])
 async def erase_me(session: Write, me: Me) -> None:
     """Delete the account for good. Refused with reasons while something is open."""
     await people.erase(session, me)
 
 
-@users.patch("/me/password", status_code=204, dependencies=[Depends(rate_limit("10/minute"))])
+@_router.patch("/users/me/password", status_code=204, dependencies=[Depends(rate_limit("10/minute"))])
 async def change_password(request: Request, house: TheHouse, me: Me, body: schemas.PasswordIn) -> None:
     """Change the password, or set a first one; other sessions end."""
     await flows.change_password(house, caller_of(request), me, body.current_password, body.new_password)
 
 
-@users.get("/me/sessions")
+@_router.get("/users/me/sessions")
 async def list_sessions(session: Read, me: Me) -> Page[schemas.SessionOut]:
     """Where the caller is signed in."""
     rows = await sessions.list_open(session, me)
@@ -198,57 +200,59 @@ async def list_sessions(session: Read, me: Me) -> Page[schemas.SessionOut]:
     return Page(items=items, next_cursor=None)
 
 
-@users.delete("/me/sessions", status_code=204, dependencies=[Depends(rate_limit("10/minute"))])
+@_router.delete("/users/me/sessions", status_code=204, dependencies=[Depends(rate_limit("10/minute"))])
 async def sign_out_everywhere(session: Write, me: Me) -> None:
     """Sign out everywhere, here too."""
     await sessions.sign_out_everywhere(session, me)
 
 
-@users.delete("/me/sessions/{session_id}", status_code=204, dependencies=[Depends(rate_limit("30/minute"))])
+@_router.delete("/users/me/sessions/{session_id}", status_code=204, dependencies=[Depends(rate_limit("30/minute"))])
 async def end_session(session: Write, me: Me, session_id: UUID) -> None:
     """Sign out one device."""
     await sessions.end_one(session, me, session_id)
 
 
-@users.post("/me/identifiers", status_code=202, dependencies=[Depends(rate_limit("5/minute"))])
+@_router.post("/users/me/identifiers", status_code=202, dependencies=[Depends(rate_limit("5/minute"))])
 async def ask_to_link(session: Write, me: Me, body: schemas.LinkIn) -> schemas.OtpOut:
     """Send a code to an address that the caller wants to add."""
     return _otp(await people.ask_to_link(session, me, _one_of(body)))
 
 
-@users.post("/me/identifiers/confirm", status_code=201, dependencies=[Depends(rate_limit("10/minute"))])
+@_router.post("/users/me/identifiers/confirm", status_code=201, dependencies=[Depends(rate_limit("10/minute"))])
 async def link(request: Request, house: TheHouse, me: Me, body: schemas.VerifyOtpIn) -> schemas.IdentifierOut:
     """Add the address with its code."""
     identifier = parse_identifier(body.identifier)
     return _identifier(await flows.link(house, caller_of(request), me, identifier, body.code))
 
 
-@users.delete("/me/identifiers/{identifier_id}", status_code=204, dependencies=[Depends(rate_limit("10/minute"))])
+@_router.delete(
+    "/users/me/identifiers/{identifier_id}", status_code=204, dependencies=[Depends(rate_limit("10/minute"))]
+)
 async def unlink(session: Write, me: Me, identifier_id: UUID) -> None:
     """Remove an address; the last one stays."""
     await people.unlink(session, me, identifier_id)
 
 
-@users.post("/me/totp", status_code=201, dependencies=[Depends(rate_limit("10/minute"))])
+@_router.post("/users/me/totp", status_code=201, dependencies=[Depends(rate_limit("10/minute"))])
 async def enrol(session: Write, me: Me) -> schemas.EnrolmentOut:
     """Begin to set up an authenticator app."""
     enrolment = await second_factor.enrol(session, me)
     return schemas.EnrolmentOut(secret=enrolment.secret, uri=enrolment.uri)
 
 
-@users.post("/me/totp/confirm", dependencies=[Depends(rate_limit("10/minute"))])
+@_router.post("/users/me/totp/confirm", dependencies=[Depends(rate_limit("10/minute"))])
 async def confirm_totp(request: Request, house: TheHouse, me: Me, body: schemas.CodeIn) -> schemas.RecoveryOut:
     """Finish the set-up; the recovery codes are shown this once."""
     return schemas.RecoveryOut(recovery_codes=await flows.confirm_totp(house, caller_of(request), me, body.code))
 
 
-@users.delete("/me/totp", status_code=204, dependencies=[Depends(rate_limit("10/minute"))])
+@_router.delete("/users/me/totp", status_code=204, dependencies=[Depends(rate_limit("10/minute"))])
 async def remove_totp(session: Write, me: Me) -> None:
     """Remove the authenticator app. Needs a step-up."""
     await second_factor.remove(session, me)
 
 
-@users.get("/audit")
+@_router.get("/users/audit")
 async def audit_log(
     session: Read, _auditor: Auditor, cursor: str | None = None, limit: int = 50
 ) -> Page[schemas.AuditOut]:
@@ -260,7 +264,7 @@ async def audit_log(
     return Page(items=items, next_cursor=next_cursor)
 
 
-@users.put("/{person_id}/role", dependencies=[Depends(rate_limit("30/minute"))])
+@_router.put("/users/{person_id}/role", dependencies=[Depends(rate_limit("30/minute"))])
 async def set_role(session: Write, admin: RoleAdmin, person_id: UUID, body: schemas.RoleIn) -> schemas.RoleOut:
     """Make someone a user, staff or admin."""
     person = await people.set_role(session, admin, person_id, body.role)
@@ -269,16 +273,14 @@ async def set_role(session: Write, admin: RoleAdmin, person_id: UUID, body: sche
 
 # /api-keys
 
-keys = APIRouter(prefix="/api-keys")
 
-
-@keys.get("")
+@_router.get("/api-keys")
 async def list_keys(session: Read, _admin: KeyAdmin) -> Page[schemas.ApiKeyOut]:
     """Every key, newest first, without its secret."""
     return Page(items=[_key(row) for row in await store.api_keys(session)], next_cursor=None)
 
 
-@keys.post("", status_code=201, dependencies=[Depends(rate_limit("10/minute"))])
+@_router.post("/api-keys", status_code=201, dependencies=[Depends(rate_limit("10/minute"))])
 async def create_key(session: Write, admin: KeyAdmin, body: schemas.ApiKeyIn) -> schemas.NewApiKeyOut:
     """Make a key for a machine; it is shown this once."""
     await sessions.assert_fresh(session, admin)
@@ -286,7 +288,7 @@ async def create_key(session: Write, admin: KeyAdmin, body: schemas.ApiKeyIn) ->
     return schemas.NewApiKeyOut(**_key(made.row).model_dump(), key=made.key)
 
 
-@keys.delete("/{key_id}", status_code=204, dependencies=[Depends(rate_limit("30/minute"))])
+@_router.delete("/api-keys/{key_id}", status_code=204, dependencies=[Depends(rate_limit("30/minute"))])
 async def revoke_key(session: Write, admin: KeyAdmin, key_id: UUID) -> None:
     """Make a key worthless."""
     await machines.revoke(session, admin, key_id)
@@ -294,10 +296,7 @@ async def revoke_key(session: Write, admin: KeyAdmin, key_id: UUID) -> None:
 
 def router() -> APIRouter:
     """All JSON endpoints of identity."""
-    together = APIRouter()
-    for part in (auth, users, keys):
-        together.include_router(part)
-    return together
+    return _router
 
 
 def _otp(otp: challenges.Otp) -> schemas.OtpOut:

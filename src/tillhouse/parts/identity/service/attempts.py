@@ -14,6 +14,7 @@ from tillhouse.kernel.errors import TooManyRequests
 from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import derive_key, lockout
+from tillhouse.parts.identity.models import AttemptRow
 from tillhouse.parts.identity.settings import IdentitySettings
 
 _QUIET = timedelta(hours=1)  # after so long without a wrong guess the count starts over
@@ -34,10 +35,9 @@ async def count(session: Session, kind: str, name: str, address: str) -> Guess:
     key = derive_key(house.settings.secret_key, "attempts")
     guess = Guess(_digest(key, f"{kind}:{name}"), _digest(key, f"address:{address}"))
     frees = {guess.name: settings.password_tries, guess.address: settings.address_tries}
-    for digest in sorted(frees):
-        await _refuse_while_locked(session, digest)
-    for digest in sorted(frees):
+    for digest in sorted(frees):  # one order for all, so that two never wait for each other
         row = await store.count_attempt(session, digest, clock.now(), _QUIET)
+        _refuse_while_locked(row)
         wait = lockout(row.failures, frees[digest])
         row.locked_until = clock.now() + wait if wait else None
     await session.flush()
@@ -54,9 +54,8 @@ async def forgive(session: Session, guess: Guess) -> None:
         await session.flush()
 
 
-async def _refuse_while_locked(session: Session, digest: bytes) -> None:
-    row = await store.lock_attempt(session, digest)
-    if row and row.locked_until and row.locked_until > clock.now():
+def _refuse_while_locked(row: AttemptRow) -> None:
+    if row.locked_until and row.locked_until > clock.now():
         seconds = int((row.locked_until - clock.now()).total_seconds()) + 1
         raise TooManyRequests(
             N_("Too many attempts. Try again in {seconds} seconds."), retry_after=seconds, seconds=seconds
