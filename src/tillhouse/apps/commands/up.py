@@ -97,6 +97,7 @@ def _welcome(port: int, data: Path) -> None:
     if (data / "demo.json").exists():
         people: list[_SignIn] = json.loads((data / "demo.json").read_text())
         click.echo("\n  Sign in as")
+        width = max(len(one["title"]) for one in people) + 2
         for one in people:
-            click.echo(f"  {one['title']:<28}{one['identifier']}  {one['password']}")
+            click.echo(f"  {one['title']:<{width}}{one['identifier']}  {one['password']}")
     click.echo(f"\n  Ctrl-C stops everything; the data stays in {data}.\n")
