@@ -37,7 +37,16 @@ def money(amount: MoneyLike, *, sign: bool = False) -> str:
     else:
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         text = f"{format_decimal(major, format=pattern, locale=reader().locale)}\u00a0{gettext(amount.unit)}"
-    return f"+{text}" if sign and amount.minor > 0 else text
+    text = f"+{text}" if sign and amount.minor > 0 else text
+    return _isolated(text) if reader().language.direction == "rtl" else text
+
+
+_BIDI_MARKS = str.maketrans("", "", "\u200e\u200f")
+
+
+def _isolated(amount: str) -> str:
+    """An amount as a left-to-right island: in a line that runs the other way its sign would end up behind it."""
+    return f"\u2066{amount.translate(_BIDI_MARKS)}\u2069"
 
 
 def _money_locale(unit: str) -> Locale:
