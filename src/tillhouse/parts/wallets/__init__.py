@@ -1,0 +1,1 @@
+"""Wallets: what a person sees of the ledger."""

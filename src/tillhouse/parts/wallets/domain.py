@@ -1,0 +1,58 @@
+"""A wallet is a view on ledger accounts, one per person and unit. It has no row of its own, hence nothing to create."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID, uuid5
+
+from tillhouse.kernel.money import Money
+from tillhouse.parts.ledger.api import AccountRef
+
+ACCOUNT_CODE = "wallet"
+Direction = Literal["in", "out"]
+
+_WALLETS = UUID("6f0b1f0c-7a0e-5a51-9a35-6f5ff0c1b0a4")
+
+
+def account_ref(person_id: UUID, unit: str) -> AccountRef:
+    """The ledger account behind a person's wallet: for postings and holds."""
+    return AccountRef("person", person_id, ACCOUNT_CODE, unit)
+
+
+def wallet_id(person_id: UUID, unit: str) -> UUID:
+    """A wallet's id, worked out from whose it is: the same for ever, and there before anything was written."""
+    return uuid5(_WALLETS, f"{person_id}/{unit}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wallet:
+    """`available` can be spent; `held` is set aside (payouts on their way); `pending` is on its way in."""
+
+    id: UUID
+    currency: str
+    available: Money
+    held: Money
+    pending: Money
+
+    @property
+    def posted(self) -> Money:
+        """What is in it: available and held together."""
+        return self.available + self.held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """One line of a wallet: `amount` is above zero, `balance` is what was in it afterwards.
+
+    `title` is an English message id. Where the money came from or went is not part of it.
+    """
+
+    id: int
+    kind: str
+    title: str
+    direction: Direction
+    amount: Money
+    balance: Money
+    effective_at: datetime
+    recorded_at: datetime
+    reverses: int | None

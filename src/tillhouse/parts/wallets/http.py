@@ -1,0 +1,111 @@
+"""JSON endpoints of wallets: reading only. Putting money in and taking it out belongs to payments."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime, StringConstraints
+
+from tillhouse.kernel import clock
+from tillhouse.kernel.access import Principal, require
+from tillhouse.kernel.http import Read
+from tillhouse.kernel.paging import MAX_PAGE, Page, cut, decode_cursor
+from tillhouse.kernel.web.i18n import gettext
+from tillhouse.parts.wallets import schemas, service
+from tillhouse.parts.wallets.domain import Direction, Movement, Wallet
+
+Owner = Annotated[Principal, Depends(require("wallets.read"))]
+Kind = Annotated[str, StringConstraints(max_length=100, pattern=r"^[a-z0-9_.]+$")]
+
+router = APIRouter(prefix="/wallets")
+
+
+@router.get("")
+async def list_wallets(session: Read, owner: Owner) -> Page[schemas.WalletOut]:
+    """One's own wallets."""
+    found = await service.wallets_of(session, owner.person_id)
+    return Page(items=[_wallet(wallet) for wallet in found], next_cursor=None)
+
+
+@router.get("/{wallet_id}")
+async def get_wallet(session: Read, owner: Owner, wallet_id: UUID) -> schemas.WalletOut:
+    """One of one's own wallets."""
+    return _wallet(await service.wallet_by_id(session, owner.person_id, wallet_id))
+
+
+@router.get("/{wallet_id}/balance")
+async def get_balance(session: Read, owner: Owner, wallet_id: UUID) -> schemas.BalanceOut:
+    """What is in a wallet now."""
+    wallet = await service.wallet_by_id(session, owner.person_id, wallet_id)
+    return schemas.BalanceOut(
+        currency=wallet.currency,
+        balance=str(wallet.posted),
+        available=str(wallet.available),
+        held=str(wallet.held),
+        pending=str(wallet.pending),
+        as_of=clock.now(),
+    )
+
+
+@router.get("/{wallet_id}/transactions")
+async def list_movements(
+    session: Read,
+    owner: Owner,
+    wallet_id: UUID,
+    *,
+    direction: Direction | None = None,
+    kind: Annotated[list[Kind] | None, Query(description="One or more kinds.", max_length=20)] = None,
+    since: Annotated[
+        AwareDatetime | None, Query(alias="from", description="Happened at this instant or later.")
+    ] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", description="Happened before this instant.")] = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+) -> Page[schemas.MovementOut]:
+    """The movements of a wallet, newest first."""
+    wallet = await service.wallet_by_id(session, owner.person_id, wallet_id)
+    found = await service.movements(
+        session,
+        owner.person_id,
+        wallet.currency,
+        limit=limit + 1,
+        before=_before(cursor),
+        direction=direction,
+        kinds=kind or (),
+        since=since,
+        until=until,
+    )
+    shown, next_cursor = cut(found, limit, lambda movement: (movement.id,))
+    return Page(items=[_movement(movement) for movement in shown], next_cursor=next_cursor)
+
+
+def _before(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    (before,) = decode_cursor(cursor, [int])
+    return int(before)
+
+
+def _wallet(wallet: Wallet) -> schemas.WalletOut:
+    return schemas.WalletOut(
+        id=wallet.id,
+        currency=wallet.currency,
+        available=str(wallet.available),
+        held=str(wallet.held),
+        pending=str(wallet.pending),
+    )
+
+
+def _movement(movement: Movement) -> schemas.MovementOut:
+    return schemas.MovementOut(
+        id=str(movement.id),
+        kind=movement.kind,
+        title=gettext(movement.title),
+        direction=movement.direction,
+        amount=str(movement.amount),
+        currency=movement.amount.unit,
+        balance=str(movement.balance),
+        effective_at=movement.effective_at,
+        recorded_at=movement.recorded_at,
+        reverses=str(movement.reverses) if movement.reverses else None,
+    )

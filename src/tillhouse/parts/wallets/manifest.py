@@ -1,0 +1,40 @@
+"""What the house knows of wallets."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from tillhouse.kernel.access import Permission
+from tillhouse.kernel.house import House
+from tillhouse.kernel.manifest import Module, Process
+from tillhouse.kernel.text import N_
+from tillhouse.parts.wallets.settings import WalletsSettings
+
+
+def _api() -> APIRouter:
+    from tillhouse.parts.wallets.http import router
+
+    return router
+
+
+def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.ledger.api import AccountKind
+    from tillhouse.parts.wallets.domain import ACCOUNT_CODE
+
+    return (AccountKind(owner_kind="person", code=ACCOUNT_CODE, type="liability", floor=0, title=N_("Wallet")),)
+
+
+MODULE = Module(
+    name="wallets",
+    title="Wallets",
+    floor="part",
+    folder=Path(__file__).parent,
+    requires=("ledger",),
+    settings=WalletsSettings,
+    api_roots=("/wallets",),
+    api=_api,
+    permissions=(Permission("wallets.read", "See one's own wallets and their movements", frozenset({"user"})),),
+    processes=(Process("wallets", "web", most=4),),
+    provides=_provides,
+)

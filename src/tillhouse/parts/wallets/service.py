@@ -1,0 +1,104 @@
+"""Reading wallets. A wallet that was never used is there too, with nothing in it: asking writes nothing."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from tillhouse.kernel.db import ReadSession, house_of
+from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.text import N_
+from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.wallets.domain import ACCOUNT_CODE, Direction, Movement, Wallet, account_ref, wallet_id
+from tillhouse.parts.wallets.ports import PendingSource
+from tillhouse.parts.wallets.settings import WalletsSettings
+
+
+async def wallets_of(session: ReadSession, person_id: UUID) -> Sequence[Wallet]:
+    """All wallets of a person: those everyone has, then those in which something was ever booked or is pending."""
+    used = {
+        found.account.unit: found
+        for found in await ledger.balances_of_owner(session, "person", person_id)
+        if found.account.code == ACCOUNT_CODE
+    }
+    pending = await _pending(session, person_id)
+    units = dict.fromkeys([*house_of(session).settings_of(WalletsSettings).currencies, *sorted(used), *sorted(pending)])
+    return [_wallet(person_id, unit, used.get(unit), pending[unit]) for unit in units]
+
+
+async def wallet_of(session: ReadSession, person_id: UUID, unit: str) -> Wallet:
+    """A person's wallet in `unit`."""
+    found = await ledger.balance(session, account_ref(person_id, unit))
+    return _wallet(person_id, unit, found, (await _pending(session, person_id))[unit])
+
+
+async def wallet_by_id(session: ReadSession, person_id: UUID, wanted: UUID) -> Wallet:
+    """The wallet of that id, when it is this person's. Raises `NotFound` for anyone else's."""
+    for wallet in await wallets_of(session, person_id):
+        if wallet.id == wanted:
+            return wallet
+    raise NotFound(N_("There is no such wallet."))
+
+
+async def movements(
+    session: ReadSession,
+    person_id: UUID,
+    unit: str,
+    *,
+    limit: int,
+    before: int | None = None,
+    direction: Direction | None = None,
+    kinds: Collection[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Sequence[Movement]:
+    """The newest `limit` movements of a person's wallet before the movement `before`, newest first.
+
+    `since` (inclusive) and `until` (exclusive) are effective times.
+    """
+    lines = await ledger.statement(
+        session,
+        account_ref(person_id, unit),
+        limit=limit,
+        before=before,
+        direction=direction,
+        kinds=kinds,
+        since=since,
+        until=until,
+    )
+    return [_movement(line, ledger.kind_title(session, line.kind)) for line in lines]
+
+
+async def _pending(session: ReadSession, person_id: UUID) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for source in house_of(session).provided(PendingSource):
+        for amount in await source.pending(session, person_id):
+            sums[amount.unit] += amount.minor
+    return sums
+
+
+def _wallet(person_id: UUID, unit: str, balance: ledger.Balance | None, pending: int) -> Wallet:
+    nothing = Money(0, unit)
+    return Wallet(
+        id=wallet_id(person_id, unit),
+        currency=unit,
+        available=balance.available if balance else nothing,
+        held=balance.held if balance else nothing,
+        pending=Money(pending, unit),
+    )
+
+
+def _movement(line: ledger.StatementLine, title: str) -> Movement:
+    came_in = line.amount.minor > 0
+    return Movement(
+        id=line.transaction_id,
+        kind=line.kind,
+        title=title,
+        direction="in" if came_in else "out",
+        amount=line.amount if came_in else -line.amount,
+        balance=line.balance,
+        effective_at=line.effective_at,
+        recorded_at=line.recorded_at,
+        reverses=line.reverses,
+    )
