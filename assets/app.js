@@ -122,6 +122,9 @@ document.addEventListener("submit", (event) => {
 addEventListener("pageshow", (event) => event.persisted && document.querySelectorAll("button[aria-busy]").forEach((button) => button.removeAttribute("aria-busy")));
 document.addEventListener("change", (event) => { closest(event, "select[data-autosubmit]")?.form.requestSubmit(); });
 
+// Without it a failure would come as JSON: the server tells programs from people by what they accept.
+document.addEventListener("htmx:configRequest", (event) => { event.detail.headers.Accept = "text/html"; });
+
 function focusFirstError(root) {
   root.querySelector("[data-form-error], [aria-invalid=true]")?.focus();
 }

@@ -25,7 +25,8 @@ HTMX = {"HX-Request": "true"}
 @pytest.fixture
 async def browser() -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(build())
-    async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
+    accept = {"Accept": "text/html"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://house", headers=accept) as client:
         yield client
 
 

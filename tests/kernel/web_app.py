@@ -67,6 +67,8 @@ def build() -> FastAPI:
 
     @app.get("/error/{status}")
     async def error(request: Request, status: int) -> Response:
+        if "text/html" not in request.headers["accept"]:
+            return Response("{}", status, media_type="application/problem+json")
         return templates.render_error(request, error_page(status))
 
     @app.get("/page/{name}")
