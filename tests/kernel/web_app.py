@@ -77,6 +77,11 @@ def build() -> FastAPI:
         context = {"balance": Money(12345678, "INR"), **kit_page()}
         return templates.render_page(request, f"trial/{name}.html", context)
 
+    _add_form(app, templates)
+    return app
+
+
+def _add_form(app: FastAPI, templates: Templates) -> None:
     @app.get("/add")
     async def add_form(request: Request) -> Response:
         return templates.render_form(request, "trial/add.html", Form.blank(AddMoney), fragment="trial/_add.html")
@@ -92,8 +97,6 @@ def build() -> FastAPI:
         if not form.is_valid:
             return templates.render_form(request, "trial/add.html", form, fragment="trial/_add.html")
         return toasts.redirect(request, "/app", toasts.Toast("Money added", "It is in your wallet."), secure=False)
-
-    return app
 
 
 if __name__ == "__main__":
