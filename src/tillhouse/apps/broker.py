@@ -21,6 +21,7 @@ from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import pgmq as kombu_pgmq
 from pgmq import PGMQueue
+from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 from tillhouse.kernel.settings import KernelSettings
@@ -33,6 +34,7 @@ SENT = "till_sent"  # the channel on which the relay tells workers of the embedd
 
 _PREFETCH = 16
 _INVISIBLE_SECONDS = 60  # a message whose worker died comes back; the lease, not this, decides when the job may run
+_LISTEN = sql.SQL("LISTEN {}").format(sql.Identifier(SENT))
 _BUSY_SECONDS = 0.01
 _IDLE_SECONDS = 1.0
 _EMBEDDED = "till-pgmq"
@@ -78,7 +80,7 @@ class Sender:
                     )
             except (OperationalError, psycopg.Error, OSError) as error:
                 _log.warning("the broker cannot be reached: %s", type(error).__name__)
-                self._app.pool.force_close_all()
+                self._app.pool.force_close_all()  # type: ignore[attr-defined]  # the stubs take it for the producers' pool
                 return jobs[position:]
         return ()
 
@@ -97,7 +99,7 @@ class Consumer:
 
         app = make_app(settings)
         app.set_default()  # Celery's threads look for it there
-        app.task(run_job, name=RUN_JOB, shared=False)
+        app.task(name=RUN_JOB, shared=False)(run_job)
         app.conf.worker_prefetch_multiplier = max(1, _PREFETCH // threads)
         set_event_loop(None)  # each consumer gets a hub of its own: kombu keeps the last one made
         self._worker = app.WorkController(
@@ -119,7 +121,7 @@ class Consumer:
     @staticmethod
     def stop() -> None:
         """Take no more. May be called from a signal handler."""
-        celery_state.should_stop = 0
+        celery_state.should_stop = 0  # type: ignore[assignment]  # an exit code; the stubs know its first value alone
 
 
 def _options(url: str) -> dict[str, Any]:
@@ -145,15 +147,16 @@ class EmbeddedTransport(kombu_pgmq.Transport):
 
     _waiter: "psycopg.Connection[Any] | None" = None
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
-        """Hand over what waits, or wait a little. Raises `socket.timeout` when there was nothing."""
+    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:
+        """Hand over what waits, or wait a little. Raises `TimeoutError` when there was nothing."""
+        assert self.cycle is not None
         try:
-            self.cycle.get(self._deliver, timeout=timeout)
+            self.cycle.get(self._deliver)
         except Empty:
             if self._busy():
                 time.sleep(_BUSY_SECONDS)
             else:
-                self._wait(min(timeout or _IDLE_SECONDS, _IDLE_SECONDS))
+                self._wait()
             raise TimeoutError from None
 
     def close_connection(self, connection: Any) -> None:
@@ -171,26 +174,31 @@ class EmbeddedTransport(kombu_pgmq.Transport):
 
     def _busy(self) -> bool:
         """Whether a message is in hand: its end must be written soon."""
-        for channel in self.channels:
+        for channel in self.channels or ():
             room = channel.qos.can_consume_max_estimate()
             if room is not None and room < channel.qos.prefetch_count:
                 return True
         return False
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self) -> None:
         if self._waiter is None:
-            self._waiter = psycopg.connect(self.client.transport_options["conn_string"], autocommit=True)
-            self._waiter.execute(f"LISTEN {SENT}")
+            self._waiter = psycopg.connect(self._dsn, autocommit=True)
+            self._waiter.execute(_LISTEN)
             return  # what was sent before we listened is looked for at once
-        ready, _, _ = select.select([self._waiter.fileno()], [], [], seconds)
+        ready, _, _ = select.select([self._waiter.fileno()], [], [], _IDLE_SECONDS)
         if ready:
             for _ in self._waiter.notifies(timeout=0):
                 pass
 
+    @property
+    def _dsn(self) -> str:
+        assert self.client is not None
+        options: dict[str, str] = self.client.transport_options or {}
+        return options["conn_string"]
+
     def _create_pgmq_client(self) -> PGMQueue:
-        options = self.client.transport_options
         pool = ConnectionPool(
-            options["conn_string"],
+            self._dsn,
             # Losing a message is harmless, waiting for the disk on each is not.
             kwargs={"options": "-c synchronous_commit=off", "application_name": "tillhouse-broker"},
             min_size=1,
@@ -198,7 +206,7 @@ class EmbeddedTransport(kombu_pgmq.Transport):
             timeout=5.0,
             open=True,
         )
-        return PGMQueue(pool=pool, vt=options["visibility_timeout"], init_extension=False)
+        return PGMQueue(pool=pool, vt=_INVISIBLE_SECONDS, init_extension=False)
 
 
 TRANSPORT_ALIASES[_EMBEDDED] = f"{__name__}:EmbeddedTransport"

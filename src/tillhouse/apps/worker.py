@@ -1,8 +1,8 @@
 """The worker: runs jobs, in lanes that cannot starve each other.
 
 One process has one event loop, on which all its jobs run, and for each lane a Celery consumer whose threads only wait
-for them. A process per lane would take 60 MB more for each (measured; forked from one that has loaded everything): where
-that is worth it, start one with `till worker --lane money`.
+for them. A process per lane costs 60 MB more for each (measured; forked from one that has loaded all): where that
+is worth it, start them with `till worker --lane money`.
 """
 
 import asyncio

@@ -19,6 +19,7 @@ from typing import Literal
 from fastapi import Request, Response
 from limits import RateLimitItem, WindowStats, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage.redis.redispy import RedispyBridge
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
@@ -44,7 +45,7 @@ class RateLimit:
     name: str = ""
 
     async def __call__(self, request: Request, response: Response) -> None:
-        item = parse(self.rule)
+        item = self.item
         endpoint = request.scope["endpoint"]
         bucket = self.name or f"{endpoint.__module__}.{endpoint.__qualname__}"
         key = await self._key(request)
@@ -56,6 +57,11 @@ class RateLimit:
             raise TooManyRequests(
                 N_("Too many attempts. Try again in {seconds} seconds."), retry_after=wait, seconds=wait
             )
+
+    @property
+    def item(self) -> RateLimitItem:
+        """The rule as the `limits` library knows it."""
+        return parse(self.rule)
 
     @property
     def _policy(self) -> str:
@@ -107,7 +113,8 @@ class Limiter:
 
     def __init__(self, redis_url: str = "") -> None:
         self._memory = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._redis = SlidingWindowCounterRateLimiter(_redis(redis_url)) if redis_url else None
+        self._storage = _redis(redis_url) if redis_url else None
+        self._redis = SlidingWindowCounterRateLimiter(self._storage) if self._storage else None
         self._redis_rests_until = 0.0
 
     async def hit(self, item: RateLimitItem, bucket: str, key: str) -> tuple[bool, WindowStats]:
@@ -119,6 +126,15 @@ class Limiter:
             except (StorageError, TimeoutError):
                 self._redis_rests_until = time.monotonic() + _REDIS_REST_SECONDS
         return await _hit(self._memory, item, bucket, key)
+
+    async def reachable(self) -> bool:
+        """Whether Redis answers, where there is one."""
+        return self._storage is None or bool(await self._storage.check())
+
+    async def close(self) -> None:
+        if self._storage:
+            assert isinstance(self._storage.bridge, RedispyBridge)
+            await self._storage.bridge.storage.aclose()
 
 
 async def _hit(
@@ -142,8 +158,10 @@ def _redis(url: str) -> RedisStorage:
 def _limiter(house: House) -> Limiter:
     found = house.provided(Limiter)
     if not found:
-        house.provide([Limiter(house.settings.redis_url)])
-        found = house.provided(Limiter)
+        limiter = Limiter(house.settings.redis_url)
+        house.provide([limiter])
+        house.on_close(limiter.close)
+        found = [limiter]
     return found[0]
 
 

@@ -9,7 +9,7 @@ channel is for the route to decide, before it asks for the stream.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 
 from fastapi.responses import StreamingResponse
@@ -37,15 +37,16 @@ def publish(session: Session, channel: str, message: JsonObject) -> None:
     after_commit(session, lambda: notifier.send(_CHANNEL, payload))
 
 
-async def stream(house: House, channel: str) -> AsyncIterator[JsonObject]:
-    """The messages of one channel from now on. After a break of the database's connection comes `{"missed": true}`.
+async def watch(house: House, channel: str) -> AsyncGenerator[JsonObject, None]:
+    """The messages of one channel from now on: listening has begun when this returns. Close the generator after use.
 
-    All streams of a process share one connection.
+    After a break of the database's connection comes `{"missed": true}`: look again. All watchers of a process share
+    one connection.
     """
     hub = await _hub_of(house)
-    with hub.watching(channel) as waiting:
-        while True:
-            yield await waiting.get()
+    messages = _messages(hub, channel)
+    await anext(messages)
+    return messages
 
 
 def sse_response(house: House, channel: str) -> StreamingResponse:
@@ -66,6 +67,13 @@ async def _events(house: House, channel: str) -> AsyncIterator[str]:
                 yield ": still here\n\n"
             else:
                 yield f"event: message\ndata: {json.dumps(message, separators=(',', ':'))}\n\n"
+
+
+async def _messages(hub: "_Hub", channel: str) -> AsyncGenerator[JsonObject, None]:
+    with hub.watching(channel) as waiting:
+        yield {}  # it watches now
+        while True:
+            yield await waiting.get()
 
 
 class _Hub:
