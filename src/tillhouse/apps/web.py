@@ -17,6 +17,7 @@ from tillhouse.kernel.web import i18n, render
 from tillhouse.kernel.web.csrf import Csrf
 from tillhouse.kernel.web.deps import Web, web_of
 from tillhouse.kernel.web.errors import describe
+from tillhouse.kernel.web.preferences import LANGUAGE_COOKIE
 from tillhouse.kernel.web.render import Brand, Frame, Link, Nav, Templates, Viewer
 from tillhouse.kernel.web.static import Static
 from tillhouse.kernel.web.toasts import is_htmx
@@ -77,7 +78,7 @@ class _Frames:
             accent=product.accent if product else "house",
             nav=self._nav(principal, product),
             viewer=_viewer(principal),
-            reader=self._reader(principal),
+            reader=self._reader(request, principal),
         )
 
     def _product_of(self, module: str) -> Module | None:
@@ -96,12 +97,15 @@ class _Frames:
         own = [product] if product else []
         return Nav(links("site", own), links("app", own), links("console", self._modules))
 
-    def _reader(self, principal: Principal) -> i18n.Reader | None:
-        """The person's own language and zone, where they are known; else the request's."""
+    def _reader(self, request: Request, principal: Principal) -> i18n.Reader | None:
+        """A person reads in their own language and zone, unless this browser was switched to another language."""
         if principal.kind != "person":
             return None
-        chosen = i18n.reader()
-        language = i18n.LANGUAGES.get(principal.locale or "", chosen.language)
+        language = i18n.choose_language(
+            cookie=request.cookies.get(LANGUAGE_COOKIE),
+            personal=principal.locale,
+            accept=request.headers.get("accept-language"),
+        )
         return i18n.Reader(language, principal.zone, translations=self._translations)
 
 
