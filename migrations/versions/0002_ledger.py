@@ -318,7 +318,8 @@ def _post() -> None:
 
     In: the distinct accounts (the legs name them by position), the postings in order, their legs in the same order.
     Out: one row per posting, in order. `outcome` is posted, replayed, key_reused, insufficient_funds, account_closed,
-    already_reversed, hold_not_found, hold_ended or capture_not_covered; a refused posting has changed nothing.
+    balance_too_large, already_reversed, hold_not_found, hold_ended or capture_not_covered; a refused posting has
+    changed nothing but that its accounts may be open now.
 
     The recorded time is taken after the locks and pushed past the last one of each account, so that recorded order and
     sequence agree whatever the clock does. The same key with the same input means the same accounts, so looking keys up
@@ -441,15 +442,18 @@ def _post() -> None:
                         refused_accounts[i] := at;
                         CONTINUE postings;
                     END IF;
+                    IF abs(balances[at] + leg_amounts[leg]::numeric) > 9223372036854775807 THEN
+                        outcomes[i] := 'balance_too_large';
+                        refused_accounts[i] := at;
+                        CONTINUE postings;
+                    END IF;
                     IF at = hold_account THEN
                         hold_takes[i] := -change;
-                    ELSE
-                        IF change < 0 AND balances[at] * signs[at] - helds[at] + change < account_floors[at] THEN
-                            outcomes[i] := 'insufficient_funds';
-                            refused_accounts[i] := at;
-                            refused_available[i] := balances[at] * signs[at] - helds[at];
-                            CONTINUE postings;
-                        END IF;
+                    ELSIF change < 0 AND balances[at] * signs[at] - helds[at] + change < account_floors[at] THEN
+                        outcomes[i] := 'insufficient_funds';
+                        refused_accounts[i] := at;
+                        refused_available[i] := balances[at] * signs[at] - helds[at];
+                        CONTINUE postings;
                     END IF;
                 END LOOP;
                 IF capture_ids[i] IS NOT NULL AND hold_takes[i] NOT BETWEEN 1 AND hold_amount THEN

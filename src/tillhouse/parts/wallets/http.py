@@ -1,20 +1,23 @@
 """JSON endpoints of wallets: reading only. Putting money in and taking it out belongs to payments."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.http import Read
+from tillhouse.kernel.money import MAX_MINOR
 from tillhouse.kernel.paging import MAX_PAGE, Page, cut, decode_cursor
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.parts.wallets import schemas, service
 from tillhouse.parts.wallets.domain import Direction, Movement, Wallet
 
 Owner = Annotated[Principal, Depends(require("wallets.read"))]
+Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 Kind = Annotated[str, StringConstraints(max_length=100, pattern=r"^[a-z0-9_.]+$")]
 
 router = APIRouter(prefix="/wallets")
@@ -58,7 +61,7 @@ async def list_movements(
     since: Annotated[
         AwareDatetime | None, Query(alias="from", description="Happened at this instant or later.")
     ] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="Happened before this instant.")] = None,
+    until: Annotated[Instant | None, Query(alias="to", description="Happened before this instant.")] = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> Page[schemas.MovementOut]:
@@ -83,7 +86,7 @@ def _before(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     (before,) = decode_cursor(cursor, [int])
-    return int(before)
+    return max(0, min(int(before), MAX_MINOR))  # ours are in between, and the database counts no further
 
 
 def _wallet(wallet: Wallet) -> schemas.WalletOut:

@@ -14,6 +14,7 @@ from tillhouse.parts.ledger.domain import (
     REVERSAL,
     AccountClosed,
     AlreadyReversed,
+    BalanceTooLarge,
     CaptureNotCovered,
     Chart,
     HoldEnded,
@@ -90,7 +91,7 @@ async def post_many(session: Session, postings: Sequence[Posting]) -> Sequence[T
     """Write up to 10,000 transactions in one call, in order, each with its own outcome.
 
     A refused one is returned as the error that `post` would raise, and has written nothing.
-    Raises `InvalidInput` for more than 10,000, and `BalanceTooLarge` for all of them together.
+    Raises `InvalidInput` for more than 10,000.
     """
     if len(postings) > MAX_POSTINGS:
         raise InvalidInput(N_("At most {most} transactions can be posted at once."), most=MAX_POSTINGS)
@@ -183,6 +184,8 @@ def _refusal(order: _Order, batch: Batch, outcome: Outcome) -> DomainError:
             return _insufficient(order, batch, outcome)
         case "account_closed":
             return account_closed()
+        case "balance_too_large":
+            return BalanceTooLarge(N_("A balance would become larger than the ledger can count."))
         case "key_reused":
             return _key_reused()
         case "already_reversed":

@@ -6,14 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from tillhouse.kernel.db import Session
-from tillhouse.kernel.text import N_
-from tillhouse.parts.ledger.domain import AccountKind, AccountRef, BalanceTooLarge
+from tillhouse.parts.ledger.domain import AccountKind, AccountRef
 
 HOUSE = UUID(int=0)  # stands for "no owner" in a column that is part of a unique key
-_OUT_OF_RANGE = "22003"
 
 
 @dataclass(slots=True)
@@ -84,24 +81,19 @@ _PARTITIONS = text("SELECT * FROM ledger.ensure_partitions(:months)")
 
 
 async def post(session: Session, batch: Batch) -> list[Outcome]:
-    """Write the postings; one outcome each, in order. Raises `BalanceTooLarge` for all of them."""
+    """Write the postings; one outcome each, in order."""
     accounts = batch.accounts
-    try:
-        rows = await session.execute(
-            _POST,
-            {
-                "owner_kinds": accounts.owner_kinds, "owner_ids": accounts.owner_ids, "codes": accounts.codes,
-                "units": accounts.units, "types": accounts.types, "floors": accounts.floors,
-                "keys": batch.keys, "hashes": batch.hashes,
-                "kinds": batch.kinds, "effective": batch.effective, "metadata": batch.metadata,
-                "reverses": batch.reverses, "captures": batch.captures, "leg_postings": batch.leg_postings,
-                "leg_accounts": batch.leg_accounts, "leg_amounts": batch.leg_amounts,
-            },
-        )  # fmt: skip
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _OUT_OF_RANGE:
-            raise
-        raise BalanceTooLarge(N_("A balance would become larger than the ledger can count.")) from error
+    rows = await session.execute(
+        _POST,
+        {
+            "owner_kinds": accounts.owner_kinds, "owner_ids": accounts.owner_ids, "codes": accounts.codes,
+            "units": accounts.units, "types": accounts.types, "floors": accounts.floors,
+            "keys": batch.keys, "hashes": batch.hashes,
+            "kinds": batch.kinds, "effective": batch.effective, "metadata": batch.metadata,
+            "reverses": batch.reverses, "captures": batch.captures, "leg_postings": batch.leg_postings,
+            "leg_accounts": batch.leg_accounts, "leg_amounts": batch.leg_amounts,
+        },
+    )  # fmt: skip
     return [Outcome(*row) for row in rows]
 
 
