@@ -4,9 +4,15 @@ from tillhouse.kernel.manifest import Module
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
+from tillhouse.parts.payments.manifest import MODULE as PAYMENTS
+from tillhouse.parts.wallets.manifest import MODULE as WALLETS
+from tillhouse.products.drivopay.manifest import MODULE as DRIVOPAY
 
 CATALOGUE: tuple[Module, ...] = (
     IDENTITY,
     LEDGER,
+    WALLETS,
     CHANNELS,
+    PAYMENTS,
+    DRIVOPAY,
 )

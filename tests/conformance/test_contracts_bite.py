@@ -1,5 +1,6 @@
 """A contract that cannot fail protects nothing: each is shown a wrong module and must refuse it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,8 @@ def test_every_import_contract_refuses_a_wrong_module(tmp_path: Path) -> None:
         before = path.read_text() if path.exists() else ""
         path.write_text(f"{before}\n{line}\n")
     linter = Path(sys.executable).with_name("lint-imports")
-    found = subprocess.run([linter, "--no-cache"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    wide = {**os.environ, "COLUMNS": "200"}
+    found = subprocess.run([linter, "--no-cache"], cwd=tmp_path, env=wide, capture_output=True, text=True, check=False)
     broken = {line for line in found.stdout.splitlines() if line.endswith("BROKEN")}
     kept = [contract for contract in WRONG_IMPORTS if not any(line.startswith(contract) for line in broken)]
     assert kept == [], found.stdout

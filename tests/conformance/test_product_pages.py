@@ -1,4 +1,4 @@
-"""What `docs/products/*.md` calls "here" exists: in the running app, the tables, the settings, the metrics, the tree."""
+"""What `docs/products/*.md` calls "here" exists: in the app, the tables, the settings, the metrics, the tree."""
 
 import re
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def known_settings() -> set[str]:
 def missing(claim: str, app: FastAPI) -> bool:
     """Whether a claim is of a kind that we know and of something that is not there."""
     if re.fullmatch(r"(GET|POST|PUT|PATCH|DELETE) /\S*", claim):
-        return f"{claim.split()[0]} {plain(claim.split()[1])}" not in known_routes(app)
+        return f"{claim.split(maxsplit=1)[0]} {plain(claim.split()[1])}" not in known_routes(app)
     if claim.startswith("till "):
         return claim.split()[1] not in COMMANDS
     if re.fullmatch(r"[A-Z][A-Z0-9_]+", claim):
