@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from tillhouse.kernel.access import AuthenticatedBy, Permission
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Demo, Module, NavItem, Process
+from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.identity.settings import IdentitySettings
 
@@ -21,6 +22,13 @@ def _api() -> APIRouter:
     from tillhouse.parts.identity.http import router
 
     return router()
+
+
+def _pages() -> APIRouter:
+    from tillhouse.kernel.settings import KernelSettings
+    from tillhouse.parts.identity.pages import router
+
+    return router(in_development=KernelSettings.load().environment == "development")
 
 
 def _models() -> ModuleType:
@@ -68,9 +76,10 @@ MODULE = Module(
     settings=IdentitySettings,
     api_roots=("/auth", "/users", "/api-keys"),
     api=_api,
+    pages=_pages,
     models=_models,
     jobs=_jobs,
-    nav=(NavItem("Account", "/account", "user", permission="identity.me", order=900),),
+    nav=(NavItem(N_("Account"), "/account", "user", permission="identity.me", order=900),),
     permissions=(
         Permission("identity.me", "See and change one's own account", frozenset({"user"})),
         Permission("identity.api_keys", "Make and revoke keys of machines", frozenset({"admin"}), assurance=2),

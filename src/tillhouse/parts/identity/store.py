@@ -47,6 +47,17 @@ async def person_by_identifier(session: ReadSession, identifier: Identifier) -> 
     return (await session.execute(statement)).scalar_one_or_none()
 
 
+async def people_at(session: ReadSession, domain: str) -> Sequence[tuple[PersonRow, str]]:
+    """Persons with an e-mail address that ends in `domain`, and that address, the oldest first."""
+    statement = (
+        select(PersonRow, IdentifierRow.value)
+        .join(IdentifierRow, IdentifierRow.person_id == PersonRow.id)
+        .where(IdentifierRow.value.endswith(domain, autoescape=True))
+        .order_by(PersonRow.id)
+    )
+    return [(row[0], row[1]) for row in await session.execute(statement)]
+
+
 async def person_with_password(
     session: ReadSession, identifier: Identifier
 ) -> tuple[PersonRow | None, CredentialRow | None]:
