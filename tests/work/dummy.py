@@ -1,5 +1,6 @@
 """A module whose jobs leave marks: what counts is how often each mark was made, not how often a function ran."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -72,12 +73,22 @@ async def tell(session: Session, asked: Tell) -> None:
 
 
 async def grind(run: JobRun, asked: Grind) -> None:
-    """Safe to run twice: the mark is made where it is missing."""
+    """Safe to run twice: the mark is made where it is missing. `endless` ends at its second attempt alone."""
+    if asked.mark == "endless" and await first_time(run):
+        await asyncio.Event().wait()
     if found := flow_behaviour.get(asked.mark):
         await found(run)
     async with run.transaction() as session:
         if asked.mark not in await marks(session, "grind"):
             await mark(session, "grind", asked.mark)
+
+
+async def first_time(run: JobRun) -> bool:
+    async with run.transaction() as session:
+        if await marks(session, "begun"):
+            return False
+        await mark(session, "begun", "endless")
+        return True
 
 
 async def tick(session: Session, _asked: Tick) -> None:
