@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 from prometheus_client import REGISTRY
 
 from tillhouse.apps.cli import COMMANDS
@@ -47,11 +47,12 @@ def plain(path: str) -> str:
 
 
 def known_routes(app: FastAPI) -> set[str]:
+    """Method and address of everything that answers, however deeply its router was included."""
     return {
-        f"{method} {plain(route.path)}"
-        for route in app.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods
+        f"{method} {plain(found.path)}"
+        for found in iter_route_contexts(app.routes)
+        for method in found.methods or ()
+        if found.path
     }
 
 

@@ -17,6 +17,7 @@ from tillhouse.kernel.manifest import DemoSignIn
 from tillhouse.kernel.money import Money
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.wallets import api as wallets
 from tillhouse.products.drivopay import store
 from tillhouse.products.drivopay.domain import UNIT, ZONE, Category, Platform
 
@@ -229,7 +230,7 @@ def _expense(driver_id: UUID, number: int, spent: Spent, now: datetime) -> dict[
 
 
 def _posting(person_id: UUID, move: Moved) -> ledger.Posting:
-    wallet = ledger.AccountRef("person", person_id, "wallet", UNIT)
+    wallet = wallets.account_ref(person_id, UNIT)
     amount = Money(abs(move.amount), UNIT)
     key = f"drivopay.demo:{person_id}:{move.at.date().isoformat()}"
     if move.amount > 0:

@@ -17,7 +17,6 @@ from tillhouse.kernel.web.i18n import gettext, ngettext
 from tillhouse.parts.wallets import api as wallets
 from tillhouse.products.drivopay import service
 from tillhouse.products.drivopay.domain import UNIT, rupees
-from tillhouse.products.drivopay.pages.movements import newest
 from tillhouse.products.drivopay.service import Overview
 
 router = APIRouter()
@@ -34,7 +33,7 @@ async def home(request: Request, session: Read, pages: Pages, me: Driver) -> Res
         "greeting": _greeting(me.display_name, await service.zone_of(session, me.person_id)),
         "today": work.today.on,
         "wallet": await wallets.wallet_of(session, me.person_id, UNIT),
-        "movements": await newest(session, me.person_id, _SHOWN),
+        "movements": await wallets.movements(session, me.person_id, UNIT, limit=_SHOWN),
         "work": work,
         **_figures(work),
     }

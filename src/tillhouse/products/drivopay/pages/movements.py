@@ -1,33 +1,20 @@
-"""The movements of a driver's wallet as the pages show them."""
+"""The movements of a driver's wallet, filtered by days of the driver's own clock."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.house import House
-from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import cut, decode_cursor
 from tillhouse.kernel.web.forms import Option
 from tillhouse.kernel.web.i18n import gettext
-from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.ledger.api import TransactionKind
+from tillhouse.parts.wallets import api as wallets
+from tillhouse.parts.wallets.api import Direction, Movement
 from tillhouse.products.drivopay.domain import UNIT
-
-Direction = Literal["in", "out"]
-
-
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """One line of the wallet. `title` is an English message id; `balance` is what was there afterwards."""
-
-    transaction_id: int
-    title: str
-    amount: Money
-    balance: Money
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +30,15 @@ class Filter:
         return any((self.direction, self.kind, self.first, self.last))
 
 
-async def newest(session: ReadSession, person_id: UUID, limit: int) -> Sequence[Movement]:
-    """The last few, newest first."""
-    return [_movement(session, line) for line in await ledger.statement(session, _wallet(person_id), limit=limit)]
-
-
 async def page(
     session: ReadSession, person_id: UUID, wanted: Filter, *, zone: str, limit: int, cursor: str | None
 ) -> tuple[Sequence[Movement], str | None]:
     """A page of movements, newest first, and the cursor of the next. Raises `InvalidInput` for a cursor not ours."""
     kinds: Collection[str] = (wanted.kind,) if wanted.kind else ()
-    lines = await ledger.statement(
+    found = await wallets.movements(
         session,
-        _wallet(person_id),
+        person_id,
+        UNIT,
         limit=limit + 1,
         before=int(decode_cursor(cursor, (int,))[0]) if cursor else None,
         since=_midnight(wanted.first, zone) if wanted.first else None,
@@ -63,26 +46,17 @@ async def page(
         direction=wanted.direction,
         kinds=kinds,
     )
-    return cut([_movement(session, line) for line in lines], limit, lambda one: (one.transaction_id,))
+    return cut(found, limit, lambda one: (one.id,))
 
 
 def kinds_of(house: House) -> Sequence[Option]:
     """The kinds of movements that a wallet can have, in the reader's language."""
     kinds = [
         kind
-        for kind in house.provided(ledger.TransactionKind)
+        for kind in house.provided(TransactionKind)
         if any(leg.rpartition("/")[2] in ("wallet", "*") for leg in kind.legs)
     ]
     return [Option(kind.name, gettext(kind.title)) for kind in kinds]
-
-
-def _wallet(person_id: UUID) -> ledger.AccountRef:
-    return ledger.AccountRef("person", person_id, "wallet", UNIT)
-
-
-def _movement(session: ReadSession, line: ledger.StatementLine) -> Movement:
-    title = ledger.kind_title(session, line.kind)
-    return Movement(line.transaction_id, title, line.amount, line.balance, line.effective_at)
 
 
 def _midnight(day: date, zone: str) -> datetime:
