@@ -6,6 +6,7 @@ Every rule takes the folder of the package, so that `test_contracts_bite.py` can
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 # design: "Inside a part or a product": a file that is not on this list does not exist.
 FILES = {
@@ -116,7 +117,7 @@ def other_clocks(package: Path) -> list[str]:
     return found
 
 
-def _is_now(node: ast.AST) -> bool:
+def _is_now(node: ast.AST) -> TypeGuard[ast.Attribute]:
     return (
         isinstance(node, ast.Attribute)
         and node.attr in ("now", "today", "utcnow")

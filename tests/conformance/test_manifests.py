@@ -2,41 +2,24 @@
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
-from fastapi import APIRouter, FastAPI
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
 
 from tillhouse.apps.compose import create_app
 from tillhouse.catalogue import CATALOGUE
-from tillhouse.kernel.access import opening_reason_of, permission_of
 from tillhouse.kernel.db import Base
 from tillhouse.kernel.house import House
-from tillhouse.kernel.limits import limit_of
 from tillhouse.kernel.manifest import Module, closure
-from tillhouse.kernel.work import AnyJob, Event
+from tillhouse.kernel.routes import Endpoint, endpoints
+from tillhouse.kernel.work import AnyJob, Event, enqueue, run_due
 
 MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 each_module = pytest.mark.parametrize("module", CATALOGUE, ids=lambda module: module.name)
 
 
-def routes(router: APIRouter | FastAPI) -> Iterator[APIRoute]:
-    for route in router.routes:
-        if isinstance(route, APIRoute):
-            yield route
-
-
-def dependencies(dependant: Dependant) -> Iterator[object]:
-    for child in dependant.dependencies:
-        if child.call is not None:
-            yield child.call
-        yield from dependencies(child)
-
-
-def routers(module: Module) -> list[APIRouter]:
-    return [make() for make in (module.api, module.pages) if make]
+def answered_by(module: Module) -> list[Endpoint]:
+    return [endpoint for make in (module.api, module.pages) if make for endpoint in endpoints(make().routes)]
 
 
 def test_names_and_api_roots_are_unique() -> None:
@@ -58,43 +41,27 @@ def owner_of(path: str, catalogue: Sequence[Module]) -> str | None:
 
 @each_module
 def test_every_api_route_lies_under_a_root_that_its_module_owns(module: Module) -> None:
-    wrong = [r.path for r in routes(module.api()) if owner_of(r.path, CATALOGUE) != module.name] if module.api else []
+    found = endpoints(module.api().routes) if module.api else ()
+    wrong = [endpoint.path for endpoint in found if owner_of(endpoint.path, CATALOGUE) != module.name]
     assert wrong == []
 
 
 @each_module
 def test_every_route_says_who_may_call_it(module: Module) -> None:
-    silent = [
-        f"{sorted(route.methods)} {route.path}"
-        for router in routers(module)
-        for route in routes(router)
-        if not any(permission_of(d) or opening_reason_of(d) for d in dependencies(route.dependant))
-    ]
-    assert silent == []
+    silent = [one for one in answered_by(module) if not (one.permission or one.opening_reason)]
+    assert [(one.methods, one.path) for one in silent] == []
 
 
 @each_module
 def test_every_permission_asked_for_is_declared_by_some_manifest(module: Module) -> None:
     declared = {permission.name for other in CATALOGUE for permission in other.permissions}
-    asked = {
-        p
-        for r in routers(module)
-        for route in routes(r)
-        for d in dependencies(route.dependant)
-        if (p := permission_of(d))
-    }
-    assert asked <= declared
+    assert {one.permission for one in answered_by(module) if one.permission} <= declared
 
 
 @each_module
 def test_every_mutating_route_has_a_rate_limit(module: Module) -> None:
-    unlimited = [
-        f"{sorted(route.methods)} {route.path}"
-        for router in routers(module)
-        for route in routes(router)
-        if route.methods & MUTATING and not any(limit_of(d) for d in dependencies(route.dependant))
-    ]
-    assert unlimited == []
+    unlimited = [one for one in answered_by(module) if MUTATING & set(one.methods) and not one.limit]
+    assert [(one.methods, one.path) for one in unlimited] == []
 
 
 @each_module
@@ -108,9 +75,8 @@ def test_tables_lie_in_the_schema_of_their_module(module: Module) -> None:
 
 
 @each_module
-def test_permissions_jobs_and_handlers_carry_the_name_of_their_module(module: Module) -> None:
+def test_permissions_and_jobs_carry_the_name_of_their_module(module: Module) -> None:
     names = [p.name for p in module.permissions] + [job.task.name for job in module.jobs()]
-    names += [handler.name for handler in module.handlers()]
     assert [name for name in names if not name.startswith(f"{module.name}.")] == []
 
 
@@ -140,8 +106,6 @@ def test_every_job_has_a_worker_that_takes_its_lane(module: Module) -> None:
 
 
 async def run_once(house: House, job: AnyJob) -> None:
-    from tillhouse.kernel.work import enqueue, run_due
-
     async with house.database.transaction() as session:
         assert job.example is not None
         await enqueue(session, job.example())
@@ -155,6 +119,6 @@ async def test_a_job_is_safe_to_run_twice(house: House, job: AnyJob) -> None:
 
 
 async def test_every_link_in_a_menu_leads_somewhere(house: House) -> None:
-    paths = {route.path for route in routes(create_app(house))}
+    paths = {endpoint.path for endpoint in endpoints(create_app(house).routes)}
     dangling = [item.path for module in CATALOGUE for item in module.nav if item.path not in paths]
     assert dangling == []

@@ -1,15 +1,12 @@
 """The API as a page: made from the OpenAPI document and the routes themselves, so that it says who may call what."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
 
-from tillhouse.kernel.access import permission_of
 from tillhouse.kernel.db import JsonObject, JsonValue
-from tillhouse.kernel.limits import limit_of
+from tillhouse.kernel.routes import Endpoint, endpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +39,24 @@ def operations(app: FastAPI) -> Mapping[str, Sequence[Operation]]:
     """Every operation that the API's description lists, by module."""
     document: JsonObject = app.openapi()
     grouped: dict[str, list[Operation]] = {}
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
-            for method in sorted(route.methods or ()):
-                described = _object(_object(_object(document["paths"]).get(route.path)).get(method.lower()))
-                operation = _operation(document, route, method, described)
-                grouped.setdefault(str(next(iter(route.tags), "house")), []).append(operation)
+    for endpoint in endpoints(app.routes):
+        if endpoint.listed:
+            for method in endpoint.methods:
+                described = _object(_object(_object(document["paths"]).get(endpoint.path)).get(method.lower()))
+                operation = _operation(document, endpoint, method, described)
+                grouped.setdefault(next(iter(endpoint.tags), "house"), []).append(operation)
     return grouped
 
 
-def _operation(document: JsonObject, route: APIRoute, method: str, described: JsonObject) -> Operation:
-    asked = list(_dependencies(route.dependant))
+def _operation(document: JsonObject, endpoint: Endpoint, method: str, described: JsonObject) -> Operation:
     return Operation(
-        id=f"{method.lower()}{route.path.replace('/', '-').replace('{', '').replace('}', '')}",
+        id=f"{method.lower()}{endpoint.path.replace('/', '-').replace('{', '').replace('}', '')}",
         method=method,
-        path=route.path,
+        path=endpoint.path,
         summary=str(described.get("summary", "")),
         description=str(described.get("description", "")),
-        permission=next((p for d in asked if (p := permission_of(d))), ""),
-        limit=next((limit.rule for d in asked if (limit := limit_of(d))), ""),
+        permission=endpoint.permission or "",
+        limit=endpoint.limit.rule if endpoint.limit else "",
         parameters=[_parameter(document, _object(one)) for one in _list(described.get("parameters"))],
         body=_fields_of(document, _object(described.get("requestBody"))),
         answers=[
@@ -68,13 +64,6 @@ def _operation(document: JsonObject, route: APIRoute, method: str, described: Js
             for status, answer in _object(described.get("responses")).items()
         ],
     )
-
-
-def _dependencies(dependant: Dependant) -> Iterator[object]:
-    for child in dependant.dependencies:
-        if child.call is not None:
-            yield child.call
-        yield from _dependencies(child)
 
 
 def _parameter(document: JsonObject, described: JsonObject) -> Field:

@@ -12,7 +12,10 @@ from tillhouse.kernel.settings import KernelSettings
 
 
 def module_command(name: str, load: Callable[[], typer.Typer] | None) -> click.Command:
-    """`till <name> …` runs the app that a manifest's `cli` loads. Words are passed on as they are: Typer carries a Click of its own."""
+    """`till <name> …` runs the app that a manifest's `cli` loads.
+
+    Words are passed on as they are: Typer carries a Click of its own.
+    """
 
     if load is None:
         raise LookupError(f"no module adds the command {name}")

@@ -88,5 +88,6 @@ def _work_page(catalogue: Sequence[Module]) -> str:
                 when = job.schedule.cron or f"every {job.schedule.every}"
             lines.append(f"| `{job.task.name}` | {job.task.lane} | {when} | {job.attempts} |")
         for handler in module.handlers():
-            lines.append(f"| `{handler.name}` | {handler.lane} | on `{handler.event.name}` | {handler.attempts} |")
+            name = f"{module.name}.{handler.name}"
+            lines.append(f"| `{name}` | {handler.lane} | on `{handler.event.name}` | {handler.attempts} |")
     return "\n".join(lines) + "\n"
