@@ -1,8 +1,8 @@
-"""What every test stands on: a real PostgreSQL built by the migrations, a real house, and the outside world in process.
+"""What every test stands on: a real PostgreSQL built by the migrations, a real house, the outside world in process.
 
-One server per test process; each test that asks for a house gets a database of its own, cloned from a migrated template,
-so that real commits and real concurrency need no cleaning up. Only the clock, the providers' address and settings differ
-from production.
+One server per test process; each test that asks for a house gets a database of its own, cloned from a migrated
+template, so that real commits and real concurrency need no cleaning up. Only the clock, the providers' address and
+settings differ from production.
 """
 
 import itertools
@@ -32,8 +32,9 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure() -> None:
-    for name in [name for name in os.environ if name.endswith("_URL") or name.startswith(("RAZORPAY", "SANDBOX_", "TILL_"))]:
-        del os.environ[name]  # a developer's own .env must not leak into a test
+    for name in list(os.environ):  # a developer's own settings must not leak into a test
+        if name.endswith("_URL") or name.startswith(("RAZORPAY", "SANDBOX_", "TILL_")):
+            del os.environ[name]
     os.environ["ENVIRONMENT"] = "test"
     configure_logs(KernelSettings(environment="test"))
     logging.getLogger().handlers = []  # pytest shows them where a test fails

@@ -10,7 +10,13 @@ from tillhouse.kernel.money import Money, register_unit
 
 @pytest.mark.parametrize(
     ("text", "unit", "minor"),
-    [("150.00", "INR", 15000), ("150", "INR", 15000), ("0.01", "THB", 1), ("120000", "VND", 120000), ("-5.5", "USD", -550)],
+    [
+        ("150.00", "INR", 15000),
+        ("150", "INR", 15000),
+        ("0.01", "THB", 1),
+        ("120000", "VND", 120000),
+        ("-5.5", "USD", -550),
+    ],
 )
 def test_a_decimal_string_is_read_exactly(text: str, unit: str, minor: int) -> None:
     assert Money.parse(text, unit) == Money(minor, unit)
