@@ -329,7 +329,7 @@ def check_posting(posting: Posting) -> None:
     """Raise `BadPosting`, naming every fault, unless the legs make a transaction."""
     faults = [FieldError(pointer, code, message) for pointer, code, message in _faults(posting)]
     if faults:
-        raise BadPosting(N_("This is not a transaction: {faults}"), errors=faults, faults=faults[0].message)
+        raise BadPosting(faults[0].message, errors=faults)
 
 
 def _faults(posting: Posting) -> Iterator[tuple[str, str, str]]:
