@@ -5,6 +5,7 @@ A wrong guess raises only after the transaction that counted it has committed.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal, TypeVar
 from uuid import UUID
 
@@ -31,10 +32,12 @@ from tillhouse.parts.identity.domain import (
 from tillhouse.parts.identity.models import ApiKeyRow, IdentifierRow, PersonRow, SessionRow
 from tillhouse.parts.identity.service import attempts, challenges, machines, people, second_factor, sessions
 from tillhouse.parts.identity.service.passwords import passwords_of
+from tillhouse.parts.identity.settings import IdentitySettings
 
 T = TypeVar("T")
 
 COOKIE = "till_session"
+_PROLONG_EVERY = timedelta(days=1)
 _STREAM = "text/event-stream"
 
 
@@ -288,7 +291,11 @@ async def _by_cookie(house: House, request: Request) -> Principal:
     if not cookie:
         return NOBODY
     found = await _reading(house, request, lambda s: store.session_of_cookie(s, token_hash(cookie)))
-    return _principal(house, found) or NOBODY
+    principal = _principal(house, found)
+    if found is None or principal is None:
+        return NOBODY
+    await _prolong(house, found[0])
+    return principal
 
 
 async def _by_session(house: House, request: Request, session_id: UUID) -> Principal:
@@ -305,6 +312,14 @@ async def _by_key(house: House, request: Request, key: str) -> Principal:
         raise NotAuthenticated(N_("This key is not good, or no longer."))
     await _touch(house, row)
     return principal
+
+
+async def _prolong(house: House, row: SessionRow) -> None:
+    """A browser that is in use stays signed in; noted once a day at most."""
+    now = clock.now()
+    if not in_transaction() and now > row.used_at + _PROLONG_EVERY:
+        async with house.database.transaction() as session:
+            await store.prolong_session(session, row.id, now, now + house.settings_of(IdentitySettings).refresh_life)
 
 
 async def _touch(house: House, row: ApiKeyRow) -> None:

@@ -193,6 +193,12 @@ async def session_row(session: ReadSession, session_id: UUID) -> SessionRow | No
     return await session.get(SessionRow, session_id)
 
 
+async def prolong_session(session: Session, session_id: UUID, at: datetime, until: datetime) -> None:
+    """Note that an open session was used, and until when it lasts now."""
+    statement = update(SessionRow).where(SessionRow.id == session_id, SessionRow.ended_at.is_(None))
+    await session.execute(statement.values(used_at=at, expires_at=until))
+
+
 async def open_sessions(session: ReadSession, person_id: UUID, at: datetime) -> Sequence[SessionRow]:
     """Sessions that are neither ended nor over, newest first."""
     statement = select(SessionRow).where(
