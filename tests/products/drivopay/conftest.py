@@ -24,7 +24,10 @@ from tillhouse.parts.identity.domain import parse_identifier
 from tillhouse.parts.identity.service import people, sessions
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.wallets import api as wallets
-from tillhouse.sandbox.app import Sandbox
+from tillhouse.sandbox.app import Sandbox, create_sandbox
+from tillhouse.sandbox.clock import ManualClock
+from tillhouse.sandbox.settings import SandboxSettings
+from tillhouse.sandbox.smtp import smtp_server
 from tillhouse.sandbox.transport import SandboxTransport
 
 NOON = datetime(2026, 11, 18, 6, 30, tzinfo=UTC)  # a Wednesday, 12:00 in India
@@ -82,6 +85,7 @@ class Depot:
     app: FastAPI
     sandbox: Sandbox
     at: clock.TestClock
+    outside_clock: ManualClock
 
     @asynccontextmanager
     async def driver(self, email: str = "asha@example.com", name: str = "Asha Rao") -> AsyncIterator[Driver]:
@@ -120,8 +124,10 @@ class Depot:
 
     async def quiet(self) -> None:
         """Everything that is due, here and outside, until nothing is."""
-        while await self.sandbox.deliver_due() or await run_due(self.house):
-            pass
+        for _ in range(20):
+            self.outside_clock.advance(30)
+            while await self.sandbox.deliver_due() or await run_due(self.house):
+                pass
 
 
 @pytest.fixture
@@ -131,22 +137,37 @@ def at() -> Iterator[clock.TestClock]:
 
 
 @pytest.fixture
+def outside_clock() -> ManualClock:
+    return ManualClock(int(NOON.timestamp() * 1000))
+
+
+@pytest.fixture
+async def sandbox(outside_clock: ManualClock) -> AsyncIterator[Sandbox]:
+    """The outside world with a clock of its own, which stands still too."""
+    created = create_sandbox(SandboxSettings(web="http://testserver"), now_ms=outside_clock)
+    yield created
+    await created.aclose()
+
+
+@pytest.fixture
 async def house(
     settings: KernelSettings, sandbox: Sandbox, at: clock.TestClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[House]:
     """The whole house; afterwards every invariant holds."""
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")  # demo people have passwords; guesses are cheap in tests
-    built = build_house(settings, mounts={"http://sandbox": SandboxTransport(sandbox)})
-    yield built
-    async with built.database.reading() as session:
-        findings = await check_all(session, built.modules)
-    await built.close()
+    async with smtp_server(sandbox.world.inbox, "127.0.0.1", 0) as port:
+        monkeypatch.setenv("SMTP_PORT", str(port))
+        built = build_house(settings, mounts={"http://sandbox": SandboxTransport(sandbox)})
+        yield built
+        async with built.database.reading() as session:
+            findings = await check_all(session, built.modules)
+        await built.close()
     assert [found for found in findings if found.violations] == []
 
 
 @pytest.fixture
-def depot(house: House, app: FastAPI, sandbox: Sandbox, at: clock.TestClock) -> Depot:
-    return Depot(house, app, sandbox, at)
+def depot(house: House, app: FastAPI, sandbox: Sandbox, at: clock.TestClock, outside_clock: ManualClock) -> Depot:
+    return Depot(house, app, sandbox, at, outside_clock)
 
 
 @pytest.fixture

@@ -44,8 +44,12 @@ async def test_nobody_is_led_to_the_sign_in_page_and_back(client: httpx.AsyncCli
     assert response.headers["location"] == f"/sign-in?next={path.replace('/', '%2F')}"
 
 
+async def test_a_signed_in_driver_is_led_home_from_the_landing_page(driver: Driver) -> None:
+    assert (await driver.browser.get("/drivopay/")).headers["location"] == "/drivopay/home"
+
+
 @pytest.mark.parametrize("language", ["en", "hi"])
-@pytest.mark.parametrize("path", ["/drivopay/", *SIGNED_IN])
+@pytest.mark.parametrize("path", ["/drivopay/?about=1", *SIGNED_IN])
 async def test_every_page_is_whole_in_both_languages(driver: Driver, path: str, language: str) -> None:
     driver.browser.cookies.set("language", language)
     page = await driver.page(path)

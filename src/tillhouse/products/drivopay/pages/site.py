@@ -12,6 +12,7 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import Pages
 from tillhouse.kernel.web.i18n import gettext
+from tillhouse.kernel.web.toasts import redirect
 from tillhouse.products.drivopay.domain import rupees
 from tillhouse.products.drivopay.pages.words import PLATFORM_NAMES
 from tillhouse.products.drivopay.settings import DrivopaySettings
@@ -129,8 +130,10 @@ _QUESTIONS = (
 
 
 @router.get("/")
-async def landing(request: Request, pages: Pages, house: TheHouse, anyone: Anyone) -> Response:
-    """What DrivoPay is."""
+async def landing(request: Request, pages: Pages, house: TheHouse, who: Anyone, *, about: bool = False) -> Response:
+    """What DrivoPay is; a driver who is signed in is led home, unless they want to read about it."""
+    if who.may("drivopay.read") and not about:
+        return redirect(request, "/drivopay/home")
     names = [name for code, name in PLATFORM_NAMES.items() if code != "other"]
     shown = {
         "platforms": names,

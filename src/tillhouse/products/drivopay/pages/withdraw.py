@@ -22,6 +22,7 @@ from tillhouse.kernel.web.forms import Form, Option
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.toasts import redirect
 from tillhouse.parts.identity.api import StepUpRequired
+from tillhouse.parts.ledger.api import InsufficientFunds
 from tillhouse.parts.payments import api as payments
 from tillhouse.parts.payments.api import PayoutState, PayoutView
 from tillhouse.parts.wallets import api as wallets
@@ -103,6 +104,9 @@ async def withdraw(
                 made = await payments.start_withdrawal(session, me, amount, to, request_key=f"page:{sent.request_key}")
         except StepUpRequired:
             return _step_up(request, house, sent, secure=web.secure)
+        except InsufficientFunds as refusal:
+            there = formats.money(refusal.available)
+            form.refuse_field("amount", gettext(N_("Only {available} is available."), available=there))
         except DomainError as refusal:
             _refuse(form, refusal)
         else:

@@ -1,0 +1,276 @@
+import re
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from tests.products.drivopay.conftest import Depot, Driver
+from tillhouse.parts.payments import api as payments
+
+UPI = {"kind": "vpa", "vpa": "success@razorpay"}
+
+
+async def start(driver: Driver, amount: str = "500") -> str:
+    """Choose an amount; the page on which it is paid."""
+    answer = await driver.send("/drivopay/add-money", amount=amount)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"].removesuffix("?open=1")
+
+
+def gateway_order(page: str) -> str:
+    found = re.search(r'name="order_id" value="(order_\w+)"', page)
+    assert found
+    return found[1]
+
+
+async def pay(driver: Driver, path: str, outcome: str = "success") -> dict[str, str]:
+    """What the gateway's checkout hands to the browser."""
+    order = gateway_order(await driver.page(path))
+    fields: dict[str, str] = await driver.depot.outside(
+        "POST", f"/_sandbox/razorpay/orders/{order}/pay", {"outcome": outcome}
+    )
+    return fields
+
+
+async def come_back(depot: Depot, path: str, fields: dict[str, str]) -> httpx.Response:
+    """The gateway's own page posts back to ours: from another site, so without our cookie."""
+    transport = httpx.ASGITransport(depot.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as browser:
+        return await browser.post(f"{path}/paid", data=fields, headers={"Sec-Fetch-Site": "cross-site"})
+
+
+async def withdraw(driver: Driver, amount: str, **where: str) -> str:
+    answer = await driver.send("/drivopay/withdraw", amount=amount, **{**UPI, **where})
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+# --- adding money ---
+
+
+async def test_money_that_is_paid_is_in_the_wallet_with_a_receipt(driver: Driver, depot: Depot) -> None:
+    path = await start(driver, "1,500")
+    answer = await come_back(depot, path, await pay(driver, path))
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    page = await driver.page(path)
+    assert "Money added" in page
+    assert "₹1,500.00" in page
+    assert re.search(r"pay_\w{14}", page)
+    assert await driver.available() == "1500.00"
+    await depot.quiet()  # the same news by webhook
+    assert await driver.available() == "1500.00"
+
+
+async def test_the_page_to_pay_leads_to_the_gateway_with_and_without_a_script(driver: Driver) -> None:
+    path = await start(driver)
+    page = await driver.page(path + "?open=1")
+    assert 'action="http://sandbox/razorpay/v1/checkout/embedded"' in page
+    assert 'data-script="http://sandbox/razorpay/v1/checkout.js"' in page
+    assert f'name="callback_url" value="http://testserver{path}/paid"' in page
+    assert "data-open" in page
+    assert "data-open" not in await driver.page(path)
+
+
+async def test_sending_the_form_twice_makes_one_order(driver: Driver) -> None:
+    page = await driver.page("/drivopay/add-money")
+    fields = dict(re.findall(r'name="(csrf_token|request_key)" value="([^"]+)"', page))
+    answers = [await driver.browser.post("/drivopay/add-money", data={**fields, "amount": "300"}) for _ in range(2)]
+    assert answers[0].headers["location"] == answers[1].headers["location"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("0.50", "less than the smallest amount"),
+        ("200000", "more than the largest amount"),
+        ("ten", "Write the amount in digits"),
+        ("1.005", "fewer digits after the point"),
+        ("-5", "less than the smallest amount"),
+        ("", "Fill this in."),
+    ],
+)
+async def test_an_amount_that_cannot_be_added_is_refused_in_words(driver: Driver, typed: str, said: str) -> None:
+    answer = await driver.send("/drivopay/add-money", amount=typed)
+    assert answer.status_code == 422
+    assert said in answer.text
+
+
+async def test_leaving_without_paying_says_that_no_money_moved(driver: Driver) -> None:
+    path = await start(driver)
+    assert "You left without paying. No money has moved." in await driver.page(path + "?left=1")
+    assert await driver.available() == "0.00"
+
+
+async def test_a_declined_payment_says_so_and_can_be_tried_again(driver: Driver, depot: Depot) -> None:
+    path = await start(driver)
+    fields = await pay(driver, path, "failure")
+    answer = await come_back(depot, path, {"error[code]": str(fields)[:20]})
+    assert answer.headers["location"] == f"{path}?declined=1"
+    assert "The payment was declined." in await driver.page(answer.headers["location"])
+    await depot.quiet()
+    page = await driver.page(path)
+    assert "The payment did not go through" in page
+    assert await driver.available() == "0.00"
+    await come_back(depot, path, await pay(driver, path))
+    assert await driver.available() == "500.00"
+
+
+async def test_a_forged_answer_of_the_gateway_is_refused_and_adds_nothing(driver: Driver, depot: Depot) -> None:
+    path = await start(driver)
+    fields = await pay(driver, path, "failure")
+    forged = {
+        "razorpay_order_id": gateway_order(await driver.page(path)),
+        "razorpay_payment_id": fields.get("razorpay_payment_id", "pay_AAAAAAAAAAAAAA"),
+        "razorpay_signature": "0" * 64,
+    }
+    assert (await come_back(depot, path, forged)).status_code == 403
+    assert await driver.available() == "0.00"
+
+
+async def test_while_the_gateway_is_silent_the_page_says_not_to_pay_again(driver: Driver, depot: Depot) -> None:
+    path = await start(driver)
+    fields = await pay(driver, path)
+    fault = {"provider": "razorpay", "path": "/v1/payments/*", "fault": "status_500", "count": 5}
+    await depot.outside("POST", "/_sandbox/faults", fault)
+    answer = await come_back(depot, path, fields)
+    assert answer.headers["location"] == f"{path}?returned=1"
+    page = await driver.page(answer.headers["location"])
+    assert "do not pay again" in page
+    assert "data-checkout" not in page
+    assert f"{path}/state?seen=pending" in page
+    depot.sandbox.world.faults.clear()
+    await depot.quiet()  # the webhook brings the news
+    assert await driver.available() == "500.00"
+
+
+async def test_the_state_is_sent_anew_only_when_it_has_changed(driver: Driver, depot: Depot) -> None:
+    path = await start(driver)
+    assert (await driver.browser.get(f"{path}/state?seen=pending")).status_code == 204
+    await come_back(depot, path, await pay(driver, path))
+    changed = await driver.browser.get(f"{path}/state?seen=pending")
+    assert changed.status_code == 200
+    assert "Money added" in changed.text
+    assert "hx-trigger" not in changed.text
+
+
+async def test_nobody_sees_the_payment_of_another(driver: Driver, depot: Depot) -> None:
+    path = await start(driver)
+    async with depot.driver("other@example.com") as other:
+        assert (await other.browser.get(path)).status_code == 404
+        assert (await other.browser.get(f"{path}/state")).status_code == 404
+
+
+# --- withdrawing ---
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        UPI,
+        {"kind": "bank_account", "name": "Asha Rao", "account_number": "1121431121541121", "ifsc": "hdfc0000001"},
+    ],
+    ids=["upi", "bank"],
+)
+async def test_a_withdrawal_is_followed_until_it_is_paid_out(
+    driver: Driver, depot: Depot, where: dict[str, str]
+) -> None:
+    await depot.give(driver.id, "1000.00")
+    path = await withdraw(driver, "400", **where)
+    begun = await driver.page(path)
+    assert "On its way" in begun
+    assert f"{path}/state?seen=reserved" in begun
+    assert await driver.available() == "600.00"
+    home = await driver.page("/drivopay/home")
+    assert "Held for withdrawals" in home
+    await depot.quiet()
+    page = await driver.page(path)
+    assert "Paid out" in page
+    assert "hx-trigger" not in page
+    assert (await driver.browser.get(f"{path}/state?seen=processed")).status_code == 204
+    assert await driver.available() == "600.00"
+
+
+async def test_a_withdrawal_that_the_bank_refuses_is_available_again_and_says_so(driver: Driver, depot: Depot) -> None:
+    await depot.give(driver.id, "1000.00")
+    path = await withdraw(driver, "400", vpa="failure@razorpay")
+    await depot.quiet()
+    page = await driver.page(path)
+    assert "The bank refused" in page or "Sent back by the bank" in page
+    assert "Try again" in page
+    assert await driver.available() == "1000.00"
+
+
+async def test_more_than_there_is_cannot_be_withdrawn_and_nothing_is_kept(driver: Driver, depot: Depot) -> None:
+    await depot.give(driver.id, "100.00")
+    answer = await driver.send("/drivopay/withdraw", amount="100.01", **UPI)
+    assert answer.status_code == 422
+    assert "Only ₹100.00 is available." in answer.text
+    async with depot.house.database.reading() as session:
+        assert (await payments.payouts_of(session, driver.id))[0] == []
+    assert await driver.available() == "100.00"
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ({"kind": "vpa", "vpa": "nonsense"}, "A UPI id looks like name@bank."),
+        ({"kind": "bank_account", "name": "Asha Rao", "account_number": "12", "ifsc": "HDFC0000001"}, "5 to 35 digits"),
+        ({"kind": "bank_account", "name": "Asha Rao", "account_number": "123456", "ifsc": "HDFC"}, "An IFSC has 11"),
+    ],
+)
+async def test_a_destination_that_cannot_be_right_is_refused_at_its_field(
+    driver: Driver, depot: Depot, where: dict[str, str], said: str
+) -> None:
+    await depot.give(driver.id, "100.00")
+    answer = await driver.send("/drivopay/withdraw", amount="50", **where)
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert 'aria-invalid="true"' in answer.text
+
+
+async def test_above_the_limit_a_code_is_asked_for_and_what_was_typed_comes_back(driver: Driver, depot: Depot) -> None:
+    await depot.give(driver.id, "25000.00")
+    answer = await driver.send("/drivopay/withdraw", amount="15000", **UPI)
+    assert answer.headers["location"] == "/step-up?next=%2Fdrivopay%2Fwithdraw%3Fresume%3D1"
+    assert "razorpay" not in answer.headers["location"]
+    assert "success@razorpay" not in answer.headers["set-cookie"]
+    assert await driver.available() == "25000.00"
+    await driver.send("/step-up/send", on="/step-up?next=/drivopay/withdraw%3Fresume%3D1")
+    await depot.quiet()
+    inbox = depot.sandbox.world.inbox.messages("asha@example.com")
+    code = re.search(r"\b(\d{6})\b", inbox[0].body)
+    assert code
+    back = await driver.send("/step-up", code=code[1], next="/drivopay/withdraw?resume=1")
+    assert back.headers["location"] == "/drivopay/withdraw?resume=1"
+    page = await driver.page("/drivopay/withdraw?resume=1")
+    assert 'value="15000"' in page
+    assert 'value="success@razorpay"' in page
+    done = await driver.send("/drivopay/withdraw", on="/drivopay/withdraw?resume=1")
+    assert done.headers["location"].startswith("/drivopay/withdraw/")
+    assert await driver.available() == "10000.00"
+
+
+async def test_a_cookie_that_is_not_ours_brings_nothing_back(driver: Driver, depot: Depot) -> None:
+    await depot.give(driver.id, "100.00")
+    driver.browser.cookies.set("withdrawal", "gAAAAABmine")
+    assert 'name="vpa" ' in await driver.page("/drivopay/withdraw?resume=1")
+
+
+async def test_nobody_sees_the_withdrawal_of_another(driver: Driver, depot: Depot) -> None:
+    await depot.give(driver.id, "100.00")
+    path = await withdraw(driver, "50")
+    async with depot.driver("other@example.com") as other:
+        assert (await other.browser.get(path)).status_code == 404
+        assert (await other.browser.get(f"{path}/state")).status_code == 404
+
+
+async def test_old_pages_of_a_form_withdraw_once(driver: Driver, depot: Depot) -> None:
+    await depot.give(driver.id, "1000.00")
+    page = await driver.page("/drivopay/withdraw")
+    fields = dict(re.findall(r'name="(csrf_token|request_key)" value="([^"]+)"', page))
+    sent = {**fields, "amount": "100", **UPI}
+    first = await driver.browser.post("/drivopay/withdraw", data=sent)
+    depot.at.advance(timedelta(minutes=5))
+    second = await driver.browser.post("/drivopay/withdraw", data=sent)
+    assert first.headers["location"] == second.headers["location"]
+    assert await driver.available() == "900.00"
