@@ -40,7 +40,7 @@ Approver = Annotated[Principal, Depends(require("payments.approve"))]
 
 _EVENTS = (
     Depends(open_to_all("a provider signs what it sends; nothing is done without its signature")),
-    Depends(rate_limit("1200/minute", by="ip")),
+    Depends(rate_limit("6000/minute", by="ip")),
 )
 
 payments = APIRouter(prefix="/payments", route_class=IdempotentRoute)

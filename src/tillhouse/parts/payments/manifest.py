@@ -59,12 +59,14 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.payments.providers import installed
     from tillhouse.parts.payments.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
     from tillhouse.parts.payments.service.checks import erase_person, reasons_to_keep
-    from tillhouse.parts.payments.service.deposits import PURPOSE
+    from tillhouse.parts.payments.service.deposits import PURPOSE, pending_of
+    from tillhouse.parts.wallets.api import PendingSource
 
     return (
         PURPOSE,
         *ACCOUNT_KINDS,
         *TRANSACTION_KINDS,
+        PendingSource(pending_of),
         ErasureVeto("payments", reasons_to_keep),
         Erasure("payments", erase_person),
         *installed(house),

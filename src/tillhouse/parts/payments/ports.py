@@ -165,8 +165,8 @@ class Purpose:
     """What money may be paid for, provided by the module that sells it.
 
     `on_settled` runs in the transaction that books the money, in a savepoint: it takes the money from the buyer's
-    wallet for what was bought. A `DomainError` from it refuses the sale, and the money stays in the wallet; anything else that
-    it raises is tried again later. `self_service` lets a person start it through the API with any amount.
+    wallet for what was bought. A `DomainError` from it refuses the sale, and the money stays in the wallet; anything
+    else that it raises is tried again later. `self_service` lets a person start it through the API with any amount.
     """
 
     name: str

@@ -81,20 +81,20 @@ async def payments_of_order(session: ReadSession, order_id: UUID) -> Sequence[Pa
     return (await session.execute(statement)).scalars().all()
 
 
-async def authorized_total(session: ReadSession, owner_kind: str, owner_id: UUID, currency: str) -> int:
-    """Minor units that are authorised for an owner's orders and not captured yet."""
+async def authorized_totals(session: ReadSession, owner_kind: str, owner_id: UUID) -> list[tuple[str, int]]:
+    """For each currency, minor units that are authorised for an owner's orders and not captured yet."""
     statement = (
-        select(func.coalesce(func.sum(PaymentRow.amount), 0))
+        select(PaymentRow.currency, func.sum(PaymentRow.amount))
         .join(OrderRow, OrderRow.id == PaymentRow.order_id)
         .where(
             OrderRow.owner_kind == owner_kind,
             OrderRow.owner_id == owner_id,
             OrderRow.state == OrderState.AUTHORIZED,
             PaymentRow.state == OrderState.AUTHORIZED,
-            PaymentRow.currency == currency,
         )
+        .group_by(PaymentRow.currency)
     )
-    return int((await session.execute(statement)).scalar_one())
+    return [(row[0], int(row[1])) for row in await session.execute(statement)]
 
 
 # --- payouts --------------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ async def authorized_before(session: ReadSession, before: datetime) -> Sequence[
     """Payments that were authorised before then and not captured since."""
     statement = (
         select(PaymentRow)
-        .where(PaymentRow.state == OrderState.AUTHORIZED, PaymentRow.created_at < before)
+        .where(PaymentRow.state == OrderState.AUTHORIZED, PaymentRow.updated_at < before)
         .limit(_AT_ONCE)
     )
     return (await session.execute(statement)).scalars().all()

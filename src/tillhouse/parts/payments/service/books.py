@@ -7,15 +7,13 @@ reversed    the mirror image
 """
 
 from tillhouse.kernel.db import Session
-from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments.domain import PaymentFacts
 from tillhouse.parts.payments.models import OrderRow, PayoutRow
 from tillhouse.parts.payments.service.attention import look_into
-
-WALLET = "wallet"
+from tillhouse.parts.wallets import api as wallets
 
 ACCOUNT_KINDS = (
     ledger.AccountKind(owner_kind="house", code="clearing:*", type="asset", title=N_("With the gateway")),
@@ -28,7 +26,9 @@ ACCOUNT_KINDS = (
 )
 
 TRANSACTION_KINDS = (
-    ledger.TransactionKind(name="payments.deposit", title=N_("Money added"), legs=("house/clearing:*", "*/wallet")),
+    ledger.TransactionKind(
+        name="payments.deposit", title=N_("Money added"), legs=("house/clearing:*", "person/wallet")
+    ),
     ledger.TransactionKind(
         name="payments.unplaced", title=N_("Received, not yet placed"), legs=("house/clearing:*", "house/suspense:*")
     ),
@@ -37,13 +37,16 @@ TRANSACTION_KINDS = (
         title=N_("Settlement of a gateway"),
         legs=("house/bank", "house/fees:*", "house/clearing:*"),
     ),
-    ledger.TransactionKind(name="payments.withdrawal", title=N_("Withdrawal"), legs=("*/wallet", "house/payouts:*")),
+    ledger.TransactionKind(
+        name="payments.withdrawal", title=N_("Withdrawal"), legs=("person/wallet", "house/payouts:*")
+    ),
 )
 
 
 def wallet_of(row: OrderRow | PayoutRow) -> ledger.AccountRef:
     """The wallet of an order's or payout's owner."""
-    return ledger.AccountRef(row.owner_kind, row.owner_id, WALLET, row.currency)
+    assert row.owner_kind == "person"
+    return wallets.account_ref(row.owner_id, row.currency)
 
 
 async def book_deposit(session: Session, order: OrderRow, facts: PaymentFacts) -> int:
@@ -62,7 +65,7 @@ async def book_deposit(session: Session, order: OrderRow, facts: PaymentFacts) -
             metadata=metadata,
         )
         return (await ledger.post(session, posting)).id
-    except DomainError as refusal:
+    except (ledger.AccountClosed, ledger.BalanceTooLarge) as refusal:
         await look_into(session, "payment", subject, "wallet_refused", code=refusal.code)
         suspense = ledger.house_account("suspense:payments", facts.amount.unit)
         posting = ledger.Posting(

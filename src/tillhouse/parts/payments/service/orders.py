@@ -19,6 +19,8 @@ from tillhouse.parts.payments.ports import Refused
 from tillhouse.parts.payments.service.attention import count_deposit
 from tillhouse.parts.payments.service.registry import gateway, purpose, settings_of
 
+_FINAL = (OrderState.CAPTURED, OrderState.PARTIALLY_REFUNDED, OrderState.REFUNDED, OrderState.DISPUTED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
@@ -120,15 +122,11 @@ async def after_check(session: Session, order_id: UUID) -> None:
     if order.expires_at <= now and order.state in (OrderState.CREATED, OrderState.PENDING):
         order.state, order.updated_at = OrderState.EXPIRED, now
         count_deposit(session, OrderState.EXPIRED)
-    if order.state in (OrderState.PENDING, OrderState.CREATED, OrderState.AUTHORIZED) or (
-        order.state in (OrderState.FAILED, OrderState.EXPIRED) and order.provider_order_id
-    ):
-        order.next_check_at = next_order_check(order.created_at, now)
-    else:
-        order.next_check_at = None
+    never = order.provider_order_id is None and order.state != OrderState.CREATED
+    order.next_check_at = None if never or order.state in _FINAL else next_order_check(order.created_at, now)
     wait = settings.capture_after
     for payment in await store.payments_of_order(session, order.id):
-        if payment.state == OrderState.AUTHORIZED and payment.created_at + wait <= now:
+        if payment.state == OrderState.AUTHORIZED and payment.updated_at + wait <= now:
             await enqueue(session, CapturePayment(payment_id=payment.id))
     await session.flush()
 

@@ -119,8 +119,7 @@ async def approve_payout(session: Session, payout_id: UUID, by: UUID) -> PayoutR
 async def reject_payout(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
     """Do not let a large payout go: the money is free again. Raises `NotFound`, `Conflict`, `Forbidden`."""
     payout = await _waiting(session, payout_id, by)
-    _move(session, payout, PayoutState.REJECTED)
-    await _never_left(session, payout)
+    await _never_left(session, payout, PayoutState.REJECTED)
     await session.flush()
     return payout
 
@@ -177,8 +176,7 @@ async def record_refused(session: Session, payout_id: UUID, *, reason: str, desc
     assert payout is not None
     if payout_step(PayoutState(payout.state), PayoutState.FAILED):
         payout.failure_code, payout.failure_message = reason, description
-        _move(session, payout, PayoutState.FAILED)
-        await _never_left(session, payout)
+        await _never_left(session, payout, PayoutState.FAILED)
         await session.flush()
 
 
@@ -216,26 +214,29 @@ async def payout_for(session: ReadSession, payout_id: UUID, *, owner: tuple[str,
 
 
 async def _take_in(session: Session, payout: PayoutRow, before: PayoutState, facts: PayoutFacts) -> None:
-    _move(session, payout, facts.state)
-    if facts.state == PayoutState.PROCESSED:
-        payout.transaction_id, payout.processed_at = await book_payout(session, payout), clock.now()
-        await _finish(session, payout, PayoutProcessed(payout_id=payout.id))
-    elif facts.state == PayoutState.REVERSED and before == PayoutState.PROCESSED:
-        payout.reversal_id = await reverse_payout(session, payout)
+    if facts.state == PayoutState.PROCESSING:
+        _move(session, payout, facts.state)
+    elif facts.state == PayoutState.PROCESSED:
+        payout.transaction_id = await book_payout(session, payout)
+        payout.processed_at = clock.now()
+        await _finish(session, payout, facts.state, PayoutProcessed(payout_id=payout.id))
+    else:
         payout.failure_code, payout.failure_message = facts.reason, facts.message
-        await _finish(session, payout, PayoutReversed(payout_id=payout.id))
-    elif facts.state != PayoutState.PROCESSING:
-        payout.failure_code, payout.failure_message = facts.reason, facts.message
-        await _never_left(session, payout)
+        if before == PayoutState.PROCESSED:
+            payout.reversal_id = await reverse_payout(session, payout)
+            await _finish(session, payout, facts.state, PayoutReversed(payout_id=payout.id))
+        else:
+            await _never_left(session, payout, facts.state)
 
 
-async def _never_left(session: Session, payout: PayoutRow) -> None:
+async def _never_left(session: Session, payout: PayoutRow, state: PayoutState) -> None:
     await free_payout(session, payout)
-    await _finish(session, payout, PayoutFailed(payout_id=payout.id))
+    await _finish(session, payout, state, PayoutFailed(payout_id=payout.id))
 
 
-async def _finish(session: Session, payout: PayoutRow, event: Event) -> None:
-    payout.finished_at = clock.now()
+async def _finish(session: Session, payout: PayoutRow, state: PayoutState, event: Event) -> None:
+    _move(session, payout, state)
+    payout.finished_at, payout.next_check_at = clock.now(), None
     await emit(session, event)
 
 

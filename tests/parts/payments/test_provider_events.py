@@ -1,0 +1,191 @@
+"""The door for providers' events: what is stored, what is put aside, and that only the provider's own word books money."""
+
+import hashlib
+import hmac
+import json
+from datetime import timedelta
+
+import pytest
+
+from tests.parts.payments.till import Till, new_person, with_amount
+from tillhouse.kernel.work import run_due
+from tillhouse.parts.payments.domain import OrderState
+from tillhouse.sandbox.webhooks import Delivery
+
+SECRET = b"rzp_test_webhook_secret_tillhouse"
+
+
+def signed(body: str) -> str:
+    return hmac.new(SECRET, body.encode(), hashlib.sha256).hexdigest()
+
+
+async def paid(till: Till) -> tuple[object, Delivery]:
+    """An order that was paid, and its `payment.captured`, which nobody has delivered."""
+    order = await till.order(new_person())
+    await till.pay(order)
+    (captured,) = till.webhooks("payment.captured")
+    return order, captured
+
+
+async def test_a_tampered_event_is_refused_and_nothing_changes(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    (event,) = till.webhooks("payment.captured")
+    assert await till.deliver(event, body=event.body + " ") == 403
+    assert await till.deliver(event, signature="0" * 64) == 403
+    assert await till.deliver(event, signature="é" * 10) == 403
+    assert await till.parked() == []
+    assert await till.wallet(person) == "0.00"
+
+
+async def test_an_event_over_another_amount_is_put_aside_however_well_it_is_signed(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    (event,) = till.webhooks("payment.captured")
+    body = with_amount(event.body, 1_500_000)
+    assert await till.deliver(event, body=body, signature=signed(body)) == 200
+    await run(till)
+    assert await till.parked() == ["foreign_amount"]
+    assert await till.wallet(person) == "0.00"
+
+
+async def test_an_event_in_another_currency_is_put_aside(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    (event,) = till.webhooks("payment.captured")
+    body = with_amount(event.body, 15_000, "USD")
+    assert await till.deliver(event, body=body, signature=signed(body)) == 200
+    await run(till)
+    assert await till.parked() == ["foreign_currency"]
+    assert await till.wallet(person) == "0.00"
+
+
+async def test_a_payment_that_the_gateway_itself_says_was_over_another_amount_is_never_credited(till: Till) -> None:
+    person = new_person()
+    order = await till.order(person)
+    await till.pay(order, amount=14_900)
+    await till.quiet()
+    await till.pass_time(timedelta(minutes=6))
+    assert await till.wallet(person) == "0.00"
+    assert (await till.see_order(order)).state == OrderState.PENDING
+    assert ("payment", "foreign_amount") in await till.exceptions()
+
+
+async def test_an_event_about_an_order_that_is_not_ours_is_put_aside(till: Till) -> None:
+    _, event = await paid(till)
+    document = json.loads(event.body)
+    document["payload"]["payment"]["entity"]["order_id"] = "order_NotOneOfOurs"
+    body = json.dumps(document)
+    assert await till.deliver(event, body=body, signature=signed(body)) == 200
+    await run(till)
+    assert await till.parked() == ["unknown_order"]
+
+
+async def test_a_payment_of_one_order_does_not_pay_another(till: Till) -> None:
+    first, second = await till.order(new_person()), await till.order(victim := new_person())
+    await till.pay(first)
+    (event,) = till.webhooks("payment.captured")
+    document = json.loads(event.body)
+    document["payload"]["payment"]["entity"]["order_id"] = second.provider_order_id
+    body = json.dumps(document)
+    assert await till.deliver(event, body=body, signature=signed(body)) == 200
+    await run(till)
+    assert await till.parked() == ["payment_of_another_order"]
+    assert await till.wallet(victim) == "0.00"
+
+
+async def test_an_invented_payment_is_put_aside(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    (event,) = till.webhooks("payment.captured")
+    document = json.loads(event.body)
+    document["payload"]["payment"]["entity"]["id"] = "pay_InventedByMe00"
+    body = json.dumps(document)
+    assert await till.deliver(event, body=body, signature=signed(body)) == 200
+    await run(till)
+    assert await till.parked() == ["not_known_to_provider"]
+    assert await till.wallet(person) == "0.00"
+
+
+async def test_the_same_event_again_changes_nothing(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    (event,) = till.webhooks("payment.captured")
+    for _ in range(3):
+        assert await till.deliver(event) == 200
+    await run(till)
+    assert await till.wallet(person) == "150.00"
+    assert await till.parked() == []
+
+
+async def test_the_same_id_with_another_body_is_put_aside(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    first, second = till.webhooks("payment.authorized", "payment.captured")
+    assert await till.deliver(first) == 200
+    for _ in range(2):
+        assert await till.deliver(second, event_id=first.event_id) == 200
+    await run(till)
+    assert await till.parked() == ["id_used_for_another_body"]
+    assert await till.wallet(person) == "150.00"
+
+
+async def test_a_body_replayed_under_another_id_is_put_aside(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    (event,) = till.webhooks("payment.captured")
+    assert await till.deliver(event) == 200
+    assert await till.deliver(event, event_id="evt_another") == 200
+    await run(till)
+    assert await till.parked() == ["replayed_under_another_id"]
+    assert await till.wallet(person) == "150.00"
+
+
+async def test_events_about_nothing_of_ours_are_taken_and_left(till: Till) -> None:
+    _, event = await paid(till)
+    body = json.dumps({"entity": "event", "event": "payout.downtime.started", "contains": [], "payload": {}})
+    assert await till.deliver(event, body=body, signature=signed(body)) == 200
+    listed = json.dumps({"entity": "event", "event": "odd.one", "contains": [], "payload": []})
+    assert await till.deliver(event, body=listed, signature=signed(listed), event_id="evt_odd") == 200
+    await run(till)
+    assert await till.parked() == []
+
+
+async def test_what_is_signed_but_no_event_is_refused(till: Till) -> None:
+    _, event = await paid(till)
+    for body in ("", "[]", "{}", "null", '{"event": 7}'):
+        assert await till.deliver(event, body=body, signature=signed(body)) == 403
+
+
+async def test_events_that_cannot_be_looked_up_now_are_handled_later(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    await till.fault("status_500", "GET /v1/payments", count=3)
+    for event in till.webhooks("payment.captured"):
+        assert await till.deliver(event) == 200
+    await run(till)
+    assert await till.wallet(person) == "0.00"
+    await till.pass_time(timedelta(minutes=2), step=timedelta(seconds=10))
+    assert await till.wallet(person) == "150.00"
+
+
+@pytest.mark.parametrize("provider", ["stripe", "razorpayy", "RAZORPAY"])
+async def test_a_provider_that_is_not_installed_is_not_found(till: Till, provider: str) -> None:
+    _, event = await paid(till)
+    event.url = f"http://testserver/api/v1/payments/webhook/{provider}"
+    assert await till.deliver(event) == 404
+
+
+async def test_the_short_address_is_the_gateways(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    (event,) = till.webhooks("payment.captured")
+    event.url = "http://testserver/api/v1/payments/webhook"
+    assert await till.deliver(event) == 200
+    await run(till)
+    assert await till.wallet(person) == "150.00"
+
+
+async def run(till: Till) -> None:
+    """The jobs, without the webhooks that are still outside."""
+    await run_due(till.house)
