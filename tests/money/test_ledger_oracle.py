@@ -225,4 +225,4 @@ def test_any_series_of_operations_agrees_with_the_oracle(settings: KernelSetting
         runner.run(context.__aexit__(None, None, None))
 
 
-_EFFORT = effort(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+_EFFORT = effort(max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))

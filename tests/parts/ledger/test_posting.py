@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.parts.ledger.books import BANK, BANK_USD, CLEARING, FEES, Books, key, move, person, rupees
+from tillhouse.kernel.db import JsonObject
 from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.parts.ledger import api as ledger
@@ -164,11 +165,32 @@ async def test_legs_that_make_no_transaction_are_refused_by_name(books: Books, f
     assert all(rows == [] for rows in (await books.everything()).values())
 
 
-@pytest.mark.parametrize("named", ["", "x" * 201])
-async def test_a_key_has_a_sensible_length(books: Books, named: str) -> None:
-    posting = replace(move(BANK, CLEARING, 1), key=named)
+@pytest.mark.parametrize("named", ["", "x" * 201, "a\x00b", "a\nb", "\ud800"])
+async def test_a_key_is_short_and_printable(books: Books, named: str) -> None:
     with pytest.raises(ledger.BadPosting):
-        await books.post(posting)
+        await books.post(replace(move(BANK, CLEARING, 1), key=named))
+    with pytest.raises(ledger.BadPosting):
+        await books.hold(BANK, 1, named or "\x00")
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"a": "\x00"}, {"\x00": 1}, {"a": ["\ud800"]}, {"a": "x" * 4_000}], ids=["nul", "key", "half", "long"]
+)
+async def test_metadata_that_cannot_be_stored_is_refused(books: Books, metadata: JsonObject) -> None:
+    with pytest.raises(ledger.BadPosting):
+        await books.post(replace(move(BANK, CLEARING, 1), metadata=metadata))
+
+
+async def test_metadata_keeps_whatever_text_it_was_given(books: Books) -> None:
+    metadata: JsonObject = {"a": "\\u0000 \\\\u0000 💶 हिन्दी", "b": [None, True, {"c": -1}]}
+    written = await books.post(replace(move(BANK, CLEARING, 1), metadata=metadata))
+    async with books.house.database.reading() as session:
+        assert (await ledger.transaction(session, written.id)).metadata == metadata
+
+
+async def test_a_reversal_cannot_be_posted_by_hand(books: Books) -> None:
+    with pytest.raises(ledger.UnknownKind):
+        await books.post(replace(move(person(), BANK, 1), kind="ledger.reversal"))
 
 
 async def test_a_naive_effective_time_is_refused(books: Books) -> None:

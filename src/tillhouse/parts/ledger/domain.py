@@ -8,6 +8,7 @@ balance is 100.
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +27,14 @@ HoldState = Literal["open", "captured", "voided", "expired"]
 MAX_LEGS = 100
 MAX_POSTINGS = 10_000
 MAX_KEY = 200
+MAX_METADATA = 4_000
 REVERSAL = "ledger.reversal"
 
 # A transaction's number is its recorded time in microseconds since this instant, then 12 bits that make it unique.
 _NUMBERS_BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 _LOW_BITS = 12
+
+_NUL_OR_SURROGATE = re.compile(r"\\u0000|[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,12 +355,22 @@ def _faults(posting: Posting) -> Iterator[tuple[str, str, str]]:
         yield "/legs", "unbalanced", N_("The legs do not sum to zero.")
     if posting.effective_at is not None and posting.effective_at.tzinfo is None:
         yield "/effective_at", "naive", N_("The effective time carries no zone.")
+    yield from metadata_faults(posting.metadata)
 
 
 def key_faults(key: str) -> Iterator[tuple[str, str, str]]:
     """What is wrong with an idempotency key."""
-    if not 0 < len(key) <= MAX_KEY:
-        yield "/key", "bad_key", N_("A key has from 1 to 200 characters.")
+    if not 0 < len(key) <= MAX_KEY or not key.isprintable():
+        yield "/key", "bad_key", N_("A key has from 1 to 200 characters, all of them printable.")
+
+
+def metadata_faults(metadata: Mapping[str, JsonValue]) -> Iterator[tuple[str, str, str]]:
+    """What keeps metadata from being stored: PostgreSQL knows no NUL, UTF-8 no lone surrogate."""
+    text = json.dumps(dict(metadata), ensure_ascii=False)
+    if len(text) > MAX_METADATA:
+        yield "/metadata", "too_large", N_("Metadata has at most 4,000 characters.")
+    if _NUL_OR_SURROGATE.search(text.replace("\\\\", "")):
+        yield "/metadata", "bad_text", N_("Metadata holds a character that cannot be stored.")
 
 
 def recorded_at_of(number: int) -> datetime:

@@ -17,6 +17,7 @@ from tillhouse.parts.ledger.domain import (
     InsufficientFunds,
     hold_hash,
     key_faults,
+    metadata_faults,
 )
 from tillhouse.parts.ledger.service.charts import chart_of
 from tillhouse.parts.ledger.service.posting import account_closed, as_json, hold_ended
@@ -40,16 +41,17 @@ async def hold(
     Raises `InsufficientFunds`, `AccountClosed`, `IdempotencyKeyReused` (409); `UnknownAccount`, `BadPosting` (422).
     """
     kind = chart_of(session).account_kind(account)
-    _check(key, account, amount, expires_at)
+    details = metadata or {}
+    _check(account, amount, expires_at, [*key_faults(key), *metadata_faults(details)])
     outcome = await writing.hold(
         session,
         account,
         kind,
         key=key,
-        input_hash=hold_hash(account, amount, expires_at, metadata or {}),
+        input_hash=hold_hash(account, amount, expires_at, details),
         amount=amount.minor,
         expires_at=expires_at,
-        metadata=as_json(metadata or {}),
+        metadata=as_json(details),
     )
     match outcome.outcome:
         case "held" | "replayed":
@@ -109,8 +111,7 @@ async def close_account(session: Session, account: AccountRef) -> None:
         raise AccountInUse(N_("This account still has a balance or money held: empty it first."))
 
 
-def _check(key: str, account: AccountRef, amount: Money, expires_at: datetime | None) -> None:
-    faults = list(key_faults(key))
+def _check(account: AccountRef, amount: Money, expires_at: datetime | None, faults: list[tuple[str, str, str]]) -> None:
     if amount.unit != account.unit:
         faults.append(("/amount", "wrong_unit", N_("The amount is in another unit than the account.")))
     if amount.minor <= 0:
@@ -118,4 +119,4 @@ def _check(key: str, account: AccountRef, amount: Money, expires_at: datetime | 
     if expires_at is not None and expires_at.tzinfo is None:
         faults.append(("/expires_at", "naive", N_("The time of expiry carries no zone.")))
     if faults:
-        raise BadPosting(N_("This cannot be held."), errors=[FieldError(*fault) for fault in faults])
+        raise BadPosting(faults[0][2], errors=[FieldError(*fault) for fault in faults])

@@ -23,6 +23,7 @@ from tillhouse.parts.ledger.domain import (
     NotReversible,
     Posting,
     Transaction,
+    UnknownKind,
     posting_hash,
     recorded_at_of,
 )
@@ -111,7 +112,7 @@ async def _write(session: Session, orders: Sequence[_Order]) -> list[Transaction
     batch, places, first_of_key = Batch(), list[int](), dict[str, int]()
     for place, order in enumerate(orders):
         try:
-            chart.check(order.posting)
+            _check(chart, order)
         except DomainError as refusal:
             results[place] = refusal
             continue
@@ -126,6 +127,12 @@ async def _write(session: Session, orders: Sequence[_Order]) -> list[Transaction
         for order, result in zip(orders, results, strict=True)
         for first in [first_of_key.get(order.posting.key, 0)]
     ]
+
+
+def _check(chart: Chart, order: _Order) -> None:
+    chart.check(order.posting)
+    if (order.posting.kind == REVERSAL) != (order.reverses is not None):
+        raise UnknownKind(N_("A reversal is written by reversing a transaction, not by posting."))
 
 
 def _add(batch: Batch, chart: Chart, order: _Order) -> None:
