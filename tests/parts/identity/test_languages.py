@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 import tillhouse.parts.channels
+import tillhouse.parts.files
 import tillhouse.parts.identity
 from tillhouse.kernel.web.catalogues import sentences, untranslated
 
-PARTS = [Path(str(part.__file__)).parent for part in (tillhouse.parts.identity, tillhouse.parts.channels)]
+PARTS = [Path(str(part.__file__)).parent for part in (tillhouse.parts.identity, tillhouse.parts.channels, tillhouse.parts.files)]
 MESSAGES = PARTS[0] / "templates" / "identity" / "messages"
 
 

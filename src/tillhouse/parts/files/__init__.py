@@ -1,0 +1,1 @@
+"""Stored files, each with an owner."""

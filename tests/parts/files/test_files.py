@@ -1,0 +1,183 @@
+"""Files: stored whole, typed by their bytes, seen by their owner alone, gone when deleted."""
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+
+from tests.parts.identity.town import Resident, Town
+from tillhouse.kernel import clock
+from tillhouse.kernel.errors import NotFound, PayloadTooLarge, TransientError
+from tillhouse.kernel.work import enqueue, run_due
+from tillhouse.parts.files import api
+from tillhouse.parts.files.domain import sniff, tidy_name
+from tillhouse.parts.files.events import Sweep
+from tillhouse.parts.files.providers.objects import Objects
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
+
+
+async def send(town: Town, who: Resident, name: str, content: bytes, claimed: str = "text/html") -> httpx.Response:
+    transport = httpx.ASGITransport(town.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        headers = {"Authorization": f"Bearer {who.token}"}
+        return await client.post("/api/v1/files", files={"file": (name, content, claimed)}, headers=headers)
+
+
+def bytes_on_disk(town: Town) -> list[Path]:
+    return [path for path in Path(town.house.settings.data_folder, "files").rglob("*") if path.is_file()]
+
+
+async def sweep(town: Town) -> None:
+    async with town.house.database.transaction() as session:
+        await enqueue(session, Sweep())
+    await run_due(town.house)
+
+
+async def test_a_file_comes_back_as_it_was_sent(town: Town) -> None:
+    asha = await town.resident()
+    answer = await send(town, asha, "../../receipt.png", PNG)
+    assert answer.status_code == 201
+    stored = answer.json()
+    assert (stored["name"], stored["media_type"], stored["size"]) == ("receipt.png", "image/png", len(PNG))
+    assert stored["sha256"] == hashlib.sha256(PNG).hexdigest()
+    got = await town.call("GET", f"/files/{stored['id']}/content", token=asha.token)
+    assert got.content == PNG
+    assert got.headers["content-type"] == "image/png"
+    assert got.headers["content-disposition"].startswith("inline")
+
+
+async def test_what_a_browser_could_run_is_only_downloaded(town: Town) -> None:
+    asha = await town.resident()
+    stored = (await send(town, asha, "x.html", b"<script>alert(1)</script>")).json()
+    got = await town.call("GET", f"/files/{stored['id']}/content", token=asha.token)
+    assert got.headers["content-type"].startswith("text/plain")
+    assert got.headers["content-disposition"].startswith("attachment")
+    assert "sandbox" in got.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/content"), ("DELETE", "")])
+async def test_another_persons_file_is_not_found_even_by_staff(town: Town, method: str, path: str) -> None:
+    asha = await town.resident()
+    stored = (await send(town, asha, "a.png", PNG)).json()
+    others = {
+        "person": (await town.resident("ravi@example.com")).token,
+        "admin": (await town.resident("root@example.com", role="admin")).token,
+    }
+    for who, token in others.items():
+        assert (await town.call(method, f"/files/{stored['id']}{path}", token=token)).status_code == 404, who
+    assert (await town.call(method, f"/files/{stored['id']}{path}")).status_code == 401
+    assert (await town.call("GET", f"/files/{stored['id']}/content", token=asha.token)).content == PNG
+
+
+async def test_the_list_shows_ones_own_files_newest_first_page_by_page(town: Town) -> None:
+    asha, ravi = await town.resident(), await town.resident("ravi@example.com")
+    for name in ("1.png", "2.png", "3.png"):
+        await send(town, asha, name, PNG)
+    await send(town, ravi, "other.png", PNG)
+    first = (await town.call("GET", "/files?limit=2", token=asha.token)).json()
+    second = (await town.call("GET", f"/files?limit=2&cursor={first['next_cursor']}", token=asha.token)).json()
+    assert [item["name"] for item in first["items"] + second["items"]] == ["3.png", "2.png", "1.png"]
+    assert second["next_cursor"] is None
+
+
+async def test_a_deleted_file_is_gone_at_once_and_its_bytes_with_the_next_sweep(town: Town) -> None:
+    asha = await town.resident()
+    stored = (await send(town, asha, "a.png", PNG)).json()
+    kept = (await send(town, asha, "b.png", PNG)).json()
+    assert (await town.call("DELETE", f"/files/{stored['id']}", token=asha.token)).status_code == 204
+    assert (await town.call("GET", f"/files/{stored['id']}", token=asha.token)).status_code == 404
+    assert len(bytes_on_disk(town)) == 2
+    await sweep(town)
+    assert [path.name for path in bytes_on_disk(town)] == [kept["id"]]
+
+
+class Broken(Objects):
+    """A place that takes the bytes and then does not answer."""
+
+    async def put(self, key: str, content: bytes) -> None:
+        await super().put(key, content)
+        raise TransientError("no answer")
+
+
+async def test_bytes_whose_storing_never_finished_are_swept_after_an_hour(town: Town, at: clock.TestClock) -> None:
+    asha = await town.resident()
+    whole = town.house.the(Objects)
+    town.house._provided[:] = [t for t in town.house._provided if t is not whole] + [Broken(whole.store)]
+    assert (await send(town, asha, "a.png", PNG)).status_code == 503
+    assert (await town.call("GET", "/files", token=asha.token)).json()["items"] == []
+    await sweep(town)
+    assert len(bytes_on_disk(town)) == 1  # it might still be under way
+    at.advance(timedelta(hours=1, seconds=1))
+    await sweep(town)
+    assert bytes_on_disk(town) == []
+
+
+async def test_an_empty_and_a_too_large_file_are_refused_and_nothing_is_kept(town: Town) -> None:
+    asha = await town.resident()
+    assert (await send(town, asha, "a.png", b"")).json()["errors"][0]["pointer"] == "/file"
+    with pytest.raises(PayloadTooLarge):
+        await api.store(town.house, UUID(asha.id), "a.png", b"\0" * 20_000_001)
+    assert bytes_on_disk(town) == []
+
+
+async def test_bytes_are_not_moved_inside_a_transaction(town: Town) -> None:
+    asha = await town.resident()
+    found = await api.store(town.house, UUID(asha.id), "a.png", PNG)
+    async with town.house.database.transaction() as session:
+        with pytest.raises(RuntimeError, match="transaction"):
+            await town.house.the(Objects).get(str(found.id))
+        assert (await api.find(session, UUID(asha.id), found.id)).name == "a.png"
+
+
+async def test_the_files_of_an_erased_person_go_too(town: Town) -> None:
+    asha = await town.resident()
+    found = await api.store(town.house, UUID(asha.id), "passport asha.png", PNG)
+    assert (await town.call("DELETE", "/users/me", token=asha.token)).status_code == 204
+    with pytest.raises(NotFound):
+        await api.open_(town.house, UUID(asha.id), found.id)
+    await sweep(town)
+    assert bytes_on_disk(town) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (b"%PDF-1.7 ...", "application/pdf"),
+        (PNG, "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "image/webp"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"),
+        (b"OggS\0", "audio/ogg"),
+        (b"\0\0\0\x20ftypM4A ", "audio/mp4"),
+        (b"\0\0\0\x20ftypisom", "video/mp4"),
+        (b"PK\x03\x04....word/document.xml", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        (b"PK\x03\x04....notes.txt", "application/zip"),
+        ("नमस्ते, दुनिया".encode(), "text/plain"),
+        ("न".encode() * 1366, "text/plain"),
+        (b"a,b\r\n1,2\r\n", "text/plain"),
+        (b"\x00\x01\x02\x03", "application/octet-stream"),
+        (b"MZ\x90\x00\x03", "application/octet-stream"),
+    ],
+)
+def test_a_file_is_what_its_bytes_say(content: bytes, media_type: str) -> None:
+    assert sniff(content) == media_type
+
+
+@pytest.mark.parametrize(
+    ("name", "tidy"),
+    [
+        ("/etc/passwd", "passwd"),
+        ("C:\\temp\\bill.pdf", "bill.pdf"),
+        ("bill\u202efdp.exe", "billfdp.exe"),
+        ("\x00\n", "file"),
+        ("..", "file"),
+        ("रसीद.pdf", "रसीद.pdf"),
+        ("x" * 200 + ".pdf", "x" * 146 + ".pdf"),
+    ],
+)
+def test_a_name_has_no_path_and_nothing_that_deceives(name: str, tidy: str) -> None:
+    assert tidy_name(name) == tidy
