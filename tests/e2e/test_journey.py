@@ -1,0 +1,143 @@
+"""From the landing page to money paid out, as a driver does it."""
+
+import pytest
+from selenium.webdriver.support import expected_conditions as expected
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.e2e.conftest import Screen
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+HOME = "/drivopay/home"
+
+
+def pay_in_checkout(screen: Screen, *, vpa: str = "success@razorpay") -> None:
+    """Pay in the gateway's overlay, with a UPI id that decides how it ends."""
+    frame = screen.find("dialog.razorpay-sandbox iframe")
+    screen.browser.switch_to.frame(frame)
+    screen.type("#vpa", vpa)
+    screen.click('button[name="outcome"][value="success"]')
+    screen.browser.switch_to.default_content()
+
+
+def add_money(screen: Screen, amount: str) -> None:
+    """To the page on which the payment is asked for."""
+    screen.go("/drivopay/add-money")
+    screen.type("#amount", amount)
+    screen.click("main form button[type=submit]")
+    screen.arrives("/drivopay/add-money/")
+
+
+def test_from_the_landing_page_to_money_paid_out(screen: Screen) -> None:
+    screen.go("/drivopay/")
+    screen.fits()
+    screen.shoot("1-landing")
+    screen.click('.dp-actions a[href^="/register"]')
+    screen.register(HOME)
+    screen.fits()
+    screen.shoot("2-home-empty")
+
+    screen.click('main a[href="/drivopay/add-money"]')
+    screen.click('.chip[data-value="500"]')
+    screen.fits()
+    screen.shoot("3-add-money")
+    screen.click("main form button[type=submit]")
+    screen.find("dialog.razorpay-sandbox iframe")
+    screen.shoot("4-checkout")
+    pay_in_checkout(screen)
+    screen.find('.dp-outcome-mark[data-tone="success"]')
+    screen.fits()
+    screen.shoot("5-money-added")
+
+    screen.go(HOME)
+    screen.reads(".dp-wallet .stat-value", "500.00")
+
+    screen.click('main a[href="/drivopay/withdraw"]')
+    screen.type("#amount", "200")
+    screen.type("#vpa", "success@razorpay")
+    screen.fits()
+    screen.shoot("6-withdraw")
+    screen.click("main form button[type=submit]")
+    screen.arrives("/drivopay/withdraw/")
+    screen.find('.dp-outcome-mark[data-tone="success"]')
+    screen.fits()
+    screen.shoot("7-paid-out")
+
+    screen.go("/drivopay/wallet")
+    screen.reads(".dp-three", "300.00")
+    assert len(screen.browser.find_elements("css selector", ".dp-move")) == 2
+    screen.fits()
+    screen.shoot("8-movements")
+    assert screen.complaints() == []
+
+    screen.go("/account")
+    screen.shoot("9-account")
+    screen.click('form[action="/account/sessions/sign-out"] button')
+    screen.gone('form[action="/account/sessions/sign-out"]')
+    screen.go(HOME)
+    screen.arrives("/sign-in")
+
+
+PHONE = [(390, "light", "en")]
+
+
+@pytest.mark.parametrize("screen", PHONE, indirect=True)
+def test_each_way_a_payment_can_end_says_what_happened_to_the_money(screen: Screen) -> None:
+    screen.go("/register?next=/drivopay/home")
+    screen.register(HOME)
+
+    add_money(screen, "150")
+    frame = screen.find("dialog.razorpay-sandbox iframe")
+    screen.browser.switch_to.frame(frame)
+    screen.click('a[href*="/_sandbox/razorpay/left/"]')
+    screen.browser.switch_to.default_content()
+    screen.arrives("/drivopay/add-money/")
+    screen.reads("#payment", "No money has moved.")
+    screen.shoot("add-money-left")
+
+    screen.click("form[data-checkout] button")
+    pay_in_checkout(screen, vpa="failure@razorpay")
+    screen.browser.switch_to.frame(screen.find("dialog.razorpay-sandbox iframe"))
+    screen.click('a[href*="/_sandbox/razorpay/left/"]')
+    screen.browser.switch_to.default_content()
+    screen.reads("#payment", "did not go through")
+    screen.shoot("add-money-declined")
+
+    add_money(screen, "300")
+    screen.browser.switch_to.frame(screen.find("dialog.razorpay-sandbox iframe"))
+    screen.click('button[name="outcome"][value="late_success"]')
+    screen.browser.switch_to.default_content()
+    screen.find("#payment")
+    screen.shoot("add-money-slow-bank")
+    assert screen.complaints() == []
+
+
+@pytest.mark.parametrize("screen", PHONE, indirect=True)
+def test_a_withdrawal_that_the_bank_refuses_gives_the_money_back(screen: Screen) -> None:
+    screen.go("/register?next=/drivopay/add-money")
+    screen.register("/drivopay/add-money")
+    add_money(screen, "400")
+    pay_in_checkout(screen)
+    screen.find('.dp-outcome-mark[data-tone="success"]')
+    screen.go("/drivopay/withdraw")
+    screen.type("#amount", "400")
+    screen.type("#vpa", "failure@razorpay")
+    screen.click("main form button[type=submit]")
+    screen.find('main a[href="/drivopay/withdraw"]')
+    screen.reads("#payout", "in your wallet")
+    screen.shoot("withdrawal-refused")
+    screen.go(HOME)
+    screen.reads(".dp-wallet .stat-value", "400.00")
+
+
+@pytest.mark.parametrize("screen", PHONE, indirect=True)
+def test_a_bank_account_is_asked_for_only_when_it_is_chosen(screen: Screen) -> None:
+    screen.sign_in_as_demo("ravi.kumar@demo.tillhouse.test")
+    screen.go("/drivopay/withdraw")
+    assert screen.find("#vpa").is_displayed()
+    assert not screen.find("#ifsc").is_displayed()
+    screen.click('input[name="kind"][value="bank_account"]')
+    WebDriverWait(screen.browser, 10).until(expected.visibility_of(screen.find("#ifsc")))
+    assert not screen.find("#vpa").is_displayed()
+    screen.fits()
+    screen.shoot("withdraw-to-a-bank")
