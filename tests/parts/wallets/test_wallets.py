@@ -19,6 +19,8 @@ from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import encode_cursor
 from tillhouse.kernel.settings import KernelSettings
+from tillhouse.parts.identity.api import Erasure, ErasureVeto
+from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
 from tillhouse.parts.wallets import api as wallets
@@ -59,7 +61,7 @@ SHOP = Module(
 
 @pytest.fixture
 async def books(settings: KernelSettings) -> AsyncIterator[Books]:
-    house = build_house(settings, catalogue=(LEDGER, WALLETS, SHOP))
+    house = build_house(settings, catalogue=(IDENTITY, LEDGER, WALLETS, SHOP))
     opened = Books(house)
     yield opened
     assert await opened.violations() == []
@@ -213,7 +215,7 @@ async def test_a_query_that_makes_no_sense_is_refused_by_name(api: httpx.AsyncCl
     answer = await api.get(f"/wallets/{wallets.wallet_id(DRIVER, 'INR')}/transactions", params=query)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["errors"][0]["pointer"] .startswith(f"/{next(iter(query))}")
+    assert answer.json()["errors"][0]["pointer"].startswith(f"/{next(iter(query))}")
 
 
 async def test_a_cursor_beyond_any_movement_is_harmless(api: httpx.AsyncClient, books: Books) -> None:
@@ -222,3 +224,23 @@ async def test_a_cursor_beyond_any_movement_is_harmless(api: httpx.AsyncClient, 
     for place, shown in ((10**30, 1), (-(10**30), 0)):
         answer = await api.get(path, params={"cursor": encode_cursor(place)})
         assert (answer.status_code, len(answer.json()["items"])) == (200, shown)
+
+
+async def test_a_person_with_money_is_not_erased_and_one_without_leaves_closed_wallets(books: Books) -> None:
+    (veto,) = books.house.provided(ErasureVeto)
+    (erasure,) = books.house.provided(Erasure)
+    await books.post(receive(10_000))
+    await books.hold(wallets.account_ref(DRIVER, "INR"), 4_000)
+    async with books.house.database.reading() as session:
+        assert len(await veto.reasons(session, DRIVER)) == 2
+        assert await veto.reasons(session, OTHER) == []
+    async with books.transaction() as session:
+        with pytest.raises(ledger.AccountInUse):
+            await erasure.erase(session, DRIVER, [])
+        (held,) = await ledger.open_holds(session, wallets.account_ref(DRIVER, "INR"))
+        await ledger.capture(session, held.id, spend(4_000))
+        await ledger.post(session, spend(6_000))
+        assert await veto.reasons(session, DRIVER) == []
+        await erasure.erase(session, DRIVER, [])
+    with pytest.raises(ledger.AccountClosed):
+        await books.post(receive(1))

@@ -19,10 +19,16 @@ def _api() -> APIRouter:
 
 
 def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto
     from tillhouse.parts.ledger.api import AccountKind
     from tillhouse.parts.wallets.domain import ACCOUNT_CODE
+    from tillhouse.parts.wallets.service import close_wallets, reasons_to_keep
 
-    return (AccountKind(owner_kind="person", code=ACCOUNT_CODE, type="liability", floor=0, title=N_("Wallet")),)
+    return (
+        AccountKind(owner_kind="person", code=ACCOUNT_CODE, type="liability", floor=0, title=N_("Wallet")),
+        ErasureVeto("wallets", reasons_to_keep),
+        Erasure("wallets", close_wallets),
+    )
 
 
 MODULE = Module(
@@ -30,7 +36,7 @@ MODULE = Module(
     title="Wallets",
     floor="part",
     folder=Path(__file__).parent,
-    requires=("ledger",),
+    requires=("identity", "ledger"),
     settings=WalletsSettings,
     api_roots=("/wallets",),
     api=_api,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from tillhouse.kernel.db import ReadSession, house_of
+from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.errors import NotFound
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
@@ -68,6 +68,27 @@ async def movements(
         until=until,
     )
     return [_movement(line, ledger.kind_title(session, line.kind)) for line in lines]
+
+
+async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str]:
+    """Why a person cannot be erased yet: sentences for that person."""
+    found = await wallets_of(session, person_id)
+    reasons = []
+    if any(wallet.available for wallet in found):
+        reasons.append(N_("There is still money in your wallet: withdraw it first."))
+    if any(wallet.held for wallet in found):
+        reasons.append(N_("Money of yours is set aside for a withdrawal: wait until it has arrived."))
+    return reasons
+
+
+async def close_wallets(session: Session, person_id: UUID, _addresses: Sequence[str]) -> None:
+    """Close a person's wallets, so that money which comes late is booked elsewhere. The entries stay.
+
+    Raises `AccountInUse` when money came in since the reasons were asked for.
+    """
+    for balance in await ledger.balances_of_owner(session, "person", person_id):
+        if balance.account.code == ACCOUNT_CODE:
+            await ledger.close_account(session, balance.account)
 
 
 async def _pending(session: ReadSession, person_id: UUID) -> Counter[str]:
