@@ -188,6 +188,14 @@ async def test_a_harmless_request_id_is_kept_and_another_replaced(caller: httpx.
     assert replaced.headers["x-request-id"] != "<script>"
 
 
+async def test_requests_are_timed_by_their_whole_route_and_never_by_what_is_in_it(client: httpx.AsyncClient) -> None:
+    await client.get("/api/v1/wallets/01a1fc92-d115-7833-8ec4-f4bd907a25d5")
+    lines = (await client.get("/metrics")).text.splitlines()
+    timed = [line for line in lines if line.startswith("http_request_seconds_count") and "wallets" in line]
+    assert any('route="/api/v1/wallets/{wallet_id}"' in line for line in timed)
+    assert not any("01a1fc92" in line for line in timed)
+
+
 async def test_probes_answer_and_say_which_dependency_is_down(client: httpx.AsyncClient, house: House) -> None:
     assert (await client.get("/health/live")).json() == {"status": "live"}
     assert (await client.get("/health/ready")).status_code == 200

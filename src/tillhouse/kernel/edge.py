@@ -63,7 +63,9 @@ class RequestContext:
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:
-    route = getattr(scope.get("route"), "path", "unmatched")
+    # Behind an included router the route itself knows only the end of its path.
+    found = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    route = getattr(found, "path", "unmatched")
     _SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
     if route not in ("/health/live", "/health/ready", "/metrics"):
         log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))

@@ -90,13 +90,22 @@ class PayloadTooLarge(DomainError):
 
 
 class TooManyRequests(DomainError):
-    """Refused for now; `retry_after` is in seconds."""
+    """Refused for now; `retry_after` is in seconds, `headers` say more to programs."""
 
     code = "too_many_requests"
     status = 429
 
-    def __init__(self, message: str, *, retry_after: int, errors: Sequence[FieldError] = (), **fields: object) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: int,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[FieldError] = (),
+        **fields: object,
+    ) -> None:
         super().__init__(message, errors=errors, **fields)
+        self.headers = headers or {}
         self.retry_after = retry_after
 
 

@@ -73,7 +73,9 @@ def problem_json(request: Request, error: DomainError) -> JSONResponse:
         "errors": [{"pointer": e.pointer, "code": e.code, "message": gettext(e.message)} for e in error.errors],
         "request_id": request_id(),
     }
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRequests) else {}
+    headers = dict(error.headers) if isinstance(error, TooManyRequests) else {}
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(body, error.status, headers, media_type="application/problem+json")

@@ -51,12 +51,15 @@ class RateLimit:
         key = await self._key(request)
         allowed, window = await _limiter(house_of_request(request)).hit(item, bucket, key)
         wait = max(1, math.ceil(window.reset_time - time.time()))
-        response.headers.append("RateLimit-Policy", f'"{self._policy}";q={item.amount};w={item.get_expiry()}')
-        response.headers.append("RateLimit", f'"{self._policy}";r={window.remaining};t={wait}')
+        said = {
+            "RateLimit-Policy": f'"{self._policy}";q={item.amount};w={item.get_expiry()}',
+            "RateLimit": f'"{self._policy}";r={window.remaining};t={wait}',
+        }
         if not allowed:
-            raise TooManyRequests(
-                N_("Too many attempts. Try again in {seconds} seconds."), retry_after=wait, seconds=wait
-            )
+            message = N_("Too many attempts. Try again in {seconds} seconds.")
+            raise TooManyRequests(message, retry_after=wait, headers=said, seconds=wait)
+        for name, value in said.items():
+            response.headers.append(name, value)
 
     @property
     def item(self) -> RateLimitItem:
