@@ -2,6 +2,7 @@
 
 from tillhouse.kernel.manifest import Module
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
+from tillhouse.parts.files.manifest import MODULE as FILES
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
 from tillhouse.parts.payments.manifest import MODULE as PAYMENTS
@@ -11,6 +12,7 @@ from tillhouse.products.drivopay.manifest import MODULE as DRIVOPAY
 CATALOGUE: tuple[Module, ...] = (
     IDENTITY,
     LEDGER,
+    FILES,
     WALLETS,
     CHANNELS,
     PAYMENTS,

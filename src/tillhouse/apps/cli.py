@@ -26,7 +26,6 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "demo": "Fill the database with believable data.",
         "jobs": "List, replay and cancel background jobs.",
         "people": "Create administrators and API keys.",
-        "ledger": "Look into the books.",
         "docs": "Write the reference pages that are generated from the code.",
     }
 )
