@@ -56,4 +56,4 @@ def killed_at(house: House, kill_at: int | None) -> Iterator[Steps]:
     try:
         yield steps
     finally:
-        del database.transaction, outbound.send  # type: ignore[method-assign]
+        del database.transaction, outbound.send

@@ -1,4 +1,4 @@
-"""The door for providers' events: what is stored, what is put aside, and that only the provider's own word books money."""
+"""The door for providers' events: what is stored, what is put aside; only the provider's own word books money."""
 
 import hashlib
 import hmac

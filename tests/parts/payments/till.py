@@ -12,6 +12,7 @@ from uuid import UUID
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from tillhouse.apps.compose import build_house, create_app
 from tillhouse.kernel import clock
@@ -21,7 +22,7 @@ from tillhouse.kernel.invariants import check_all
 from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
-from tillhouse.kernel.work import fire_schedules, run_due
+from tillhouse.kernel.work import fire_schedules, jobs, run_due
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.parts.ledger import api as ledger
@@ -166,6 +167,20 @@ class Till:
             self.sandbox_clock.advance(ahead.total_seconds())
             await fire_schedules(self.house)
             await self.quiet()
+
+    async def restart(self) -> None:
+        """Start again after a kill: the leases of what was running are over, the provider sends again, time passes."""
+        async with self.house.database.transaction() as session:
+            over = "UPDATE kernel.jobs SET state = 'queued', lease_holder = NULL WHERE state = 'running'"
+            await session.execute(text(over))  # what the relay makes of a lease that has run out
+        await self.quiet()
+        for _ in range(6):
+            await self.pass_time(timedelta(minutes=6), step=timedelta(minutes=6))
+        async with self.house.database.reading() as session:
+            assert await jobs(session, state="running") == []
+            assert await jobs(session, state="sent") == []
+            left = "SELECT count(*) FROM payments.provider_events WHERE state = 'received'"
+            assert (await session.execute(text(left))).scalar_one() == 0
 
     # the books
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from tillhouse.kernel.access import Principal
-from tillhouse.kernel.db import JsonObject, ReadSession, Session
+from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import cut, decode_cursor
@@ -34,6 +34,7 @@ from tillhouse.parts.payments.flows.deposits import (
     verify_checkout,
 )
 from tillhouse.parts.payments.ports import BadSignature, CheckoutScript, Purpose, Refused, SettledPayment
+from tillhouse.parts.payments.service import registry
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
 from tillhouse.parts.payments.service.orders import NewOrder, OverLimit, order_for
 from tillhouse.parts.payments.service.payouts import NewPayout, needs_step_up, payout_for, reserve_payout
@@ -91,11 +92,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a receipt says: who paid what, when, and under which numbers."""
+    """What a receipt says: who paid what, for what (`title` is a message id), when, and under which numbers."""
 
     order: OrderView
     payment: PaymentView
     paid_by: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,10 @@ async def receipt(session: ReadSession, order_id: UUID, *, person_id: UUID | Non
     if not paid:
         return None
     person = await identity.person(session, row.owner_id) if row.owner_kind == "person" else None
-    return Receipt(order_view(row), payment_view(paid[0]), person.name if person else "")
+    known = registry.purpose(house_of(session), row.purpose)
+    return Receipt(
+        order_view(row), payment_view(paid[0]), person.name if person else "", known.title if known else row.purpose
+    )
 
 
 async def exceptions(session: ReadSession, *, limit: int = 100) -> list[PaymentException]:

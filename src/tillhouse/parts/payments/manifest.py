@@ -19,6 +19,12 @@ def _api() -> APIRouter:
     return router()
 
 
+def _pages() -> APIRouter:
+    from tillhouse.parts.payments.pages import router
+
+    return router
+
+
 def _models() -> ModuleType:
     from tillhouse.parts.payments import models
 
@@ -82,6 +88,7 @@ MODULE = Module(
     settings=PaymentsSettings,
     api_roots=("/payments", "/wallets/deposit", "/wallets/withdraw"),
     api=_api,
+    pages=_pages,
     models=_models,
     jobs=_jobs,
     handlers=_handlers,
