@@ -49,12 +49,13 @@ def operations(app: FastAPI) -> Mapping[str, Sequence[Operation]]:
 
 
 def _operation(document: JsonObject, endpoint: Endpoint, method: str, described: JsonObject) -> Operation:
+    first, _, rest = str(described.get("description", "")).partition("\n")
     return Operation(
         id=f"{method.lower()}{endpoint.path.replace('/', '-').replace('{', '').replace('}', '')}",
         method=method,
         path=endpoint.path,
-        summary=str(described.get("summary", "")),
-        description=str(described.get("description", "")),
+        summary=first,
+        description=rest.strip(),
         permission=endpoint.permission or "",
         limit=endpoint.limit.rule if endpoint.limit else "",
         parameters=[_parameter(document, _object(one)) for one in _list(described.get("parameters"))],

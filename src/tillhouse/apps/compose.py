@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import httpx
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette_compress import CompressMiddleware
@@ -97,15 +97,9 @@ def create_app(house: House) -> FastAPI:
 
 def _mount(app: FastAPI, module: Module) -> None:
     if module.api:
-        app.include_router(module.api(), prefix="/api/v1", tags=[module.name])
+        app.include_router(module.api(), prefix="/api/v1", tags=[module.title])
     if module.pages:
-        app.include_router(_unlisted(module.pages()))
-
-
-def _unlisted(pages: APIRouter) -> APIRouter:
-    """Pages are for people: they are not part of the API's description."""
-    pages.include_in_schema = False
-    return pages
+        app.include_router(module.pages(), include_in_schema=False)
 
 
 def _middleware(house: House, web: Web) -> list[Middleware]:

@@ -22,18 +22,19 @@ from tillhouse.kernel.web.render import Brand, Frame, Link, Nav, Templates, View
 from tillhouse.kernel.web.static import Static
 from tillhouse.kernel.web.toasts import is_htmx
 
-_OWN_TEMPLATES = Path(__file__).parent / "templates"
+_HERE = Path(__file__).parent
 
 
 def build_web(house: House) -> Web:
     """Put the web kit together for the modules of this process."""
     secure = house.settings.base_url.startswith("https:")
-    translations = i18n.Translations({"kernel": render.LOCALE, **_folders(house.modules, "locale")})
+    locales = {"kernel": render.LOCALE, "house": _HERE / "locale", **_folders(house.modules, "locale")}
+    translations = i18n.Translations(locales)
     static = Static({"kernel": render.STATIC, **_folders(house.modules, "static")})
     key = hashlib.sha256(b"csrf\0" + house.settings.secret_key.encode()).digest()
     csrf = Csrf(key, session_of=_session_of, secure=secure)
     frames = _Frames(house.modules, translations)
-    folders = {"house": _OWN_TEMPLATES, **_folders(house.modules, "templates")}
+    folders = {"house": _HERE / "templates", **_folders(house.modules, "templates")}
     templates = Templates(folders, static, csrf, frame=frames)
     return Web(templates, csrf, static, translations, secure)
 

@@ -61,4 +61,6 @@ MODULE = Module(
     processes=(Process("drivopay", "web", most=4),),
     demo=_demo,
     accent="drivopay",
+    icon="car",
+    tagline=N_("Earnings, expenses and a wallet for people who drive and deliver in India."),
 )
