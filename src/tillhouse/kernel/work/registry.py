@@ -11,8 +11,10 @@ from tillhouse.kernel.db import JsonObject
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.work.definitions import AnyHandler, AnyJob, Lane
-from tillhouse.kernel.work.retention import KERNEL_JOBS
+from tillhouse.kernel.work.retention import RETENTION_JOBS
+from tillhouse.kernel.work.watch import WATCH_JOBS
 
+KERNEL_JOBS = (*RETENTION_JOBS, *WATCH_JOBS)
 LANES: tuple[Lane, ...] = ("money", "quick", "slow")
 _HANDLER_TIME_LIMIT = timedelta(minutes=2)
 

@@ -55,7 +55,7 @@ def _first_id(instant: datetime) -> UUID:
     return UUID(int=(int(instant.timestamp() * 1000) << 80))
 
 
-KERNEL_JOBS: tuple[AnyJob, ...] = (
+RETENTION_JOBS: tuple[AnyJob, ...] = (
     Job(
         task=ForgetFinishedWork,
         flow=forget_finished_work,
