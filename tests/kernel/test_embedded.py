@@ -189,7 +189,9 @@ def test_a_database_that_runs_elsewhere_is_recognised_and_left_alone(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "not a number\n", f"{os.getpid()}\n/elsewhere\n1\n5432\n\n127.0.0.1\n  1 1\nready\n"]
+    "content",
+    ["", "not a number\n", f"{os.getpid()}\n/elsewhere\n1\n5432\n\n127.0.0.1\n  1 1\nready\n"],
+    ids=["empty", "not a number", "another process"],
 )
 def test_a_stale_pid_file_is_no_obstacle(made: Path, content: str) -> None:
     """Empty after a power cut; or its number belongs to another program by now (here: this one)."""
