@@ -77,8 +77,7 @@ class Screen:
 
     def set_up(self) -> None:
         """Nobody is signed in, and the choices of this screen are made."""
-        metrics = {"width": self.width, "height": 844 if self.width < 500 else 900, "mobile": self.width < 500}
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"deviceScaleFactor": 1, **metrics})
+        self._window()
         self.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": self.width < 500})
         self.go("/sign-in")
         self.browser.delete_all_cookies()
@@ -137,12 +136,16 @@ class Screen:
             lambda b: not b.find_elements(By.CSS_SELECTOR, "[data-chart]:not([data-drawn])")
         )
         SCREENSHOTS.mkdir(exist_ok=True)
-        height = int(self.js("return Math.max(document.documentElement.scrollHeight, innerHeight)"))
-        clip = {"x": 0, "y": 0, "width": self.width, "height": min(height, 6000), "scale": 1}
-        shot = self.browser.execute_cdp_cmd(
-            "Page.captureScreenshot", {"format": "png", "clip": clip, "captureBeyondViewport": True}
-        )
+        self._window(int(self.js("return Math.max(document.documentElement.scrollHeight, innerHeight)")))
+        shot = self.browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+        self._window()
         (SCREENSHOTS / f"{name}-{self.label}.png").write_bytes(base64.b64decode(shot["data"]))
+
+    def _window(self, height: int = 0) -> None:
+        phone = self.width < 500
+        usual = 844 if phone else 900
+        metrics = {"width": self.width, "height": max(height, usual), "mobile": phone, "deviceScaleFactor": 1}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def fits(self) -> None:
         """Nothing sticks out of the window; on a phone every target is large enough for a thumb."""

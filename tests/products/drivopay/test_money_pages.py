@@ -106,7 +106,7 @@ async def test_a_declined_payment_says_so_and_can_be_tried_again(driver: Driver,
     fields = await pay(driver, path, "failure")
     answer = await come_back(depot, path, {"error[code]": str(fields)[:20]})
     assert answer.headers["location"] == f"{path}?declined=1"
-    assert "The payment was declined." in await driver.page(answer.headers["location"])
+    assert "The payment was declined" in await driver.page(answer.headers["location"])
     await depot.quiet()
     page = await driver.page(path)
     assert "The payment did not go through" in page

@@ -22,9 +22,9 @@ from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.toasts import redirect
 from tillhouse.parts.payments import api as payments
 from tillhouse.parts.payments.api import OrderState, OrderView
-from tillhouse.products.drivopay.domain import UNIT
+from tillhouse.products.drivopay.domain import UNIT, rupees
 from tillhouse.products.drivopay.pages.outcomes import Outcome
-from tillhouse.products.drivopay.pages.typed import plain_amount
+from tillhouse.products.drivopay.pages.typed import plain_amount, typed_amount
 from tillhouse.products.drivopay.settings import DrivopaySettings
 
 router = APIRouter(prefix="/add-money")
@@ -33,27 +33,65 @@ Anyone = Annotated[Principal, Depends(open_to_all("the gateway's signature says 
 
 _OPEN = frozenset({OrderState.CREATED, OrderState.PENDING, OrderState.AUTHORIZED})
 _WORDS = {
-    OrderState.CREATED: Outcome("neutral", "clock", N_("Getting ready")),
-    OrderState.PENDING: Outcome("neutral", "wallet", N_("Ready to pay")),
-    OrderState.AUTHORIZED: Outcome("info", "clock", N_("Your bank is slow"), waiting=True),
-    OrderState.CAPTURED: Outcome("success", "check", N_("Money added")),
-    OrderState.PARTIALLY_REFUNDED: Outcome("success", "check", N_("Money added")),
-    OrderState.REFUNDED: Outcome("neutral", "undo-2", N_("Given back")),
-    OrderState.FAILED: Outcome("danger", "x", N_("The payment did not go through")),
-    OrderState.EXPIRED: Outcome("neutral", "timer", N_("Not paid in time")),
-    OrderState.DISPUTED: Outcome("warning", "triangle-alert", N_("Your bank is looking into it")),
+    OrderState.CREATED: Outcome("neutral", "clock", N_("Getting ready"), N_("No money has moved.")),
+    OrderState.PENDING: Outcome("neutral", "wallet", N_("Ready to pay"), N_("No money has moved yet.")),
+    OrderState.AUTHORIZED: Outcome(
+        "info",
+        "clock",
+        N_("Your bank is slow"),
+        N_(
+            "Your bank has said yes, but the money has not reached us yet. It is shown as pending and becomes "
+            "available by itself, usually within minutes. You need not wait here, and must not pay again."
+        ),
+        waiting=True,
+    ),
+    OrderState.CAPTURED: Outcome(
+        "success", "check", N_("Money added"), N_("It is in your wallet now, yours to use or to withdraw.")
+    ),
+    OrderState.PARTIALLY_REFUNDED: Outcome(
+        "success", "check", N_("Money added"), N_("A part of it was given back to where it came from.")
+    ),
+    OrderState.REFUNDED: Outcome(
+        "neutral", "undo-2", N_("Given back"), N_("It goes back to where it came from, within a few days.")
+    ),
+    OrderState.FAILED: Outcome(
+        "danger",
+        "x",
+        N_("The payment did not go through"),
+        N_("Nothing was added. If your bank took money, it comes back within a few days. You can try again."),
+    ),
+    OrderState.EXPIRED: Outcome(
+        "neutral", "timer", N_("Not paid in time"), N_("No money has moved. You can start again.")
+    ),
+    OrderState.DISPUTED: Outcome(
+        "warning",
+        "triangle-alert",
+        N_("Your bank is looking into it"),
+        N_("You have told your bank that something is wrong with this payment. We wait for its decision."),
+    ),
 }
-_AUTHORIZED = N_(
-    "Your bank has said yes, but the money has not reached us yet. It is shown as pending and becomes available by "
-    "itself, usually within minutes. You need not wait here, and must not pay again."
+_RETURNED = Outcome(
+    "info",
+    "clock",
+    N_("Checking with your bank"),
+    N_(
+        "The payment company does not answer just now. If you have paid, the money becomes available by itself: do "
+        "not pay again. If you have not, nothing has moved."
+    ),
+    waiting=True,
 )
-_RETURNED = Outcome("info", "clock", N_("Checking with your bank"), waiting=True)
-_CHECKING = N_(
-    "The payment company does not answer just now. If you have paid, the money becomes available by itself: do not "
-    "pay again. If you have not, nothing has moved."
+_LEFT = Outcome(
+    "neutral",
+    "wallet",
+    N_("Not paid yet"),
+    N_("You left without paying. No money has moved. You can still pay, or choose another amount."),
 )
-_LEFT = N_("You left without paying. No money has moved. You can still pay, or choose another amount.")
-_DECLINED = N_("The payment was declined. If your bank took money, it comes back within a few days. You can try again.")
+_DECLINED = Outcome(
+    "danger",
+    "x",
+    N_("The payment was declined"),
+    N_("Nothing was added. If your bank took money, it comes back within a few days. You can try again."),
+)
 
 
 class AmountForm(BaseModel):
@@ -154,7 +192,7 @@ async def paid(request: Request, house: TheHouse, _anyone: Anyone, order_id: UUI
 
 def _amount_context(house: House) -> dict[str, object]:
     limits = payments.limits(house, UNIT)
-    quick = house.settings_of(DrivopaySettings).quick_amounts
+    quick = [typed_amount(rupees(amount * 100)) for amount in house.settings_of(DrivopaySettings).quick_amounts]
     return {"quick": quick, "least": limits.deposit_least, "most": limits.deposit_most}
 
 
@@ -163,18 +201,16 @@ async def _context(
     house: House,
     order: OrderView,
     *,
-    note: str | None = None,
+    note: Outcome | None = None,
     opens: bool = False,
     returned: bool = False,
 ) -> dict[str, object]:
     waits = returned and order.state == OrderState.PENDING
-    words = _RETURNED if waits else _WORDS[order.state]
-    sentence = _CHECKING if waits else _AUTHORIZED if order.state == OrderState.AUTHORIZED else order.sentence
     payable = order.state in (OrderState.PENDING, OrderState.FAILED) and order.provider_order_id is not None
     receipt = await payments.receipt(session, order.id)
     return {
         "order": order,
-        "words": words.saying(gettext(note if note and payable else sentence)),
+        "words": _RETURNED if waits else note if note and payable else _WORDS[order.state],
         "open": order.state in _OPEN,
         "returned": waits,
         "receipt": _receipt(receipt) if receipt else None,

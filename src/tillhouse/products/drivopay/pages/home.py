@@ -77,10 +77,8 @@ def _figures(work: Overview) -> dict[str, object]:
 def _week_note(work: Overview) -> str:
     if work.week_change is None:
         return gettext(N_("nothing to compare with yet"))
-    before = formats.money(rupees(work.last_week.net))
-    return gettext(
-        N_("{change}% against {before} by this day last week"), change=f"{work.week_change:+d}", before=before
-    )
+    change = f"{work.week_change:+d}".replace("-", "−")
+    return gettext(N_("{change}% on the same days of last week"), change=change)
 
 
 def _trips(trips: int, minutes: int) -> str:
@@ -91,12 +89,9 @@ def _trips(trips: int, minutes: int) -> str:
 def _chart(work: Overview) -> Chart:
     days = work.chart
     return Chart(
-        title=gettext(N_("Earned and spent, day by day")),
+        title=gettext(N_("Earned, day by day")),
         label_title=gettext(N_("Day")),
         labels=[formats.short_day(day.on) for day in days],
-        series=[
-            Series(gettext(N_("Earned")), [day.earned for day in days]),
-            Series(gettext(N_("Spent")), [day.spent for day in days]),
-        ],
+        series=[Series(gettext(N_("Earned")), [day.earned for day in days])],
         unit=UNIT,
     )

@@ -28,7 +28,7 @@ from tillhouse.parts.payments.api import PayoutState, PayoutView
 from tillhouse.parts.wallets import api as wallets
 from tillhouse.products.drivopay.domain import UNIT
 from tillhouse.products.drivopay.pages.outcomes import Outcome
-from tillhouse.products.drivopay.pages.typed import plain_amount
+from tillhouse.products.drivopay.pages.typed import plain_amount, typed_amount
 
 router = APIRouter(prefix="/withdraw")
 Driver = Annotated[Principal, Depends(require("drivopay.pay"))]
@@ -36,17 +36,56 @@ Driver = Annotated[Principal, Depends(require("drivopay.pay"))]
 COOKIE = "withdrawal"  # what was typed, sealed, while the person shows who they are
 _COOKIE_SECONDS = 600
 
+_ON_ITS_WAY = Outcome(
+    "info",
+    "send",
+    N_("On its way"),
+    N_("The money is set aside in your wallet until the bank has confirmed. You need not wait here."),
+    waiting=True,
+)
 _WORDS = {
-    PayoutState.AWAITING_APPROVAL: Outcome("warning", "clock", N_("Someone of ours looks at it first"), waiting=True),
-    PayoutState.RESERVED: Outcome("info", "send", N_("On its way"), waiting=True),
-    PayoutState.SENDING: Outcome("info", "send", N_("On its way"), waiting=True),
-    PayoutState.UNKNOWN: Outcome("warning", "clock", N_("Waiting for the bank's answer"), waiting=True),
-    PayoutState.PROCESSING: Outcome("info", "landmark", N_("With the bank"), waiting=True),
-    PayoutState.PROCESSED: Outcome("success", "check", N_("Paid out")),
-    PayoutState.REVERSED: Outcome("warning", "undo-2", N_("Sent back by the bank")),
-    PayoutState.FAILED: Outcome("danger", "x", N_("The bank refused")),
-    PayoutState.REJECTED: Outcome("danger", "x", N_("Not approved")),
-    PayoutState.CANCELLED: Outcome("neutral", "x", N_("Cancelled")),
+    PayoutState.AWAITING_APPROVAL: Outcome(
+        "warning",
+        "clock",
+        N_("Someone of ours looks at it first"),
+        N_("Large withdrawals are looked at by a person. The money is set aside in your wallet meanwhile."),
+        waiting=True,
+    ),
+    PayoutState.RESERVED: _ON_ITS_WAY,
+    PayoutState.SENDING: _ON_ITS_WAY,
+    PayoutState.UNKNOWN: Outcome(
+        "warning",
+        "clock",
+        N_("Waiting for the bank's answer"),
+        N_("The bank has not answered yet. The money stays set aside until it has, and is never sent twice."),
+        waiting=True,
+    ),
+    PayoutState.PROCESSING: Outcome(
+        "info",
+        "landmark",
+        N_("With the bank"),
+        N_("Usually minutes, at times until the next working day. The money is set aside in your wallet."),
+        waiting=True,
+    ),
+    PayoutState.PROCESSED: Outcome(
+        "success", "check", N_("Paid out"), N_("The bank has confirmed: the money has arrived.")
+    ),
+    PayoutState.REVERSED: Outcome(
+        "warning",
+        "undo-2",
+        N_("Sent back by the bank"),
+        N_("The money is in your wallet again. Check where it should go, then try again."),
+    ),
+    PayoutState.FAILED: Outcome(
+        "danger",
+        "x",
+        N_("The bank refused"),
+        N_("The money is in your wallet again. Check where it should go, then try again."),
+    ),
+    PayoutState.REJECTED: Outcome(
+        "danger", "x", N_("Not approved"), N_("The money is in your wallet again. Write to us if you wonder why.")
+    ),
+    PayoutState.CANCELLED: Outcome("neutral", "x", N_("Cancelled"), N_("The money is in your wallet again.")),
 }
 _STEPS = (N_("Set aside"), N_("With the bank"), N_("Paid out"))
 _STEP = {
@@ -200,11 +239,10 @@ async def _context(session: Read, house: House, me: Principal) -> dict[str, obje
 def _quick(most: int) -> list[str]:
     """Round amounts that the wallet can give, and all of it."""
     amounts = [amount for amount in (200_00, 500_00, 1000_00) if amount < most] + ([most] if most > 0 else [])
-    return [str(Money(amount, UNIT)).removesuffix(".00") for amount in amounts]
+    return [typed_amount(Money(amount, UNIT)) for amount in amounts]
 
 
 def _told(found: PayoutView) -> dict[str, object]:
-    text = gettext(found.sentence)
     facts = [(gettext(N_("To")), found.destination), (gettext(N_("Asked for")), formats.moment(found.created_at))]
     if found.finished_at:
         facts.append((gettext(N_("Finished")), formats.moment(found.finished_at)))
@@ -215,7 +253,7 @@ def _told(found: PayoutView) -> dict[str, object]:
     facts.append((gettext(N_("Number")), str(found.id)))
     return {
         "payout": found,
-        "words": _WORDS[found.state].saying(text),
+        "words": _WORDS[found.state],
         "open": found.state in _OPEN,
         "retry": found.state in (PayoutState.FAILED, PayoutState.REVERSED),
         "steps": [gettext(step) for step in _STEPS] if found.state in _STEP else [],
