@@ -6,6 +6,7 @@ import pytest
 
 from tests.parts.payments.till import Till, new_person, rupees
 from tillhouse.kernel.errors import Conflict, InvalidInput, NotFound, TransientError
+from tillhouse.kernel.work import fire_schedules
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState
 
@@ -173,3 +174,9 @@ async def test_the_checkout_gets_what_it_needs_and_a_paid_order_none(till: Till)
     paid = await till.verify(await till.pay(order))
     with pytest.raises(Conflict):
         api.checkout_of(till.house, paid, title="DrivoPay")
+
+
+async def test_the_janitor_looks_every_minute(till: Till) -> None:
+    await fire_schedules(till.house)
+    till.at.advance(timedelta(minutes=1))
+    assert "payments.look_after" in await fire_schedules(till.house)

@@ -22,13 +22,14 @@ from tillhouse.kernel.invariants import check_all
 from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
-from tillhouse.kernel.work import fire_schedules, jobs, run_due
+from tillhouse.kernel.work import enqueue, jobs, run_due
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import Destination, Vpa
+from tillhouse.parts.payments.events import LookAfter
 from tillhouse.parts.payments.manifest import MODULE as PAYMENTS
 from tillhouse.parts.payments.ports import Purpose
 from tillhouse.parts.payments.service.payouts import NewPayout, reserve_payout
@@ -159,13 +160,14 @@ class Till:
                 return
 
     async def pass_time(self, by: timedelta, *, step: timedelta = timedelta(minutes=1)) -> None:
-        """Let time pass in steps; schedules fire, and everything due happens."""
+        """Let time pass in steps; after each the janitor looks, and everything due happens."""
         end = self.at.at + by
         while self.at.at < end:
             ahead = min(step, end - self.at.at)
             self.at.advance(ahead)
             self.sandbox_clock.advance(ahead.total_seconds())
-            await fire_schedules(self.house)
+            async with self.house.database.transaction() as session:
+                await enqueue(session, LookAfter())
             await self.quiet()
 
     async def restart(self) -> None:

@@ -88,7 +88,9 @@ def checkout_of(house: House, order: OrderView, *, title: str) -> CheckoutScript
 async def check_order(house: House, order_id: UUID) -> None:
     """Ask the gateway what became of an order, settle what it says, and plan what comes next."""
     async with house.database.reading() as session:
-        order = await order_for(session, order_id, owner=None)
+        order = await store.order_by_id(session, order_id)
+    if order is None:
+        return
     known = gateway(house, order.provider)
     provider_order_id = order.provider_order_id
     if provider_order_id is None and order.state == OrderState.CREATED:

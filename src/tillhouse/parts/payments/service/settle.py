@@ -46,9 +46,9 @@ async def settle(session: Session, facts: PaymentFacts) -> str | None:
 async def settle_purpose(session: Session, payment_id: UUID) -> None:
     """Another try at what the product does for a payment. Raises what the product raises, except refusals."""
     payment = await store.payment_by_id(session, payment_id)
-    assert payment is not None
-    order = await store.lock_order(session, payment.order_id)
-    assert order is not None
+    order = await store.lock_order(session, payment.order_id) if payment else None
+    if payment is None or order is None:
+        return
     await session.refresh(payment)
     if payment.purpose_state != "crashed":
         return
@@ -94,7 +94,7 @@ async def _take_in(session: Session, order: OrderRow, payment: PaymentRow, facts
         await _captured(session, order, payment, facts)
     elif step == OrderState.FAILED:
         await _failed(session, order, payment)
-    if facts.refunded != payment.refunded:
+    if payment.captured_at and facts.refunded != payment.refunded:
         payment.refunded = facts.refunded
         await look_into(session, "payment", str(payment.id), "refunded_at_gateway", refunded=facts.refunded)
 
