@@ -15,10 +15,8 @@ from tillhouse.kernel.http import Read, TheHouse
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.web import formats
 from tillhouse.kernel.web.deps import FromOurPage, Pages
 from tillhouse.kernel.web.forms import Form
-from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.toasts import redirect
 from tillhouse.parts.payments import api as payments
 from tillhouse.parts.payments.api import OrderState, OrderView
@@ -231,12 +229,11 @@ def _checkout(house: House, order: OrderView, *, opens: bool) -> dict[str, objec
     }
 
 
-def _receipt(receipt: payments.Receipt) -> list[tuple[str, str]]:
-    paid_at = receipt.payment.captured_at or receipt.order.created_at
+def _receipt(receipt: payments.Receipt) -> list[tuple[str, object]]:
+    """Message ids beside what the template writes in the reader's language and zone."""
     return [
-        (gettext(N_("Added to")), gettext(N_("Your wallet"))),
-        (gettext(N_("Paid by")), receipt.paid_by),
-        (gettext(N_("When")), formats.moment(paid_at)),
-        (gettext(N_("Fee")), formats.money(Money(0, UNIT))),
-        (gettext(N_("Payment")), receipt.payment.provider_payment_id),
+        (N_("Paid by"), receipt.paid_by),
+        (N_("When"), receipt.payment.captured_at or receipt.order.created_at),
+        (N_("Fee"), Money(0, UNIT)),
+        (N_("Payment"), receipt.payment.provider_payment_id),
     ]

@@ -243,20 +243,21 @@ def _quick(most: int) -> list[str]:
 
 
 def _told(found: PayoutView) -> dict[str, object]:
-    facts = [(gettext(N_("To")), found.destination), (gettext(N_("Asked for")), formats.moment(found.created_at))]
+    """`facts` are message ids beside what the template writes in the reader's language and zone."""
+    facts: list[tuple[str, object]] = [(N_("To"), found.destination), (N_("Asked for"), found.created_at)]
     if found.finished_at:
-        facts.append((gettext(N_("Finished")), formats.moment(found.finished_at)))
+        facts.append((N_("Finished"), found.finished_at))
     if found.utr:
-        facts.append((gettext(N_("Bank's reference (UTR)")), found.utr))
+        facts.append((N_("Bank's reference (UTR)"), found.utr))
     if found.failure_message and found.state not in _STEP:
-        facts.append((gettext(N_("What the bank says")), found.failure_message))
-    facts.append((gettext(N_("Number")), str(found.id)))
+        facts.append((N_("What the bank says"), found.failure_message))
+    facts.append((N_("Number"), str(found.id)))
     return {
         "payout": found,
         "words": _WORDS[found.state],
         "open": found.state in _OPEN,
         "retry": found.state in (PayoutState.FAILED, PayoutState.REVERSED),
-        "steps": [gettext(step) for step in _STEPS] if found.state in _STEP else [],
+        "steps": _STEPS if found.state in _STEP else (),
         "step": _STEP.get(found.state, 0),
         "facts": facts,
     }
