@@ -58,7 +58,7 @@ class Case:
         if piece == "verify":
             await self.till.verify(self.proof)
         else:
-            assert await self.till.deliver(self.events[piece]) == 200
+            await self.till.take(self.events[piece])
 
 
 async def side_by_side(doing: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -71,7 +71,10 @@ async def side_by_side(doing: Iterable[Coroutine[Any, Any, None]]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(BATCHES))
 async def test_every_order_of_the_news_told_twice_credits_once(till: Till, batch: int) -> None:
-    """Each piece of news is settled before the next one comes. Many orders go through it side by side."""
+    """Each piece of news is settled before the next one comes. Many orders go through it side by side.
+
+    Events are handed in behind the address: the address itself is tested where it costs a request less than 15,000.
+    """
     sequences = list(islice(every_order(Counter(2 * NEWS)), batch, None, BATCHES))
     everything = str(Money(15_000 * len(sequences), "INR"))
     cases = [await Case.begin(till) for _ in sequences]

@@ -32,7 +32,9 @@ from tillhouse.parts.payments.domain import Destination, Vpa
 from tillhouse.parts.payments.events import LookAfter
 from tillhouse.parts.payments.manifest import MODULE as PAYMENTS
 from tillhouse.parts.payments.ports import Purpose
+from tillhouse.parts.payments.service.inbox import take_event
 from tillhouse.parts.payments.service.payouts import NewPayout, reserve_payout
+from tillhouse.parts.payments.service.registry import gateway
 from tillhouse.parts.payments.settings import PaymentsSettings
 from tillhouse.parts.wallets.manifest import MODULE as WALLETS
 from tillhouse.sandbox.app import Sandbox, create_sandbox
@@ -141,6 +143,14 @@ class Till:
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
             response = await client.post(path, content=changed.get("body", delivery.body).encode(), headers=headers)
         return response.status_code
+
+    async def take(self, delivery: Delivery) -> None:
+        """Hand one webhook in behind its address, its signature checked."""
+        provider = httpx.URL(delivery.url).path.rpartition("/")[2]
+        body, headers = delivery.body.encode(), httpx.Headers(delivery.headers)
+        event = gateway(self.house, provider).read_event(body, headers)
+        async with self.house.database.transaction() as session:
+            await take_event(session, provider, event, body)
 
     def webhooks(self, *names: str) -> list[Delivery]:
         """Webhooks that wait to be delivered, all or those of these events."""
