@@ -20,6 +20,14 @@ def pay_in_checkout(screen: Screen, *, vpa: str = "success@razorpay") -> None:
     screen.browser.switch_to.default_content()
 
 
+def leave_checkout(screen: Screen) -> None:
+    """Go away from the gateway's overlay without paying."""
+    screen.browser.switch_to.frame(screen.find("dialog.razorpay-sandbox iframe"))
+    screen.click('a[href*="/_sandbox/razorpay/left/"]')
+    screen.browser.switch_to.default_content()
+    screen.gone("dialog.razorpay-sandbox")
+
+
 def add_money(screen: Screen, amount: str) -> None:
     """To the page on which the payment is asked for."""
     screen.go("/drivopay/add-money")
@@ -87,28 +95,27 @@ def test_each_way_a_payment_can_end_says_what_happened_to_the_money(screen: Scre
     screen.register(HOME)
 
     add_money(screen, "150")
-    frame = screen.find("dialog.razorpay-sandbox iframe")
-    screen.browser.switch_to.frame(frame)
-    screen.click('a[href*="/_sandbox/razorpay/left/"]')
-    screen.browser.switch_to.default_content()
+    leave_checkout(screen)
     screen.arrives("/drivopay/add-money/")
     screen.reads("#payment", "No money has moved.")
     screen.shoot("add-money-left")
 
     screen.click("form[data-checkout] button")
     pay_in_checkout(screen, vpa="failure@razorpay")
-    screen.browser.switch_to.frame(screen.find("dialog.razorpay-sandbox iframe"))
-    screen.click('a[href*="/_sandbox/razorpay/left/"]')
-    screen.browser.switch_to.default_content()
-    screen.reads("#payment", "did not go through")
+    leave_checkout(screen)
+    screen.reads("#payment", "Nothing was added.")
     screen.shoot("add-money-declined")
 
     add_money(screen, "300")
     screen.browser.switch_to.frame(screen.find("dialog.razorpay-sandbox iframe"))
     screen.click('button[name="outcome"][value="late_success"]')
     screen.browser.switch_to.default_content()
-    screen.find("#payment")
+    leave_checkout(screen)
+    screen.reads("#payment", "₹300.00")
     screen.shoot("add-money-slow-bank")
+    screen.find('.dp-outcome-mark[data-tone="success"]')
+    screen.go(HOME)
+    screen.reads(".dp-wallet .stat-value", "300.00")
     assert screen.complaints() == []
 
 
@@ -141,3 +148,23 @@ def test_a_bank_account_is_asked_for_only_when_it_is_chosen(screen: Screen) -> N
     assert not screen.find("#vpa").is_displayed()
     screen.fits()
     screen.shoot("withdraw-to-a-bank")
+
+
+@pytest.mark.parametrize("screen", PHONE, indirect=True)
+def test_a_day_is_written_down_and_an_entry_removed(screen: Screen) -> None:
+    screen.go("/register?next=/drivopay/earnings/new")
+    screen.register("/drivopay/earnings/new")
+    screen.click('#platform option[value="uber"]')
+    screen.type("#gross", "1,450")
+    screen.type("#hours", "8")
+    screen.click("main form button[type=submit]")
+    screen.arrives(HOME)
+    screen.reads("#toasts", "Written down")
+    screen.reads(".dp-two", "1,450.00")
+    screen.fits()
+    screen.shoot("home-first-day")
+    screen.go("/drivopay/earnings")
+    screen.click(".dp-entry summary")
+    screen.click(".dp-entry .menu-item")
+    screen.reads("main", "No earnings yet")
+    assert screen.complaints() == []

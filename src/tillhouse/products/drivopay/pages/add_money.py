@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, open_to_all, require
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.errors import DomainError, TransientError
@@ -56,7 +57,10 @@ _WORDS = {
         "danger",
         "x",
         N_("The payment did not go through"),
-        N_("Nothing was added. If your bank took money, it comes back within a few days. You can try again."),
+        N_(
+            "Nothing was added. If your bank took money, it either reaches us late and is added by itself, or comes "
+            "back to you within a few days. You can try again."
+        ),
     ),
     OrderState.EXPIRED: Outcome(
         "neutral", "timer", N_("Not paid in time"), N_("No money has moved. You can start again.")
@@ -88,7 +92,10 @@ _DECLINED = Outcome(
     "danger",
     "x",
     N_("The payment was declined"),
-    N_("Nothing was added. If your bank took money, it comes back within a few days. You can try again."),
+    N_(
+        "Nothing was added. If your bank took money, it either reaches us late and is added by itself, or comes "
+        "back to you within a few days. You can try again."
+    ),
 )
 
 
@@ -209,7 +216,7 @@ async def _context(
     return {
         "order": order,
         "words": _RETURNED if waits else note if note and payable else _WORDS[order.state],
-        "open": order.state in _OPEN,
+        "open": order.state in _OPEN or (order.state == OrderState.FAILED and clock.now() < order.expires_at),
         "returned": waits,
         "receipt": _receipt(receipt) if receipt else None,
         **(_checkout(house, order, opens=opens) if payable and not waits else {"checkout": None}),

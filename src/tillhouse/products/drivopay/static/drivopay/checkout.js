@@ -20,6 +20,7 @@
 
   function open(form) {
     const paid = document.getElementById("paid");
+    let left = form.dataset.left;
     const options = Object.assign(JSON.parse(form.dataset.checkout), {
       handler: function (answer) {
         for (const name of ["razorpay_order_id", "razorpay_payment_id", "razorpay_signature"]) {
@@ -27,10 +28,16 @@
         }
         paid.submit();
       },
-      modal: { ondismiss: function () { window.location.assign(form.dataset.left); } },
+      modal: { ondismiss: function () { window.location.assign(left); } },
     });
     load(form.dataset.script)
-      .then(function () { idle(form); new window.Razorpay(options).open(); })
+      .then(function () {
+        idle(form);
+        const checkout = new window.Razorpay(options);
+        // The checkout offers another try by itself; whoever leaves after this has tried, and is told so.
+        checkout.on("payment.failed", function () { left = form.dataset.declined; });
+        checkout.open();
+      })
       .catch(function () { form.submit(); });
   }
 
