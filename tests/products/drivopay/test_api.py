@@ -171,3 +171,16 @@ async def test_this_week_is_compared_with_the_same_days_of_the_last(driver: Driv
     assert "+50% on the same days of last week" in home  # Thursday the 12th has no match yet
     depot.at.at = datetime(2026, 11, 18, 20, 0, tzinfo=UTC)  # Thursday in India
     assert "−85% on the same days of last week" in await driver.page("/drivopay/home")
+
+
+async def test_whoever_leaves_takes_their_notebook_along_and_nobody_elses(driver: Driver, depot: Depot) -> None:
+    await add(driver)
+    await driver.api.post("/api/v1/expenses", json={"category": "fuel", "amount": "520"})
+    async with depot.driver("other@example.com") as other:
+        await add(other)
+        assert (await driver.api.delete("/api/v1/users/me")).status_code == 204
+        assert len((await other.api.get("/api/v1/earnings")).json()["items"]) == 1
+    async with depot.house.database.reading() as session:
+        assert await store.driver(session, driver.id) is None
+        assert await store.earnings(session, driver.id, limit=5) == []
+        assert await store.expenses(session, driver.id, limit=5) == []

@@ -1,11 +1,13 @@
 """What the house knows of DrivoPay."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
+from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Demo, Module, NavItem, Process
 from tillhouse.kernel.text import N_
 from tillhouse.products.drivopay.settings import DrivopaySettings
@@ -29,6 +31,13 @@ def _models() -> ModuleType:
     return models
 
 
+def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.identity.api import Erasure
+    from tillhouse.products.drivopay.service import erase
+
+    return (Erasure("drivopay", erase),)
+
+
 def _demo() -> Demo:
     from tillhouse.products.drivopay.demo import seed
 
@@ -41,7 +50,7 @@ MODULE = Module(
     floor="product",
     folder=Path(__file__).parent,
     requires=("identity", "ledger", "wallets", "payments", "channels"),
-    settings=DrivopaySettings,
+    settings=(DrivopaySettings,),
     api_roots=("/earnings", "/expenses"),
     api=_api,
     pages=_pages,
@@ -59,6 +68,7 @@ MODULE = Module(
         Permission("drivopay.pay", "Add money to one's own wallet and withdraw it", frozenset({"user"})),
     ),
     processes=(Process("drivopay", "web", most=4),),
+    provides=_provides,
     demo=_demo,
     accent="drivopay",
     icon="car",

@@ -193,6 +193,11 @@ async def remove_expense(session: Session, person_id: UUID, expense_id: UUID) ->
         raise NotFound(N_("There is no such expense."))
 
 
+async def erase(session: Session, person_id: UUID, addresses: Sequence[str]) -> None:
+    """Forget a person's notebook. The wallet's movements are the ledger's, which keeps them without a name."""
+    await store.remove_driver(session, person_id)
+
+
 def _already_there() -> AlreadyWrittenDown:
     message = N_("You have written this trip down already: its number is in your list.")
     return AlreadyWrittenDown(message, errors=[FieldError("/external_ref", "already_there", message)])

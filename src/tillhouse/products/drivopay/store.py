@@ -54,6 +54,11 @@ async def ensure_driver(session: Session, person_id: UUID) -> DriverRow:
     return (await session.execute(mine)).scalar_one()
 
 
+async def remove_driver(session: Session, person_id: UUID) -> None:
+    """A driver and everything they wrote down."""
+    await session.execute(delete(DriverRow).where(DriverRow.person_id == person_id))
+
+
 async def earning(session: ReadSession, driver_id: UUID, earning_id: UUID) -> EarningRow | None:
     """A driver's own entry; None when it does not exist or belongs to someone else."""
     mine = select(EarningRow).where(EarningRow.driver_id == driver_id, EarningRow.id == earning_id)
