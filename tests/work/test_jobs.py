@@ -262,10 +262,10 @@ async def test_a_schedule_fires_once_per_fire_time_however_many_relays_ask(house
     assert await fire_schedules(house) == []
     time.at = datetime(2026, 1, 1, 12, 10, tzinfo=UTC)
     fired = await asyncio.gather(*(fire_schedules(house) for _ in range(4)))
-    assert [name for names in fired for name in names] == ["dummy.tick"]
+    assert [name for names in fired for name in names if name == Tick.name] == ["dummy.tick"]
     time.at = datetime(2026, 1, 1, 12, 55, tzinfo=UTC)
     fired = await asyncio.gather(*(fire_schedules(house) for _ in range(4)))
-    assert [name for names in fired for name in names] == ["dummy.tick"]
+    assert [name for names in fired for name in names if name == Tick.name] == ["dummy.tick"]
     await run_due(house)
     assert await marks(house, "tick") == ["tick", "tick"]
     async with house.database.reading() as session:
@@ -290,6 +290,6 @@ async def test_finished_work_is_forgotten_and_unfinished_and_recent_work_is_not(
     assert {waiting, recent} <= left
     async with house.database.reading() as session:
         assert {found.name for found in await jobs(session)} <= {
-            "dummy.pay", "dummy.tell", "dummy.tick", "kernel.forget_finished_work",
+            "dummy.pay", "dummy.tell", "dummy.tick", "kernel.check_invariants", "kernel.forget_finished_work",
         }  # fmt: skip
         assert len(await jobs(session, name="dummy.pay")) == 1

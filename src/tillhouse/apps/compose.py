@@ -46,7 +46,7 @@ def build_house(
     cannot run, before anything is opened.
     """
     modules = chosen(serve, catalogue)
-    module_settings = {m.settings: m.settings.load() for m in modules if m.settings}
+    module_settings = {cls: cls.load() for module in modules for cls in module.settings}
     if settings.production:
         refuse_development_defaults([settings, *module_settings.values()])
     database = Database(settings.database_url, pool=settings.database_pool, name=f"tillhouse-{process}")

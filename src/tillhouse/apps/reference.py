@@ -35,8 +35,8 @@ def write(root: Path) -> list[Path]:
 def _classes(catalogue: Sequence[Module]) -> Iterator[tuple[str, type[ModuleSettings]]]:
     yield "The house", KernelSettings
     for module in catalogue:
-        if module.settings:
-            yield module.title, module.settings
+        for cls in module.settings:
+            yield module.title if cls.prefix.lower() == module.name else f"{module.title}: {cls.prefix}", cls
 
 
 def _settings_page(catalogue: Sequence[Module]) -> str:

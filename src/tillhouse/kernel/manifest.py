@@ -101,7 +101,7 @@ class Module:
     floor: Literal["part", "product"]
     folder: Path
     requires: tuple[str, ...] = ()
-    settings: type[ModuleSettings] | None = None
+    settings: tuple[type[ModuleSettings], ...] = ()
     api_roots: tuple[str, ...] = ()
     api: Callable[[], APIRouter] | None = None
     pages: Callable[[], APIRouter] | None = None

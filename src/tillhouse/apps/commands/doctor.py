@@ -65,7 +65,7 @@ def _python() -> Finding:
 
 def _settings(settings: KernelSettings) -> Finding:
     try:
-        loaded = [module.settings.load() for module in chosen() if module.settings]
+        loaded = [cls.load() for module in chosen() for cls in module.settings]
         if settings.production:
             refuse_development_defaults([settings, *loaded])
     except DomainError as error:

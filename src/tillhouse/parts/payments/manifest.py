@@ -10,6 +10,7 @@ from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Invariant, Module, Process
 from tillhouse.kernel.work import AnyHandler, AnyJob
+from tillhouse.parts.payments.providers import vendor_settings
 from tillhouse.parts.payments.settings import PaymentsSettings
 
 
@@ -85,7 +86,7 @@ MODULE = Module(
     floor="part",
     folder=Path(__file__).parent,
     requires=("identity", "ledger", "wallets"),
-    settings=PaymentsSettings,
+    settings=(PaymentsSettings, *vendor_settings()),
     api_roots=("/payments", "/wallets/deposit", "/wallets/withdraw"),
     api=_api,
     pages=_pages,

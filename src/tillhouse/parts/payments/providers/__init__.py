@@ -1,6 +1,6 @@
 """Adapters, one folder per vendor. Deleting a folder removes the vendor: nothing else names it.
 
-Each package has `install(house)`, which returns what it provides.
+Each package has `install(house)`, which returns what it provides, and a `settings` module with one `SETTINGS` class.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -8,11 +8,22 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from tillhouse.kernel.house import House
+from tillhouse.kernel.settings import ModuleSettings
 
 
 def installed(house: House) -> Iterator[object]:
-    """Everything that the vendors' packages provide to this house. Raises `SettingsError` for a wrong setting."""
-    for package in iter_modules(__path__):
-        if package.ispkg:
-            install: Callable[[House], Sequence[object]] = import_module(f"{__name__}.{package.name}").install
-            yield from install(house)
+    """Everything that the vendors' packages provide to this house."""
+    for vendor in _vendors():
+        install: Callable[[House], Sequence[object]] = import_module(f"{__name__}.{vendor}").install
+        yield from install(house)
+
+
+def vendor_settings() -> Iterator[type[ModuleSettings]]:
+    """The vendors' settings classes, for the manifest."""
+    for vendor in _vendors():
+        settings: type[ModuleSettings] = import_module(f"{__name__}.{vendor}.settings").SETTINGS
+        yield settings
+
+
+def _vendors() -> Iterator[str]:
+    return (package.name for package in iter_modules(__path__) if package.ispkg)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from tillhouse.kernel.edge import BrowserOrigin
 from tillhouse.kernel.house import House
-from tillhouse.kernel.settings import refuse_development_defaults
 from tillhouse.parts.payments.ports import InstalledGateway
 from tillhouse.parts.payments.providers.razorpay.gateway import RazorpayGateway
 from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
@@ -12,9 +11,7 @@ from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySetting
 
 def install(house: House) -> Sequence[object]:
     """The gateway, and the origins that its checkout needs in a browser."""
-    settings = RazorpaySettings.load()
-    if house.settings.production:
-        refuse_development_defaults([settings])
+    settings = house.settings_of(RazorpaySettings)
     gateway = RazorpayGateway(house.outbound, settings, sandbox=house.settings.sandbox_url)
     return [
         InstalledGateway(gateway),

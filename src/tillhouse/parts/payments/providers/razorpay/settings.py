@@ -20,3 +20,6 @@ class RazorpaySettings(ModuleSettings):
         development_only=True,
     )
     base_url: str = setting("", "Where Razorpay answers. Empty: the sandbox where there is one, else the real one.")
+
+
+SETTINGS = RazorpaySettings

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from tillhouse.kernel.house import House
-from tillhouse.kernel.settings import refuse_development_defaults
 from tillhouse.parts.payments.ports import InstalledPayoutGateway
 from tillhouse.parts.payments.providers.razorpayx.gateway import RazorpayXGateway
 from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSettings
@@ -11,7 +10,5 @@ from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSetti
 
 def install(house: House) -> Sequence[object]:
     """The provider of payouts."""
-    settings = RazorpayXSettings.load()
-    if house.settings.production:
-        refuse_development_defaults([settings])
+    settings = house.settings_of(RazorpayXSettings)
     return [InstalledPayoutGateway(RazorpayXGateway(house.outbound, settings, sandbox=house.settings.sandbox_url))]

@@ -24,3 +24,6 @@ class RazorpayXSettings(ModuleSettings):
     )
     base_url: str = setting("", "Where RazorpayX answers. Empty: the sandbox where there is one, else the real one.")
     narration: str = setting("Tillhouse", "What the payee's bank statement says: at most 30 letters, digits, spaces.")
+
+
+SETTINGS = RazorpayXSettings
