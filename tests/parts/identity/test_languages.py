@@ -9,7 +9,10 @@ import tillhouse.parts.files
 import tillhouse.parts.identity
 from tillhouse.kernel.web.catalogues import sentences, untranslated
 
-PARTS = [Path(str(part.__file__)).parent for part in (tillhouse.parts.identity, tillhouse.parts.channels, tillhouse.parts.files)]
+PARTS = [
+    Path(str(part.__file__)).parent
+    for part in (tillhouse.parts.identity, tillhouse.parts.channels, tillhouse.parts.files)
+]
 MESSAGES = PARTS[0] / "templates" / "identity" / "messages"
 
 

@@ -179,6 +179,20 @@ async def test_the_account_page_changes_the_profile_addresses_and_password(brows
     assert browser.page.status_code == 200
 
 
+async def test_someone_without_a_password_sets_a_first_one(browser: Browser, town: Town) -> None:
+    await town.resident(password=None)
+    await browser.open("/sign-in")
+    await browser.send("/sign-in", identifier="asha@example.com", next="/account")
+    await browser.send("/confirm", code=await town.code_to("asha@example.com"))
+    assert "Present password" not in browser.page.text
+    weak = await browser.send("/account/password/first", new_password="short")
+    assert weak.status_code == 422
+    await browser.send("/account/password/first", new_password="another fine phrase")
+    assert "Present password" in browser.page.text
+    login = {"identifier": "asha@example.com", "password": "another fine phrase"}
+    assert (await town.post("/auth/login", login)).status_code == 200
+
+
 async def test_long_after_signing_in_deleting_asks_for_a_step_up_first(
     browser: Browser, town: Town, at: clock.TestClock
 ) -> None:

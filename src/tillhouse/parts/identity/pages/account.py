@@ -62,10 +62,16 @@ class CodeForm(BaseModel):
     identifier: str = ""
 
 
-class PasswordForm(BaseModel):
-    """The present password, where there is one, and the next."""
+class FirstPasswordForm(BaseModel):
+    """A password for someone who has none."""
 
-    current_password: SecretStr | None = Field(None, max_length=1024)
+    new_password: SecretStr = Field(max_length=1024)
+
+
+class PasswordForm(BaseModel):
+    """The present password and the next."""
+
+    current_password: SecretStr = Field(max_length=1024)
     new_password: SecretStr = Field(max_length=1024)
 
 
@@ -94,6 +100,7 @@ class Forms:
     address: Form[AddressForm]
     link_code: Form[CodeForm]
     password: Form[PasswordForm]
+    first_password: Form[FirstPasswordForm]
     totp: Form[CodeForm]
     linking: str = ""
     refusal: DomainError | None = None
@@ -170,21 +177,28 @@ async def remove_address(here: Here, identifier_id: UUID) -> Response:
 
 @router.post("/account/password", dependencies=[FromOurPage, _LIMIT])
 async def change_password(here: Here) -> Response:
-    """Change the password, or set a first one."""
+    """Change the password."""
     forms = _blank(here.me)
     forms.password = form = await Form.read(here.request, PasswordForm, name="password")
     if form.is_valid:
-        current = form.data.current_password
+        current, new = form.data.current_password, form.data.new_password
         try:
-            await flows.change_password(
-                here.house,
-                browser.caller_of(here.request),
-                here.me,
-                current.get_secret_value() if current else None,
-                form.data.new_password.get_secret_value(),
-            )
-            done = Toast(gettext("Your password was changed."), gettext("Other devices are signed out."))
-            return browser.go(here.request, "/account", done)
+            return await _set_password(here, current.get_secret_value(), new)
+        except sessions.StepUpRequired:
+            return _to_step_up(here.request)
+        except DomainError as refusal:
+            form.refuse(refusal)
+    return await _render(here, forms, status=422)
+
+
+@router.post("/account/password/first", dependencies=[FromOurPage, _LIMIT])
+async def set_first_password(here: Here) -> Response:
+    """Set a password where there was none."""
+    forms = _blank(here.me)
+    forms.first_password = form = await Form.read(here.request, FirstPasswordForm, name="first")
+    if form.is_valid:
+        try:
+            return await _set_password(here, None, form.data.new_password)
         except sessions.StepUpRequired:
             return _to_step_up(here.request)
         except DomainError as refusal:
@@ -286,6 +300,13 @@ async def _do(
     return await _render(here, forms, status=422)
 
 
+async def _set_password(here: Visit, current: str | None, new: SecretStr) -> Response:
+    caller = browser.caller_of(here.request)
+    await flows.change_password(here.house, caller, here.me, current, new.get_secret_value())
+    done = Toast(gettext("Your password was changed."), gettext("Other devices are signed out."))
+    return browser.go(here.request, "/account", done)
+
+
 def _to_step_up(request: Request) -> Response:
     return browser.go(request, "/step-up?next=/account")
 
@@ -296,6 +317,7 @@ def _blank(me: Principal) -> Forms:
         address=Form.blank(AddressForm, name="address"),
         link_code=Form.blank(CodeForm, name="link"),
         password=Form.blank(PasswordForm, name="password"),
+        first_password=Form.blank(FirstPasswordForm, name="first"),
         totp=Form.blank(CodeForm, name="totp"),
     )
 
@@ -312,7 +334,9 @@ async def _render(here: Visit, forms: Forms, *, status: int = 200) -> Response:
             "has_password": await store.credential(session, me.person_id) is not None,
             "has_totp": await second_factor.has_totp(session, me.person_id),
             "enrolment": enrolment,
-            "qr": segno.make(enrolment.uri, micro=False).svg_data_uri(scale=5, border=2) if enrolment else "",
+            "qr": segno.make(enrolment.uri, micro=False).svg_data_uri(scale=5, border=3, light="white")
+            if enrolment
+            else "",
             "locales": [Option(tag, language.name) for tag, language in i18n.LANGUAGES.items()],
             "zones": [Option(zone, zone.replace("_", " ")) for zone in dict.fromkeys((*_ZONES, me.zone))],
             "refusal": forms.refusal,
@@ -324,3 +348,8 @@ async def _render(here: Visit, forms: Forms, *, status: int = 200) -> Response:
 def _reasons(refusal: DomainError | None) -> list[str]:
     found: tuple[FieldError, ...] = refusal.errors if refusal else ()
     return [gettext(reason.message) for reason in found]
+
+
+def _qr(text: str) -> str:
+    """A QR code as an image; white behind it, so that dark pages do not hide it."""
+    return segno.make(text, micro=False).svg_data_uri(scale=5, border=3, light="white")
