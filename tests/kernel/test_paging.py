@@ -8,7 +8,9 @@ def test_a_cursor_gives_back_what_it_was_made_of() -> None:
     assert decode_cursor(encode_cursor("2026-03-01", 7), (str, int)) == ("2026-03-01", 7)
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "%%%", encode_cursor(1, 2), encode_cursor("a"), "bnVsbA", "ÿ"])
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "%%%", encode_cursor(1, 2), encode_cursor("a"), "bnVsbA", "ÿ", encode_cursor("a", 2**63)]
+)
 def test_a_cursor_that_is_not_ours_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidInput):
         decode_cursor(cursor, (str, int))

@@ -11,7 +11,7 @@ from starlette_compress import CompressMiddleware
 from tillhouse import __version__
 from tillhouse.apps import pages
 from tillhouse.apps.revisions import head
-from tillhouse.apps.web import answer_failure, build_web
+from tillhouse.apps.web import answer_failure, build_web, speaking_to
 from tillhouse.catalogue import CATALOGUE
 from tillhouse.kernel.access import AuthenticatedBy, nobody
 from tillhouse.kernel.db import Database
@@ -74,6 +74,7 @@ def create_app(house: House) -> FastAPI:
     The caller closes the house.
     """
     web = build_web(house)
+    house.authenticator = speaking_to(house.authenticator, web.translations)
     app = FastAPI(
         title="Tillhouse",
         version=__version__,

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from tillhouse.kernel.access import NOBODY, Principal
+from tillhouse.kernel.access import NOBODY, Authenticator, Principal
 from tillhouse.kernel.errors import DomainError, NotAuthenticated
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import problem_json
@@ -33,7 +33,7 @@ def build_web(house: House) -> Web:
     static = Static({"kernel": render.STATIC, **_folders(house.modules, "static")})
     key = hashlib.sha256(b"csrf\0" + house.settings.secret_key.encode()).digest()
     csrf = Csrf(key, session_of=_session_of, secure=secure)
-    frames = _Frames(house.modules, translations)
+    frames = _Frames(house.modules)
     folders = {"house": _HERE / "templates", **_folders(house.modules, "templates")}
     templates = Templates(folders, static, csrf, frame=frames)
     return Web(templates, csrf, static, translations, secure)
@@ -47,6 +47,26 @@ def answer_failure(request: Request, error: DomainError) -> Response:
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?{urlencode({'next': wanted})}", 303)
     return web_of(request).templates.render_error(request, describe(error))
+
+
+def speaking_to(authenticate: Authenticator, translations: i18n.Translations) -> Authenticator:
+    """`authenticate`, and from then on the request speaks the caller's own language and zone, in Python and templates.
+
+    A browser that was switched to another language keeps it.
+    """
+
+    async def authenticated(request: Request) -> Principal:
+        principal = await authenticate(request)
+        if principal.kind == "person":
+            language = i18n.choose_language(
+                cookie=request.cookies.get(LANGUAGE_COOKIE),
+                personal=principal.locale,
+                accept=request.headers.get("accept-language"),
+            )
+            i18n.speak_to(i18n.Reader(language, principal.zone, translations=translations))
+        return principal
+
+    return authenticated
 
 
 def _folders(modules: Iterable[Module], name: str) -> dict[str, Path]:
@@ -66,10 +86,11 @@ def _session_of(request: Request) -> str | None:
 class _Frames:
     """What surrounds a page: the brand and menus of the product it belongs to, and who looks at it."""
 
-    def __init__(self, modules: Iterable[Module], translations: i18n.Translations) -> None:
+    def __init__(self, modules: Iterable[Module]) -> None:
         self._modules = tuple(modules)
         self._by_name: Mapping[str, Module] = {module.name: module for module in self._modules}
-        self._translations = translations
+        spoken = {tag for module in self._modules for tag in module.languages}
+        self._languages = [tag for tag in i18n.LANGUAGES if tag in spoken]
 
     def __call__(self, request: Request, module: str) -> Frame:
         principal = _principal(request)
@@ -79,7 +100,7 @@ class _Frames:
             accent=product.accent if product else "house",
             nav=self._nav(principal, product),
             viewer=_viewer(principal),
-            reader=self._reader(request, principal),
+            languages=product.languages if product else self._languages,
         )
 
     def _product_of(self, module: str) -> Module | None:
@@ -97,17 +118,6 @@ class _Frames:
 
         own = [product] if product else []
         return Nav(links("site", own), links("app", own), links("console", self._modules))
-
-    def _reader(self, request: Request, principal: Principal) -> i18n.Reader | None:
-        """A person reads in their own language and zone, unless this browser was switched to another language."""
-        if principal.kind != "person":
-            return None
-        language = i18n.choose_language(
-            cookie=request.cookies.get(LANGUAGE_COOKIE),
-            personal=principal.locale,
-            accept=request.headers.get("accept-language"),
-        )
-        return i18n.Reader(language, principal.zone, translations=self._translations)
 
 
 def _sees(principal: Principal, item: NavItem) -> bool:

@@ -93,6 +93,7 @@ class Module:
 
     `name` is also its database schema, queue prefix, settings prefix, and template and static namespace.
     `api_roots` are the paths under `/api/v1` that it owns (the longest prefix wins between modules).
+    `languages` are those its pages are complete in.
     `provides` returns objects of types that belong to the part that reads them; `House.provided(type)` collects them.
     """
 
@@ -119,6 +120,7 @@ class Module:
     accent: str = "house"
     icon: str = "store"
     tagline: str = ""
+    languages: tuple[str, ...] = ("en", "hi")
 
 
 def closure(catalogue: Mapping[str, Module], wanted: Sequence[str]) -> tuple[Module, ...]:

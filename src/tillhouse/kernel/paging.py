@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from tillhouse.kernel.errors import FieldError, InvalidInput
+from tillhouse.kernel.money import MAX_MINOR
 from tillhouse.kernel.text import N_
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ def decode_cursor(cursor: str, kinds: Sequence[type[str] | type[int]]) -> tuple[
         keys = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(keys, list) or [type(key) for key in keys] != list(kinds):
             raise ValueError
+        if any(isinstance(key, int) and abs(key) > MAX_MINOR for key in keys):
+            raise ValueError  # what PostgreSQL's bigint cannot hold was never given out
     except ValueError:
         message = N_("This cursor is not one of ours: start again without it.")
         raise InvalidInput(message, errors=[FieldError("/cursor", "bad_cursor", message)]) from None

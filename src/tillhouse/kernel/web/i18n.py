@@ -116,6 +116,11 @@ def reader() -> Reader:
     return _reader.get()
 
 
+def speak_to(who: Reader) -> None:
+    """Speak to `who` for the rest of this request: `reading`, which surrounds it, ends that too."""
+    _reader.set(who)
+
+
 @contextmanager
 def reading(who: Reader) -> Iterator[None]:
     """Speak to `who` while the block runs."""
