@@ -188,6 +188,13 @@ async def test_a_harmless_request_id_is_kept_and_another_replaced(caller: httpx.
     assert replaced.headers["x-request-id"] != "<script>"
 
 
+async def test_a_path_that_takes_files_has_a_limit_of_its_own(client: httpx.AsyncClient) -> None:
+    small_enough, too_large = b"x" * 2_000_000, b"x" * 22_000_000
+    assert (await client.post("/api/v1/files", content=small_enough)).status_code == 401
+    assert (await client.post("/api/v1/files", content=too_large)).status_code == 413
+    assert (await client.post("/api/v1/auth/login", content=small_enough)).status_code == 413
+
+
 async def test_requests_are_timed_by_their_whole_route_and_never_by_what_is_in_it(client: httpx.AsyncClient) -> None:
     await client.get("/api/v1/wallets/01a1fc92-d115-7833-8ec4-f4bd907a25d5")
     lines = (await client.get("/metrics")).text.splitlines()

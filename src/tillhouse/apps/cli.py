@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "audit": "Check every invariant of the books and of the house.",
         "demo": "Fill the database with believable data.",
         "jobs": "List, replay and cancel background jobs.",
+        "keys": "Make and rotate encryption keys.",
         "people": "Create administrators and API keys.",
         "docs": "Write the reference pages that are generated from the code.",
     }

@@ -15,7 +15,7 @@ from tillhouse.apps.web import answer_failure, build_web, speaking_to
 from tillhouse.catalogue import CATALOGUE
 from tillhouse.kernel.access import AuthenticatedBy, nobody
 from tillhouse.kernel.db import Database
-from tillhouse.kernel.edge import BodyLimit, BrowserOrigin, RequestContext, SecurityHeaders
+from tillhouse.kernel.edge import BodyAllowance, BodyLimit, BrowserOrigin, RequestContext, SecurityHeaders
 from tillhouse.kernel.health import health_router
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import CrashBarrier, install_problems
@@ -28,8 +28,18 @@ from tillhouse.kernel.web.preferences import Preferences
 
 
 def chosen(names: Sequence[str] = (), catalogue: Sequence[Module] = CATALOGUE) -> tuple[Module, ...]:
-    """The named modules (all, when none is named) with what they require. Raises `ValueError` for an unknown name."""
-    return closure({module.name: module for module in catalogue}, names or [module.name for module in catalogue])
+    """The named modules (all, when none is named), what they require, and what plugs their ports.
+
+    Raises `ValueError` for an unknown name.
+    """
+    by_name = {module.name: module for module in catalogue}
+    wanted = list(names or by_name)
+    while True:
+        found = closure(by_name, wanted)
+        missing = {name for module in found for name in module.plugged_by} - {module.name for module in found}
+        if not missing:
+            return found
+        wanted += sorted(missing)
 
 
 def build_house(
@@ -118,5 +128,5 @@ def _middleware(house: House, web: Web) -> list[Middleware]:
         Middleware(CompressMiddleware, minimum_size=1000),
         Middleware(Preferences, translations=web.translations, secure=web.secure),
         Middleware(CrashBarrier, render=answer_failure),
-        Middleware(BodyLimit),
+        Middleware(BodyLimit, allowances=house.provided(BodyAllowance)),
     ]

@@ -32,7 +32,10 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller. `id` is the person or API key; None for nobody. `assurance` is 2 once a second factor was shown."""
+    """The caller. `id` is the person or API key; None for nobody. `assurance` is 2 once a second factor was shown.
+
+    `with_second_factor` are the permissions that showing one would add.
+    """
 
     kind: Literal["nobody", "person", "machine", "system"]
     id: UUID | None = None
@@ -40,6 +43,7 @@ class Principal:
     permissions: frozenset[str] = frozenset()
     session_id: UUID | None = None
     assurance: Literal[1, 2] = 1
+    with_second_factor: frozenset[str] = frozenset()
     display_name: str = ""
     locale: str | None = None
     zone: str = "UTC"
@@ -54,6 +58,12 @@ class Principal:
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions
+
+
+class SecondFactorRequired(Forbidden):
+    """The caller's role allows it, once a second factor was shown in this session."""
+
+    code = "second_factor_required"
 
 
 NOBODY = Principal("nobody")
@@ -90,6 +100,10 @@ class _Require:
             return principal
         if principal.kind == "nobody":
             raise NotAuthenticated(N_("Sign in to do this."))
+        if self.permission in principal.with_second_factor:
+            raise SecondFactorRequired(
+                N_("Show your authenticator app first: sign in with its code, or set one up at /account.")
+            )
         raise Forbidden(N_("You are not allowed to do this."))
 
 

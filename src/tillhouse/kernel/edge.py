@@ -34,6 +34,14 @@ class BrowserOrigin:
     origin: str
 
 
+@dataclass(frozen=True, slots=True)
+class BodyAllowance:
+    """A path whose requests may be larger than others, provided by the module that takes files there."""
+
+    path: str
+    most_bytes: int
+
+
 class RequestContext:
     """Gives each request an id (a caller's own is kept when it is harmless), logs it once and times it by route."""
 
@@ -118,19 +126,21 @@ def _policy(origins: Sequence[BrowserOrigin]) -> str:
 class BodyLimit:
     """Refuses a request body over `limit` bytes with 413, by its declared length or as it streams in.
 
-    Paths under `exempt` enforce limits of their own (uploads). FastAPI's own limit answers in plain text, from outside
-    our middleware: without problem details, request id or log line.
+    Paths with an allowance have a limit of their own. FastAPI's own limit answers in plain text, from outside our
+    middleware: without problem details, request id or log line.
     """
 
-    def __init__(self, app: ASGIApp, limit: int = 1_048_576, exempt: tuple[str, ...] = ()) -> None:
-        self.app, self._limit, self._exempt = app, limit, exempt
+    def __init__(self, app: ASGIApp, limit: int = 1_048_576, allowances: Iterable[BodyAllowance] = ()) -> None:
+        self.app, self._limit = app, limit
+        self._allowances = {allowance.path: allowance.most_bytes for allowance in allowances}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(self._exempt or ("\0",)):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = self._allowances.get(scope["path"], self._limit)
         declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self._limit:
+        if not declared.isdigit() or int(declared) > limit:
             raise HTTPException(413)
         received = 0
 
@@ -138,7 +148,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._limit:
+            if received > limit:
                 raise HTTPException(413)
             return message
 

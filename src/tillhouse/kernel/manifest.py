@@ -15,6 +15,7 @@ from fastapi import APIRouter
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.kernel.settings import ModuleSettings
+from tillhouse.kernel.vault import SealedColumn
 
 if TYPE_CHECKING:
     import typer
@@ -93,6 +94,7 @@ class Module:
 
     `name` is also its database schema, queue prefix, settings prefix, and template and static namespace.
     `api_roots` are the paths under `/api/v1` that it owns (the longest prefix wins between modules).
+    `plugged_by` names upper modules that plug its ports: they are loaded with it, though it imports nothing of them.
     `languages` are those its pages are complete in.
     `provides` returns objects of types that belong to the part that reads them; `House.provided(type)` collects them.
     """
@@ -102,6 +104,7 @@ class Module:
     floor: Literal["part", "product"]
     folder: Path
     requires: tuple[str, ...] = ()
+    plugged_by: tuple[str, ...] = ()
     settings: tuple[type[ModuleSettings], ...] = ()
     api_roots: tuple[str, ...] = ()
     api: Callable[[], APIRouter] | None = None
@@ -115,6 +118,7 @@ class Module:
     health: Callable[[], Sequence[HealthCheck]] = _nothing
     invariants: Callable[[], Sequence[Invariant]] = _nothing
     provides: Callable[["House"], Sequence[object]] = lambda house: ()
+    sealed: tuple[SealedColumn, ...] = ()
     cli: Callable[[], "typer.Typer"] | None = None
     demo: Callable[[], Demo] | None = None
     accent: str = "house"

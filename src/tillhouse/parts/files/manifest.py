@@ -7,6 +7,7 @@ from types import ModuleType
 from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
+from tillhouse.kernel.edge import BodyAllowance
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Module, Process
 from tillhouse.kernel.work import AnyJob
@@ -36,8 +37,14 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.files.service import erase
     from tillhouse.parts.identity.api import Erasure
 
+    settings = house.settings_of(FilesSettings)
     folder = Path(house.settings.data_folder) / "files"
-    return (Objects.at(house.settings_of(FilesSettings).url, folder), Erasure("files", erase))
+    return (
+        Objects.at(settings.url, folder),
+        Erasure("files", erase),
+        # The file itself, and what a multipart form puts around it.
+        BodyAllowance("/api/v1/files", (settings.most_megabytes + 1) * 1_000_000),
+    )
 
 
 MODULE = Module(

@@ -11,6 +11,7 @@ from tillhouse.kernel.access import AuthenticatedBy, Permission
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Demo, Module, NavItem, Process
 from tillhouse.kernel.text import N_
+from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.identity.settings import IdentitySettings
 
@@ -78,6 +79,8 @@ MODULE = Module(
     api=_api,
     pages=_pages,
     models=_models,
+    plugged_by=("channels",),
+    sealed=(SealedColumn("identity.totp", "person_id", "secret"),),
     jobs=_jobs,
     nav=(NavItem(N_("Account"), "/account", "user", permission="identity.me", order=900),),
     permissions=(

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Invariant, Module, Process
+from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyHandler, AnyJob
 from tillhouse.parts.payments.providers import vendor_settings
 from tillhouse.parts.payments.settings import PaymentsSettings
@@ -91,6 +92,10 @@ MODULE = Module(
     api=_api,
     pages=_pages,
     models=_models,
+    sealed=(
+        SealedColumn("payments.payouts", "id", "destination"),
+        SealedColumn("payments.provider_events", "id", "body"),
+    ),
     jobs=_jobs,
     handlers=_handlers,
     permissions=(

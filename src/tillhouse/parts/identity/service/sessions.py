@@ -182,11 +182,13 @@ def principal_of(house: House, row: SessionRow, person: PersonRow) -> Principal:
     roles = roles_of(person.role)
     assurance: Assurance = 2 if row.assurance == 2 else 1
     declared = [permission for module in house.modules for permission in module.permissions]
+    permissions = permissions_of(roles, assurance, declared)
     return Principal(
         "person",
         id=person.id,
         roles=roles,
-        permissions=permissions_of(roles, assurance, declared),
+        permissions=permissions,
+        with_second_factor=permissions_of(roles, 2, declared) - permissions,
         session_id=row.id,
         assurance=assurance,
         display_name=person.display_name,
