@@ -1,5 +1,10 @@
 """A process is put together from manifests, whole or in part."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from fastapi import FastAPI
 
@@ -41,3 +46,28 @@ def test_an_unknown_module_is_named() -> None:
 def test_production_does_not_start_with_development_secrets(settings: KernelSettings) -> None:
     with pytest.raises(SettingsError, match="SECRET_KEY"):
         build_house(settings.model_copy(update={"environment": "production"}))
+
+
+def test_a_process_without_a_database_says_how_to_get_one() -> None:
+    with pytest.raises(SettingsError, match=r"start \./till up, or set DATABASE_URL"):
+        build_house(KernelSettings(environment="test"))
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("postgresql://x:y@127.0.0.1:1/z", "Connection refused"),
+        ("notaurl", "write it as postgresql://"),
+        ("mysql://root@127.0.0.1/z", "write it as postgresql://"),
+    ],
+)
+def test_a_wrong_database_url_is_one_sentence_and_nothing_is_started(url: str, why: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tillhouse.apps.cli", "up", "--port", "18470", "--data", str(tmp_path)]
+    found = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "DATABASE_URL": url}, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 1
+    assert found.stderr.startswith("till: ")
+    assert len(found.stderr.strip().splitlines()) == 1
+    assert why in found.stderr
+    assert "DATABASE_URL" in found.stderr

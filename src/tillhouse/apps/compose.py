@@ -18,10 +18,10 @@ from tillhouse.kernel.db import Database
 from tillhouse.kernel.edge import BodyAllowance, BodyLimit, BrowserOrigin, RequestContext, SecurityHeaders
 from tillhouse.kernel.health import health_router
 from tillhouse.kernel.house import House
-from tillhouse.kernel.http import CrashBarrier, install_problems
+from tillhouse.kernel.http import PROBLEMS, CrashBarrier, install_problems
 from tillhouse.kernel.manifest import Module, closure
 from tillhouse.kernel.outbound import Outbound
-from tillhouse.kernel.settings import KernelSettings, refuse_development_defaults
+from tillhouse.kernel.settings import KernelSettings, SettingsError, refuse_development_defaults
 from tillhouse.kernel.vault import Vault
 from tillhouse.kernel.web.deps import Web
 from tillhouse.kernel.web.preferences import Preferences
@@ -55,6 +55,8 @@ def build_house(
     `mounts` puts other transports under providers' addresses (tests). Raises `SettingsError` for a configuration that
     cannot run, before anything is opened.
     """
+    if not settings.database_url:
+        raise SettingsError("There is no database here: start ./till up, or set DATABASE_URL.")
     modules = chosen(serve, catalogue)
     module_settings = {cls: cls.load() for module in modules for cls in module.settings}
     if settings.production:
@@ -91,6 +93,7 @@ def create_app(house: House) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        responses=PROBLEMS,
         middleware=_middleware(house, web),
     )
     app.state.house = house

@@ -5,7 +5,7 @@ a failure that the client sees. (FastAPI's default commits after the 200 has gon
 """
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tillhouse.kernel.context import request_id
-from tillhouse.kernel.db import ReadSession, Session
+from tillhouse.kernel.db import JsonObject, ReadSession, Session
 from tillhouse.kernel.errors import DomainError, FieldError, InvalidInput, TooManyRequests, TransientError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import get_logger
@@ -79,6 +79,31 @@ def problem_json(request: Request, error: DomainError) -> JSONResponse:
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(body, error.status, headers, media_type="application/problem+json")
+
+
+_TEXT: JsonObject = {"type": "string"}
+_FIELD_ERROR: JsonObject = {
+    "type": "object",
+    "required": ["pointer", "code", "message"],
+    "properties": {"pointer": _TEXT, "code": _TEXT, "message": _TEXT},
+}
+_PROBLEM: JsonObject = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "errors", "request_id"],
+    "properties": {
+        "type": _TEXT,
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What to do, in the reader's language."},
+        "code": {"type": "string", "description": "Stable, for programs."},
+        "errors": {"type": "array", "items": _FIELD_ERROR},
+        "request_id": _TEXT,
+    },
+}
+# What `problem_json` answers, as every operation of the API's description says it.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "Refused.", "content": {"application/problem+json": {"schema": _PROBLEM}}}
+}
 
 
 class CrashBarrier:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_origin
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -214,6 +214,14 @@ class KernelSettings(ModuleSettings):
         (), "Addresses of proxies whose X-Forwarded-For is believed, separated by commas."
     )
     data_folder: str = setting(".till", "Where the embedded database, stored files and logs live.")
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _is_postgresql(cls, url: str) -> str:
+        """Anything else would fail later, and less clearly."""
+        if url and not url.partition("://")[0].startswith("postgres"):
+            raise ValueError("write it as postgresql://user:password@host:5432/database")
+        return url
 
     @property
     def production(self) -> bool:

@@ -8,10 +8,10 @@ from typing import TypedDict
 
 import click
 
-from tillhouse.apps import local
+from tillhouse.apps import local, migrate
 from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.apps.supervise import ProcessSpec, Service, Supervisor, check_port
-from tillhouse.kernel.settings import environment
+from tillhouse.kernel.settings import KernelSettings, environment
 
 SANDBOX_OFFSET, SMTP_OFFSET = 1, 25
 
@@ -39,7 +39,9 @@ def command(port: int, data: Path, no_demo: bool) -> None:
 def _database(data: Path) -> tuple[list[Service], dict[str, str]]:
     """The embedded server, started; or the one that DATABASE_URL names."""
     given = environment()
-    if url := given.get("DATABASE_URL"):
+    if given.get("DATABASE_URL"):
+        url = KernelSettings.load().database_url
+        migrate.require_usable(url)
         return [], {"DATABASE_URL": url, "DATABASE_OWNER_URL": given.get("DATABASE_OWNER_URL", url)}
     server = EmbeddedPostgres(data / "postgres")
     server.start()
