@@ -7,17 +7,19 @@ from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from pydantic import BaseModel
+from sqlalchemy import func, select
 
 from tests.work import dummy
 from tillhouse.kernel import idempotency
-from tillhouse.kernel.access import Principal
+from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.clock import TestClock
 from tillhouse.kernel.errors import Conflict, Forbidden, TransientError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import TheHouse, Write, install_problems, problem_json
 from tillhouse.kernel.idempotency import IdempotentRoute, OptionalKey, RequiredKey, forget_old_keys
+from tillhouse.kernel.models import IdempotencyKeyRow
 
 router = APIRouter(route_class=IdempotentRoute)
 hooks: dict[str, Callable[[], Awaitable[None]]] = {}
@@ -55,6 +57,16 @@ async def start_flow(house: TheHouse, key: RequiredKey, order: Order) -> dict[st
     async with house.database.transaction() as session:
         await dummy.mark(session, "flow", order.mark)
     return {"mark": order.mark}
+
+
+@router.post("/guarded/order", dependencies=[Depends(require("for.others"))])
+async def guarded_order(session: Write, key: RequiredKey, order: Order) -> None:
+    raise AssertionError("was let in")
+
+
+@router.post("/guarded/flow", dependencies=[Depends(require("for.others"))])
+async def guarded_flow(key: RequiredKey, order: Order) -> None:
+    raise AssertionError("was let in")
 
 
 @pytest.fixture
@@ -202,11 +214,25 @@ async def test_what_is_not_final_is_done_by_the_retry(
     assert await marks(house, made_by) == ["a"]
 
 
-async def test_a_malformed_request_does_not_use_up_its_key(house: House, client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize(("path", "made_by"), [("/orders", "order"), ("/flows", "flow")])
+async def test_a_malformed_request_does_not_use_up_its_key(
+    house: House, client: httpx.AsyncClient, path: str, made_by: str
+) -> None:
     headers = {"Idempotency-Key": "k"}
-    assert (await client.post("/orders", json={"wrong": 1}, headers=headers)).status_code == 422
-    assert (await client.post("/orders", json={"mark": "a"}, headers=headers)).status_code == 201
-    assert await marks(house, "order") == ["a"]
+    assert (await client.post(path, json={"wrong": 1}, headers=headers)).status_code == 422
+    assert (await post(client, path, "a")).is_success
+    assert await marks(house, made_by) == ["a"]
+
+
+@pytest.mark.parametrize("path", ["/guarded/order", "/guarded/flow"])
+async def test_whoever_may_not_call_is_told_so_each_time_and_leaves_no_key(
+    house: House, client: httpx.AsyncClient, path: str
+) -> None:
+    for mark in ("a", "b"):
+        refused = await post(client, path, mark)
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    async with house.database.reading() as session:
+        assert (await session.execute(select(func.count()).select_from(IdempotencyKeyRow))).scalar_one() == 0
 
 
 async def test_a_flow_cut_off_in_the_middle_resumes_by_its_intent_once_its_claim_has_ended(

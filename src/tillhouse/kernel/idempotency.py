@@ -19,7 +19,7 @@ An answer is kept for at least a day, sealed: it may hold what only the caller s
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,7 +37,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.access import caller
+from tillhouse.kernel.access import caller, permission_of, require
 from tillhouse.kernel.db import JsonValue, Session, rows_of
 from tillhouse.kernel.errors import DomainError, FieldError, InvalidInput
 from tillhouse.kernel.house import House
@@ -116,14 +116,18 @@ class IdempotentRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         original = super().get_route_handler()
         single_transaction = _opens_transaction(self.dependant)
+        permissions = {name for call in _calls(self.dependant) if (name := permission_of(call))}
 
         async def handler(request: Request) -> Response:
             attempt = await _attempt(request)
             if attempt is None:
                 return await original(request)
-            run = _in_one_transaction if single_transaction else _as_flow
             try:
-                return await run(request, attempt, original)
+                if single_transaction:
+                    return await _in_one_transaction(request, attempt, original)
+                for permission in permissions:  # the claim is committed: whoever may not call must not leave one
+                    await require(permission)(request)
+                return await _as_flow(request, attempt, original)
             except _Replay as replay:
                 return replay.response
             except RequestValidationError:
@@ -314,6 +318,7 @@ class _HeldRefusal:
     async def settle(self, attempt: _Attempt) -> None:
         """Remember the refusal; a flow that failed in another way gives its claim back, so that a retry can resume.
 
+        A request too malformed to begin takes its claim away with it: mended, it may use the same key.
         A database that is away takes neither: the refusal is sent all the same, and the claim ends by itself.
         """
         with suppress(DBAPIError, OSError):
@@ -321,7 +326,10 @@ class _HeldRefusal:
                 await self._remember(attempt)
             elif attempt.claim:
                 async with attempt.house.database.transaction() as session:
-                    await session.execute(_claimed(attempt).values(claimed_until=clock.now()))
+                    if attempt.store:
+                        await session.execute(_claimed(attempt).values(claimed_until=clock.now()))
+                    else:
+                        await session.execute(delete(Row).filter_by(**attempt.identity, claim=attempt.claim))
 
     async def release(self) -> None:
         for message in self._held:
@@ -351,7 +359,13 @@ def _attempt_of(scope: Scope) -> _Attempt | None:
 
 
 def _opens_transaction(dependant: Dependant) -> bool:
-    return any(opens_transaction(d.call) or _opens_transaction(d) for d in dependant.dependencies)
+    return any(opens_transaction(call) for call in _calls(dependant))
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    for child in dependant.dependencies:
+        yield child.call
+        yield from _calls(child)
 
 
 async def forget_old_keys(session: Session) -> int:
