@@ -67,6 +67,7 @@ class Database:
             max_overflow=0,
             pool_timeout=15,
             pool_pre_ping=False,
+            hide_parameters=True,  # an error's text is logged, and parameters are people's data
             connect_args={"server_settings": {"application_name": name, "timezone": "UTC"}},
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)

@@ -21,6 +21,7 @@ from tillhouse.kernel.logs import get_logger
 log = get_logger(__name__)
 
 _SECONDS = Histogram("http_request_seconds", "Time to answer", ["method", "route", "status"])
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SAFE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 Directive = Literal["script-src", "frame-src", "connect-src", "img-src", "form-action"]
@@ -74,9 +75,10 @@ def _record(scope: Scope, status: int, seconds: float) -> None:
     # Behind an included router the route itself knows only the end of its path.
     found = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
     route = getattr(found, "path", "unmatched")
-    _SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
+    method = scope["method"] if scope["method"] in _METHODS else "other"  # a caller could invent one after another
+    _SECONDS.labels(method, route, str(status)).observe(seconds)
     if route not in ("/health/live", "/health/ready", "/metrics"):
-        log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+        log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 class SecurityHeaders:

@@ -170,6 +170,8 @@ def install_problems(app: FastAPI, render: Problem) -> None:
                 request,
                 TransientError(N_("The house is busy or restarting. Nothing was changed: try again.")),
             )
+        if _state_of(error) in _UNSTORABLE:
+            return render(request, InvalidInput(N_("The request could not be understood.")))
         raise error
 
     app.add_exception_handler(DomainError, domain)
@@ -207,7 +209,12 @@ def _invalid(error: RequestValidationError) -> InvalidInput:
 # Serialization failure, deadlock, lock timeout, statement timeout, too many connections, server starting or stopping.
 _TRANSIENT_STATES = ("40001", "40P01", "55P03", "57014", "53300", "57P01", "57P02", "57P03", "08")
 
+_UNSTORABLE = ("22021", "22P05")  # a NUL in a text, in JSON
+
 
 def _is_transient(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return str(state).startswith(_TRANSIENT_STATES)
+    return _state_of(error).startswith(_TRANSIENT_STATES)
+
+
+def _state_of(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or "")

@@ -310,6 +310,8 @@ class _HeldRefusal:
         self._held: list[Message] = []
 
     async def __call__(self, message: Message) -> None:
+        if message.get("status") == 429 and (attempt := _attempt_of(self._scope)):
+            attempt.forget()  # a limit on requests is one on the keys that they leave behind, too
         if (message["type"] == "http.response.start" and self._is_final(message["status"])) or self._held:
             self._held.append(message)
         else:

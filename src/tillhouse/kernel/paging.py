@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel
 
@@ -36,10 +37,18 @@ def decode_cursor(cursor: str, kinds: Sequence[type[str] | type[int]]) -> tuple[
             raise ValueError
         if any(isinstance(key, int) and abs(key) > MAX_MINOR for key in keys):
             raise ValueError  # what PostgreSQL's bigint cannot hold was never given out
-    except ValueError:
-        message = N_("This cursor is not one of ours: start again without it.")
-        raise InvalidInput(message, errors=[FieldError("/cursor", "bad_cursor", message)]) from None
+    except (ValueError, RecursionError):
+        raise _bad_cursor() from None
     return tuple(keys)
+
+
+def decode_id(cursor: str) -> UUID:
+    """The id behind a cursor of a list in the order of ids. Raises `InvalidInput` for one that we did not give out."""
+    (found,) = decode_cursor(cursor, (str,))
+    try:
+        return UUID(str(found))
+    except ValueError:
+        raise _bad_cursor() from None
 
 
 def cut(rows: Sequence[T], limit: int, key: Callable[[T], tuple[str | int, ...]]) -> tuple[Sequence[T], str | None]:
@@ -47,3 +56,8 @@ def cut(rows: Sequence[T], limit: int, key: Callable[[T], tuple[str | int, ...]]
     if len(rows) <= limit:
         return rows, None
     return rows[:limit], encode_cursor(*key(rows[limit - 1]))
+
+
+def _bad_cursor() -> InvalidInput:
+    message = N_("This cursor is not one of ours: start again without it.")
+    return InvalidInput(message, errors=[FieldError("/cursor", "bad_cursor", message)])

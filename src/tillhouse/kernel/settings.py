@@ -169,6 +169,9 @@ def _as_list(value: str) -> list[str]:
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
+_SHORTEST_KEY = 32
+
+
 class KernelSettings(ModuleSettings):
     """What every process of the house is told."""
 
@@ -229,10 +232,15 @@ class KernelSettings(ModuleSettings):
 
 
 def refuse_development_defaults(all_settings: list[ModuleSettings]) -> None:
-    """Raise `SettingsError` naming every setting that must not keep its development default in production."""
+    """Raise `SettingsError` naming every setting that must not keep its development default in production.
+
+    Whoever guesses the secret key signs tokens for anyone: a short one is refused too.
+    """
     names = [name for settings in all_settings for name in settings.development_defaults()]
     if names:
         raise SettingsError(
             "In production these need values of their own: {names}. See docs/reference/settings.md.",
             names=", ".join(names),
         )
+    if any(isinstance(found, KernelSettings) and len(found.secret_key) < _SHORTEST_KEY for found in all_settings):
+        raise SettingsError("In production SECRET_KEY needs 32 random characters or more.")

@@ -61,9 +61,9 @@ def redirect(request: Request, path: str, *toasts: Toast, secure: bool = True) -
     """
     if not path.startswith("/") or path.startswith(("//", "/\\")):
         raise ValueError("a redirect stays on this host")
-    response = (
-        Response(status_code=200, headers={"HX-Redirect": path}) if is_htmx(request) else RedirectResponse(path, 303)
-    )
+    response: Response = RedirectResponse(path, 303)
+    if is_htmx(request):
+        response = Response(status_code=200, headers={"HX-Redirect": response.headers["location"]})
     if toasts:
         flash(response, *toasts, secure=secure)
     return response

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
-from tillhouse.kernel.paging import Page, cut, decode_cursor
+from tillhouse.kernel.paging import Page, cut, decode_id
 from tillhouse.parts.files import flows, schemas, service
 from tillhouse.parts.files.domain import SHOWN
 from tillhouse.parts.files.service import StoredFile
@@ -30,7 +30,7 @@ async def upload(house: TheHouse, me: Me, file: UploadFile) -> schemas.FileOut:
 async def list_files(session: Read, me: Me, cursor: str | None = None, limit: int = 50) -> Page[schemas.FileOut]:
     """The caller's files, newest first."""
     size = max(1, min(limit, 100))
-    before = UUID(str(decode_cursor(cursor, [str])[0])) if cursor else None
+    before = decode_id(cursor) if cursor else None
     found = await service.list_of(session, me.person_id, size + 1, before)
     rows, next_cursor = cut(found, size, lambda row: (str(row.id),))
     return Page(items=[_out(row) for row in rows], next_cursor=next_cursor)

@@ -9,7 +9,7 @@ from tillhouse.kernel.access import Principal, open_to_all, require
 from tillhouse.kernel.errors import FieldError, InvalidInput
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.limits import client_address, rate_limit
-from tillhouse.kernel.paging import Page, cut, decode_cursor
+from tillhouse.kernel.paging import Page, cut, decode_id
 from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import flows, schemas, store
 from tillhouse.parts.identity.domain import LOCALES, Identifier, device_of, parse_email, parse_identifier, parse_phone
@@ -258,7 +258,7 @@ async def audit_log(
 ) -> Page[schemas.AuditOut]:
     """What staff and machines did, newest first."""
     size = max(1, min(limit, 100))
-    before = UUID(str(decode_cursor(cursor, [str])[0])) if cursor else None
+    before = decode_id(cursor) if cursor else None
     rows, next_cursor = cut(await store.audit_entries(session, size + 1, before), size, lambda row: (str(row.id),))
     items = [schemas.AuditOut.model_validate(row, from_attributes=True) for row in rows]
     return Page(items=items, next_cursor=next_cursor)

@@ -13,7 +13,7 @@ from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import Money
-from tillhouse.kernel.paging import cut, decode_cursor
+from tillhouse.kernel.paging import cut, decode_id
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import (
@@ -161,12 +161,10 @@ async def start_withdrawal(
 ) -> PayoutView:
     """Set money of the caller's wallet aside and pay it out. The same `request_key` (a form's) does so once.
 
-    Raises `StepUpRequired` above the limit set for it unless the session is fresh, `OverLimit`, `InvalidInput`,
-    `Conflict` and the ledger's `InsufficientFunds`.
+    Raises `StepUpRequired` unless the session is fresh, where this and the withdrawals of the last 24 hours together
+    are above the limit set for it; `OverLimit`, `InvalidInput`, `Conflict` and the ledger's `InsufficientFunds`.
     """
     person_id = principal.person_id
-    if needs_step_up(session, amount):
-        await identity.assert_fresh(session, principal)
     wish = NewPayout(
         owner_kind="person",
         owner_id=person_id,
@@ -176,7 +174,10 @@ async def start_withdrawal(
         request_key=request_key,
         requested_by=person_id,
     )
-    return payout_view(await reserve_payout(session, wish))
+    payout = await reserve_payout(session, wish)
+    if payout.id == wish.id and await needs_step_up(session, payout):
+        await identity.assert_fresh(session, principal)
+    return payout_view(payout)
 
 
 async def order(session: ReadSession, order_id: UUID, *, person_id: UUID | None = None) -> OrderView:
@@ -237,7 +238,4 @@ def _owner(person_id: UUID | None) -> tuple[str, UUID] | None:
 
 
 def _before(cursor: str | None) -> UUID | None:
-    if cursor is None:
-        return None
-    (value,) = decode_cursor(cursor, (str,))
-    return UUID(str(value))
+    return None if cursor is None else decode_id(cursor)

@@ -101,7 +101,9 @@ MODULE = Module(
     permissions=(
         Permission("payments.pay", "Pay in and withdraw one's own money", frozenset({"user"})),
         Permission("payments.status", "See where a payment stands", frozenset({"user", "machine"})),
-        Permission("payments.status_of_all", "See where anyone's payment stands", frozenset({"staff", "machine"})),
+        Permission(
+            "payments.status_of_all", "See where anyone's payment stands", frozenset({"staff", "machine"}), assurance=2
+        ),
         Permission(
             "payments.payout", "Pay out a person's money on their behalf", frozenset({"staff", "machine"}), assurance=2
         ),

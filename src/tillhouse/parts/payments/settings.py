@@ -18,7 +18,7 @@ class PaymentsSettings(ModuleSettings):
     withdrawal_max: int = setting(10_000_000, "Largest withdrawal, in minor units.")
     withdrawal_daily: int = setting(20_000_000, "Most that one owner may withdraw within 24 hours, in minor units.")
     withdrawal_step_up_above: int = setting(
-        1_000_000, "A withdrawal above this asks the person to show again who they are, in minor units."
+        1_000_000, "Withdrawals within 24 hours that are together above this ask who the person is, in minor units."
     )
     withdrawal_approval_above: int = setting(
         10_000_000, "A payout above this waits for the approval of a second person, in minor units."

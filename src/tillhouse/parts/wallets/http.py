@@ -58,9 +58,7 @@ async def list_movements(
     *,
     direction: Direction | None = None,
     kind: Annotated[list[Kind] | None, Query(description="One or more kinds.", max_length=20)] = None,
-    since: Annotated[
-        AwareDatetime | None, Query(alias="from", description="Happened at this instant or later.")
-    ] = None,
+    since: Annotated[Instant | None, Query(alias="from", description="Happened at this instant or later.")] = None,
     until: Annotated[Instant | None, Query(alias="to", description="Happened before this instant.")] = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,

@@ -71,7 +71,7 @@ def _vpa(address: str) -> Vpa:
 def _bank_account(name: str, ifsc: str, account_number: str) -> BankAccount:
     account = BankAccount(" ".join(name.split()), ifsc.strip().upper(), re.sub(r"[\s-]", "", account_number))
     errors = []
-    if len(account.name) not in _NAME_LENGTH:
+    if len(account.name) not in _NAME_LENGTH or not account.name.isprintable():
         errors.append(_field("name", "bad_name", N_("Write the account holder's name, 3 to 50 letters.")))
     if not _IFSC.fullmatch(account.ifsc):
         message = N_("An IFSC has 11 characters and a zero in the fifth place, such as HDFC0001234.")

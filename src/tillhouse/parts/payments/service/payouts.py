@@ -101,9 +101,12 @@ async def reserve_payout(session: Session, wish: NewPayout) -> PayoutRow:
     return payout
 
 
-def needs_step_up(session: ReadSession, amount: Money) -> bool:
-    """Whether a person has to show again who they are before withdrawing that much."""
-    return amount.minor > settings_of(session).withdrawal_step_up_above
+async def needs_step_up(session: ReadSession, payout: PayoutRow) -> bool:
+    """Whether a person has to show again who they are for a payout just reserved: slices count together.
+
+    Ask after `reserve_payout`: its hold makes withdrawals at the same time take turns.
+    """
+    return await _paid_out_within_a_day(session, payout) > settings_of(session).withdrawal_step_up_above
 
 
 async def approve_payout(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
@@ -257,8 +260,7 @@ async def _plan(session: Session, payout: PayoutRow) -> None:
 
 async def _check_day(session: Session, payout: PayoutRow) -> None:
     daily = settings_of(session).withdrawal_daily
-    since = clock.now() - _DAY
-    total = await store.paid_out_since(session, payout.owner_kind, payout.owner_id, payout.currency, since)
+    total = await _paid_out_within_a_day(session, payout)
     if total > daily:
         errors = [FieldError("/amount", "over_daily_limit", N_("This is more than may leave within 24 hours."))]
         most = Money(daily, payout.currency)
@@ -267,6 +269,11 @@ async def _check_day(session: Session, payout: PayoutRow) -> None:
             N_("At most {most} may be withdrawn within 24 hours; {left} is left of it."),
             errors=errors, most=most, left=left,
         )  # fmt: skip
+
+
+async def _paid_out_within_a_day(session: ReadSession, payout: PayoutRow) -> int:
+    since = clock.now() - _DAY
+    return await store.paid_out_since(session, payout.owner_kind, payout.owner_id, payout.currency, since)
 
 
 async def _waiting(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
