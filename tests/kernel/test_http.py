@@ -203,6 +203,16 @@ async def test_requests_are_timed_by_their_whole_route_and_never_by_what_is_in_i
     assert not any("01a1fc92" in line for line in timed)
 
 
+async def test_metrics_are_for_this_machine_or_for_whoever_has_the_token(app: FastAPI, house: House) -> None:
+    stranger = httpx.ASGITransport(app, client=("203.0.113.9", 4711))
+    async with httpx.AsyncClient(transport=stranger, base_url="http://testserver") as outside:
+        assert (await outside.get("/metrics")).status_code == 404
+        assert (await outside.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"})).status_code == 404
+        house.settings = house.settings.model_copy(update={"metrics_token": "scrape-me"})
+        assert (await outside.get("/metrics", headers={"Authorization": "Bearer guess"})).status_code == 404
+        assert (await outside.get("/metrics", headers={"Authorization": "Bearer scrape-me"})).status_code == 200
+
+
 async def test_probes_answer_and_say_which_dependency_is_down(client: httpx.AsyncClient, house: House) -> None:
     assert (await client.get("/health/live")).json() == {"status": "live"}
     assert (await client.get("/health/ready")).status_code == 200

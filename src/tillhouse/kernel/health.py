@@ -4,20 +4,24 @@ Vendors' health is on `/health` and in the metrics, never in a probe: a slow ven
 """
 
 import asyncio
+import hmac
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from tillhouse.kernel.access import open_to_all
+from tillhouse.kernel.errors import NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import TheHouse
+from tillhouse.kernel.limits import client_address
 from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.manifest import HealthCheck
+from tillhouse.kernel.text import N_
 
 log = get_logger(__name__)
 
@@ -75,7 +79,19 @@ def health_router(revision: str, checks: Sequence[HealthCheck]) -> APIRouter:
         return {"status": worst, "dependencies": [asdict(one) for one in found]}
 
     @router.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
+    async def metrics(request: Request, house: TheHouse) -> Response:
+        _require_scraper(request, house)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+def _require_scraper(request: Request, house: House) -> None:
+    """Figures of a business are not for everyone: whoever has METRICS_TOKEN, or without one this machine alone."""
+    if token := house.settings.metrics_token:
+        sent = request.headers.get("authorization", "").removeprefix("Bearer ")
+        allowed = hmac.compare_digest(sent.encode(), token.encode())
+    else:
+        allowed = client_address(request) in ("127.0.0.1", "::1")
+    if not allowed:
+        raise NotFound(N_("There is nothing at this address."))

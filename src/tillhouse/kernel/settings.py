@@ -213,6 +213,7 @@ class KernelSettings(ModuleSettings):
     )
     log_level: str = setting("info", "debug, info, warning or error.", aliases=("LOG_LEVEL",))
     log_format: Literal["json", "text"] = setting("json", "json for machines, text for eyes.", aliases=("LOG_FORMAT",))
+    metrics_token: str = setting("", "Bearer token that may read /metrics. Empty: this machine alone may.", secret=True)
     trusted_proxies: tuple[str, ...] = setting(
         (), "Addresses of proxies whose X-Forwarded-For is believed, separated by commas."
     )
