@@ -42,7 +42,11 @@ async def show(session: Read, me: Me, file_id: UUID) -> schemas.FileOut:
     return _out(await service.find(session, me.person_id, file_id))
 
 
-@_router.get("/{file_id}/content")
+@_router.get(
+    "/{file_id}/content",
+    response_class=Response,
+    responses={200: {"description": "The bytes, in the file's own type.", "content": {"*/*": {}}}},
+)
 async def download(house: TheHouse, me: Me, file_id: UUID) -> Response:
     """The bytes. What a browser could run is only ever downloaded."""
     found, content = await flows.read_file(house, me.person_id, file_id)
