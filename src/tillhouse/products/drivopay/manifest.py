@@ -63,8 +63,8 @@ MODULE = Module(
         NavItem(N_("Account"), "/account", "user", permission="identity.me", order=50),
     ),
     permissions=(
-        Permission("drivopay.read", "See one's own earnings and expenses", frozenset({"user", "machine"})),
-        Permission("drivopay.write", "Write one's own earnings and expenses down", frozenset({"user", "machine"})),
+        Permission("drivopay.read", "See one's own earnings and expenses", frozenset({"user"})),
+        Permission("drivopay.write", "Write one's own earnings and expenses down", frozenset({"user"})),
         Permission("drivopay.pay", "Add money to one's own wallet and withdraw it", frozenset({"user"})),
     ),
     processes=(Process("drivopay", "web", most=4),),
