@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from tests.conformance.siege import VPA, bearer, besieged, staff_token
 from tests.products.drivopay.conftest import Depot, Driver
-from tillhouse.kernel.access import SYSTEM
+from tillhouse.kernel.access import SYSTEM, Principal
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.identity.api import COOKIE
 from tillhouse.parts.identity.domain import token_hash
@@ -178,6 +178,32 @@ async def test_staff_see_and_move_nothing_of_others_without_a_second_factor(
         answer = await asha.api.request(method, f"/api/v1{path}", json=sent, headers=headers)
         assert answer.status_code == status, path
     assert await asha.available() == "400.00"
+
+
+@pytest.mark.parametrize("role", ["staff", "admin"])
+async def test_a_stolen_password_of_the_staff_sets_up_no_second_factor(depot: Depot, role: str) -> None:
+    """Whoever knows the password alone has just signed in: setting one up asks for a code to a confirmed address."""
+    _, token = await staff_token(depot, "admin" if role == "admin" else "staff", second_factor=False)
+    transport = httpx.ASGITransport(depot.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver/api/v1") as thief:
+        for method, path in (("POST", "/users/me/totp"), ("DELETE", "/users/me")):
+            answer = await thief.request(method, path, headers=bearer(token))
+            assert (answer.status_code, answer.json()["code"]) == (403, "step_up_required"), path
+
+
+async def test_nobody_approves_a_payout_that_a_key_of_their_own_asked_for(asha: Driver, depot: Depot) -> None:
+    await depot.give(asha.id, "60000.00")
+    admin, token = await staff_token(depot, "admin", second_factor=True)
+    async with depot.house.database.transaction() as session:
+        key = await machines.create(session, Principal("person", id=admin), "payouts", ["payments.payout"])
+    body = {"person_id": str(asha.id), "amount": "55000.00", "currency": "INR", "destination": VPA}
+    headers = bearer(key.key, **{"Idempotency-Key": "large"})
+    asked = await asha.api.post("/api/v1/payments/payout", json=body, headers=headers)
+    assert (asked.status_code, asked.json()["status"]) == (202, "awaiting_approval")
+    path = f"/api/v1/payments/payouts/{asked.json()['id']}/approve"
+    assert (await asha.api.post(path, headers=bearer(token))).status_code == 403
+    _, other = await staff_token(depot, "staff", second_factor=True)
+    assert (await asha.api.post(path, headers=bearer(other))).status_code == 200
 
 
 def test_every_right_over_others_asks_for_a_second_factor(depot: Depot) -> None:

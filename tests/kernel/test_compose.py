@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
 from tillhouse.apps.compose import build_house, chosen, create_app
@@ -71,3 +72,21 @@ def test_a_wrong_database_url_is_one_sentence_and_nothing_is_started(url: str, w
     assert len(found.stderr.strip().splitlines()) == 1
     assert why in found.stderr
     assert "DATABASE_URL" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [({"base_url": "http://pay.example"}, "https://"), ({"sandbox_url": "http://sandbox"}, "SANDBOX_URL stays empty")],
+)
+def test_production_does_not_start_without_https_or_with_a_sandbox(
+    settings: KernelSettings, wrong: dict[str, str], why: str
+) -> None:
+    right = {
+        "environment": "production",
+        "secret_key": "k" * 32,
+        "encryption_keys": (Fernet.generate_key().decode(),),
+        "base_url": "https://pay.example",
+        "sandbox_url": "",
+    }
+    with pytest.raises(SettingsError, match=why):
+        build_house(settings.model_copy(update={**right, **wrong}), catalogue=())

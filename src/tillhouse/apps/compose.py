@@ -36,7 +36,8 @@ def chosen(names: Sequence[str] = (), catalogue: Sequence[Module] = CATALOGUE) -
     wanted = list(names or by_name)
     while True:
         found = closure(by_name, wanted)
-        missing = {name for module in found for name in module.plugged_by} - {module.name for module in found}
+        plugs = {name for module in found for name in module.plugged_by if name in by_name}
+        missing = plugs - {module.name for module in found}
         if not missing:
             return found
         wanted += sorted(missing)
@@ -61,6 +62,7 @@ def build_house(
     module_settings = {cls: cls.load() for module in modules for cls in module.settings}
     if settings.production:
         refuse_development_defaults([settings, *module_settings.values()])
+        _refuse_development_places(settings)
     database = Database(settings.database_url, pool=settings.database_pool, name=f"tillhouse-{process}")
     house = House(
         settings=settings,
@@ -78,6 +80,14 @@ def build_house(
     for found in house.provided(AuthenticatedBy):
         house.authenticator = found.authenticator
     return house
+
+
+def _refuse_development_places(settings: KernelSettings) -> None:
+    """Cookies without HTTPS, or a sandbox in place of the gateways, would cost real people real money."""
+    if not settings.base_url.startswith("https://"):
+        raise SettingsError("In production BASE_URL begins with https://: cookies are for HTTPS alone.")
+    if settings.sandbox_url:
+        raise SettingsError("In production SANDBOX_URL stays empty: it plays the gateways with money that is not real.")
 
 
 def create_app(house: House) -> FastAPI:

@@ -34,7 +34,7 @@ class Permission:
 class Principal:
     """The caller. `id` is the person or API key; None for nobody. `assurance` is 2 once a second factor was shown.
 
-    `with_second_factor` are the permissions that showing one would add.
+    `with_second_factor` are the permissions that showing one would add; `made_by` is who made a machine's key.
     """
 
     kind: Literal["nobody", "person", "machine", "system"]
@@ -44,6 +44,7 @@ class Principal:
     session_id: UUID | None = None
     assurance: Literal[1, 2] = 1
     with_second_factor: frozenset[str] = frozenset()
+    made_by: UUID | None = None
     display_name: str = ""
     locale: str | None = None
     zone: str = "UTC"

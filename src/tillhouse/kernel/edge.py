@@ -102,6 +102,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
+                if scope["path"].startswith("/api/v1/"):
+                    headers.setdefault("Cache-Control", "no-store")  # tokens and balances stay with who asked
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -103,7 +103,7 @@ async def payout(session: Write, maker: PayoutMaker, key: RequiredKey, body: sch
         to=_destination(body.destination),
         payee_name=person.name,
         request_key=f"payout:{maker.id}:{key}",
-        requested_by=maker.id,
+        requested_by=maker.made_by or maker.id,  # nobody approves what a key of their own asked for
         origin="payout",
     )
     row = await reserve_payout(session, wish)

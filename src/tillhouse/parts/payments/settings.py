@@ -21,7 +21,7 @@ class PaymentsSettings(ModuleSettings):
         1_000_000, "Withdrawals within 24 hours that are together above this ask who the person is, in minor units."
     )
     withdrawal_approval_above: int = setting(
-        10_000_000, "A payout above this waits for the approval of a second person, in minor units."
+        5_000_000, "A payout above this waits for the approval of a second person, in minor units."
     )
     order_minutes: int = setting(30, "Minutes after which an unpaid order expires.")
     capture_after_seconds: int = setting(

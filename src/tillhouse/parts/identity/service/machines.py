@@ -79,5 +79,6 @@ def principal_of_key(house: House, row: ApiKeyRow) -> Principal | None:
         id=row.id,
         roles=frozenset({"machine"}),
         permissions=offered_scopes(house) & set(row.scopes),
+        made_by=row.created_by,
         display_name=row.name,
     )

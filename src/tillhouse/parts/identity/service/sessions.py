@@ -166,10 +166,20 @@ async def assert_fresh(session: ReadSession, principal: Principal) -> None:
 
 
 async def assert_recent(session: ReadSession, principal: Principal) -> None:
-    """Like `assert_fresh`, but having signed in within the last ten minutes is proof enough."""
+    """Like `assert_fresh`, but having signed in within the last ten minutes is proof enough.
+
+    Not for staff, nor for whoever has an authenticator and did not show it: there a password alone proves too little.
+    """
     row = await store.session_row(session, principal.session_id) if principal.session_id else None
-    if row is None or clock.now() > row.created_at + FRESH_FOR:
+    if row is None or clock.now() > row.created_at + FRESH_FOR or await _needs_more(session, principal, row):
         await assert_fresh(session, principal)
+
+
+async def _needs_more(session: ReadSession, principal: Principal, row: SessionRow) -> bool:
+    if row.assurance >= 2 or principal.id is None:
+        return False
+    factor = await store.totp(session, principal.id)
+    return bool(principal.roles & {"staff", "admin"}) or (factor is not None and factor.confirmed_at is not None)
 
 
 def is_open(row: SessionRow) -> bool:
