@@ -115,13 +115,14 @@ async def test_a_key_is_the_callers_and_the_routes_own(asha: Driver, depot: Depo
 
 
 async def test_requests_over_the_limit_leave_no_keys_behind(asha: Driver, depot: Depot) -> None:
+    body, let_through = {"amount": "5.00", "currency": "USD"}, 0
     for n in range(40):
-        body = {"amount": "5.00", "currency": "USD"}
-        last = await asha.api.post("/api/v1/wallets/deposit", json=body, headers={"Idempotency-Key": f"flood-{n}"})
-    assert last.status_code == 429
+        answer = await asha.api.post("/api/v1/wallets/deposit", json=body, headers={"Idempotency-Key": f"flood-{n}"})
+        let_through += answer.status_code != 429
+    assert 30 <= let_through < 40  # the window slides by the wall clock: a new minute lets another one or two through
     async with depot.house.database.reading() as session:
         rows = (await session.execute(text("SELECT count(*) FROM kernel.idempotency_keys"))).scalar_one()
-    assert rows == 30
+    assert rows == let_through
 
 
 async def test_what_is_anothers_is_not_there_on_any_route(asha: Driver, depot: Depot) -> None:
