@@ -74,4 +74,3 @@ def upgrade() -> None:
 
         CREATE INDEX ix_expenses_driver_id_business_date_id ON drivopay.expenses (driver_id, business_date, id);
     """)
-

@@ -225,7 +225,7 @@ async def _context(session: Read, house: House, me: Principal) -> dict[str, obje
             (gettext(N_("Within 24 hours")), formats.money(limits.withdrawal_daily)),
             (
                 gettext(N_("With a code to confirm")),
-                gettext(N_("above {amount}"), amount=formats.money(limits.step_up_above)),
+                gettext(N_("above {amount} in 24 hours"), amount=formats.money(limits.step_up_above)),
             ),
             (gettext(N_("Fee")), formats.money(Money(0, UNIT))),
         ],
