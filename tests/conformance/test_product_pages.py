@@ -79,7 +79,7 @@ def missing(claim: str, app: FastAPI) -> bool:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_row_says_where_it_stands(page: Path) -> None:
     found = list(rows(page))
-    assert len(found) > 20
+    assert found
     unclear = [row for row in found if not row.claims and row.here not in OPEN_ENDS]
     unexplained = [row for row in found if row.here == "declined" and not row.why]
     assert unclear == []

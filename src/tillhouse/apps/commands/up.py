@@ -98,7 +98,7 @@ def _welcome(port: int, data: Path) -> None:
         click.echo(f"  {title:<28}{address}")
     if (data / "demo.json").exists():
         people: list[_SignIn] = json.loads((data / "demo.json").read_text())
-        click.echo("\n  Sign in as")
+        click.echo(f"\n  Sign in as (with one click, staff with their second factor: {web}/dev/sign-in)")
         width = max(len(one["title"]) for one in people) + 2
         for one in people:
             click.echo(f"  {one['title']:<{width}}{one['identifier']}  {one['password']}")

@@ -2,7 +2,7 @@
 
 form = await Form.read(request, AddMoney)
 if not form.is_valid:
-    return templates.form_page(request, "wallets/add.html", form=form)     # 422, first error focused
+    return pages.render_form(request, "wallets/add.html", form)            # 422, first error focused
 try:
     ...service(form.data)
 except InvalidInput as refusal:
