@@ -14,14 +14,12 @@ from tillhouse.parts.payments.domain import OrderState, PaymentFacts
 from tillhouse.parts.payments.ports import BadSignature, Capabilities, CheckoutScript, ProviderEvent, Refused
 from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
 from tillhouse.parts.payments.providers.razorpay.wire import (
-    EventWire,
     Orders,
     OrderWire,
     Payments,
     PaymentWire,
-    check_signature,
-    raise_for,
 )
+from tillhouse.parts.payments.providers.razorpay_format import EventWire, check_signature, raise_for
 
 W = TypeVar("W", bound=BaseModel)
 

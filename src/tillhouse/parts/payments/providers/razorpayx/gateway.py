@@ -12,14 +12,12 @@ from tillhouse.kernel.outbound import Answer, Outbound, OutcomeUnknown
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.domain import BankAccount, Destination, PayoutFacts, PayoutState
 from tillhouse.parts.payments.ports import BadSignature, Payee, ProviderEvent
+from tillhouse.parts.payments.providers.razorpay_format import EventWire, check_signature, raise_for
 from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSettings
 from tillhouse.parts.payments.providers.razorpayx.wire import (
-    EventWire,
     Payouts,
     PayoutStatus,
     PayoutWire,
-    check_signature,
-    raise_for,
 )
 
 W = TypeVar("W", bound=BaseModel)
@@ -105,7 +103,7 @@ class RazorpayXGateway:
         answer = await self._outbound.send(
             self.name, method, self._base + path, json=body, params=params, headers=headers, auth=auth
         )
-        raise_for(answer)
+        raise_for(answer, "RazorpayX")
         return answer
 
 
