@@ -10,6 +10,7 @@ from tillhouse.apps.compose import create_app
 from tillhouse.catalogue import CATALOGUE
 from tillhouse.kernel.db import Base
 from tillhouse.kernel.house import House
+from tillhouse.kernel.idempotency import requires_key
 from tillhouse.kernel.manifest import Module, closure
 from tillhouse.kernel.routes import Endpoint, endpoints
 from tillhouse.kernel.work import AnyJob, Event, enqueue, run_due
@@ -62,6 +63,12 @@ def test_every_permission_asked_for_is_declared_by_some_manifest(module: Module)
 def test_every_mutating_route_has_a_rate_limit(module: Module) -> None:
     unlimited = [one for one in answered_by(module) if MUTATING & set(one.methods) and not one.limit]
     assert [(one.methods, one.path) for one in unlimited] == []
+
+
+def test_every_route_that_moves_money_requires_an_idempotency_key() -> None:
+    found = [endpoint for module in CATALOGUE if module.api for endpoint in endpoints(module.api().routes)]
+    keyed = {endpoint.path for endpoint in found if any(requires_key(one) for one in endpoint.dependencies)}
+    assert {"/payments/create-order", "/payments/payout", "/wallets/deposit", "/wallets/withdraw"} <= keyed
 
 
 @each_module

@@ -1,9 +1,8 @@
 """The house's own pages: its front door, the API's description, and the page of all components."""
 
-from functools import cache
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from tillhouse.apps.api_docs import operations
@@ -33,15 +32,10 @@ async def front_door(request: Request, house: TheHouse, _anyone: Anyone, pages: 
 @router.get("/api/docs")
 async def api_docs(request: Request, _anyone: Anyone, pages: Pages) -> Response:
     """The API's description for people."""
-    return pages.render_page(request, "house/api_docs.html", {"groups": _operations(request.app)})
+    return pages.render_page(request, "house/api_docs.html", {"groups": operations(request.app)})
 
 
 @router.get("/console/kit")
 async def kit(request: Request, _staff: Annotated[Principal, Depends(require(CONSOLE.name))], pages: Pages) -> Response:
     """Every component in every state."""
     return pages.render_page(request, "kernel/kit.html", kit_page())
-
-
-@cache
-def _operations(app: FastAPI) -> object:
-    return operations(app)

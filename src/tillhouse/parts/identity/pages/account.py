@@ -334,9 +334,7 @@ async def _render(here: Visit, forms: Forms, *, status: int = 200) -> Response:
             "has_password": await store.credential(session, me.person_id) is not None,
             "has_totp": await second_factor.has_totp(session, me.person_id),
             "enrolment": enrolment,
-            "qr": segno.make(enrolment.uri, micro=False).svg_data_uri(scale=5, border=3, light="white")
-            if enrolment
-            else "",
+            "qr": _qr(enrolment.uri) if enrolment else "",
             "locales": [Option(tag, language.name) for tag, language in i18n.LANGUAGES.items()],
             "zones": [Option(zone, zone.replace("_", " ")) for zone in dict.fromkeys((*_ZONES, me.zone))],
             "refusal": forms.refusal,
