@@ -1,6 +1,7 @@
 """What the database itself refuses, whoever asks: the app role, and where possible the owner of the tables."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -18,6 +19,7 @@ COLUMN = {
     "keys": "key",
     "reversals": "reversed_by",
     "holds": "amount",
+    "closed_periods": "reason",
 }
 TABLES = tuple(COLUMN)
 NUMBER = "ledger.number_at(now())"
@@ -34,6 +36,7 @@ async def used(books: Books) -> Books:
     held = await books.hold(wallet, 10)
     await books.capture(held.id, move(wallet, BANK, 10))
     await books.hold(wallet, 20)
+    await books.close_period(datetime(2025, 1, 1, tzinfo=UTC))
     return books
 
 
@@ -117,6 +120,7 @@ async def test_the_owner_does_not_reach_entries_by_their_partition_either(
         "UPDATE ledger.accounts SET owner_id = gen_random_uuid()",
         "UPDATE ledger.accounts SET type = 'asset' WHERE code = 'wallet'",
         "UPDATE ledger.holds SET amount = 1 WHERE state = 'open'",
+        "UPDATE ledger.closed_periods SET closed_until = closed_until - interval '1 year'",
         "UPDATE ledger.holds SET state = 'open', ended_at = NULL WHERE state = 'captured'",
     ],
 )

@@ -256,6 +256,12 @@ class BalanceTooLarge(Conflict):
     code = "balance_too_large"
 
 
+class PeriodClosed(Conflict):
+    """The posting would take effect in a period that has been closed."""
+
+    code = "period_closed"
+
+
 class AccountInUse(Conflict):
     """The account still holds money or has an open hold, so it cannot be closed."""
 

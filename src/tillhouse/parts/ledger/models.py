@@ -1,4 +1,4 @@
-"""The tables of the ledger. What writes them are the functions of migration 0002; here they are only read.
+"""The tables of the ledger. What writes them are the functions of the migrations; here they are only read.
 
 Transactions and entries are partitioned by their number, whose upper bits are the recorded time.
 """
@@ -102,6 +102,19 @@ class ReversalRow(Base):
 
     transaction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     reversed_by: Mapped[int]
+
+
+class ClosedPeriodRow(Base):
+    """A decision that nothing takes effect before `closed_until` any more; the latest one counts."""
+
+    __tablename__ = "closed_periods"
+    __table_args__ = (Index("ix_closed_periods_closed_until", "closed_until"), {"schema": SCHEMA})
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    closed_until: Mapped[datetime]
+    closed_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    closed_by: Mapped[UUID | None]
+    reason: Mapped[str] = mapped_column(Text)
 
 
 class HoldRow(Base):

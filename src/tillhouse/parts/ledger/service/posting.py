@@ -21,6 +21,7 @@ from tillhouse.parts.ledger.domain import (
     IdempotencyKeyReused,
     InsufficientFunds,
     NotReversible,
+    PeriodClosed,
     Posting,
     Transaction,
     UnknownKind,
@@ -49,8 +50,8 @@ async def post(session: Session, posting: Posting) -> Transaction:
     """Write one transaction, or return what its key wrote before.
 
     A refusal has written nothing, so it may be caught and the session used on.
-    Raises `InsufficientFunds`, `AccountClosed`, `IdempotencyKeyReused`, `BalanceTooLarge` (409); `BadPosting`,
-    `UnknownKind`, `UnknownAccount`, `AccountNotAllowed` (422).
+    Raises `InsufficientFunds`, `AccountClosed`, `PeriodClosed`, `IdempotencyKeyReused`, `BalanceTooLarge` (409);
+    `BadPosting`, `UnknownKind`, `UnknownAccount`, `AccountNotAllowed` (422).
     """
     return await _write_one(session, _Order(posting))
 
@@ -193,6 +194,12 @@ def _refusal(order: _Order, batch: Batch, outcome: Outcome) -> DomainError:
             return account_closed()
         case "balance_too_large":
             return BalanceTooLarge(N_("A balance would become larger than the ledger can count."))
+        case "period_closed":
+            return PeriodClosed(
+                N_(
+                    "The books are closed for the time of this transaction: nothing was written. Post it at a later one."
+                )
+            )
         case "key_reused":
             return _key_reused()
         case "already_reversed":

@@ -13,7 +13,8 @@ _GUARDS = """
         ('transactions', 'kept'), ('transactions', 'not_emptied'),
         ('entries', 'zero_sum'), ('entries', 'kept'), ('entries', 'not_emptied'),
         ('keys', 'kept'), ('keys', 'not_emptied'), ('reversals', 'kept'), ('reversals', 'not_emptied'),
-        ('holds', 'once'), ('holds', 'kept'), ('holds', 'not_emptied')
+        ('holds', 'once'), ('holds', 'kept'), ('holds', 'not_emptied'),
+        ('closed_periods', 'only_the_past'), ('closed_periods', 'kept'), ('closed_periods', 'not_emptied')
     ), tables AS (
         SELECT c.oid, c.relname AS name, c.relname AS kind FROM pg_class AS c
         WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind IN ('r', 'p')
