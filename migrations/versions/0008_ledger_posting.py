@@ -22,7 +22,6 @@ depends_on = None
 
 def upgrade() -> None:
     _closed_periods()
-    _mark_open()
     _post()
     _privileges()
 
@@ -67,43 +66,48 @@ def _closed_periods() -> None:
     """)
 
 
-def _mark_open() -> None:
-    """Marks a posting as open until its transaction ends, and returns the microsecond (of a number) it began after.
-
-    The second of the lock counts from 2024, as numbers do: four bytes last until 2092.
-    """
-    op.execute("""
-        CREATE FUNCTION ledger.mark_open() RETURNS bigint LANGUAGE plpgsql AS $$
-        DECLARE
-            second integer := (ledger.number_at(clock_timestamp()) >> 12) / 1000000;
-        BEGIN
-            PERFORM pg_advisory_xact_lock_shared(7414155, 0), pg_advisory_xact_lock_shared(7414155, second);
-            RETURN second * 1000000::bigint;
-        END
-        $$;
-    """)
-
-
 # Plans are fixed to index look-ups: what is planned while the tables are small must still be right when they are not.
 _AS_OWNER = """
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
-    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 """
 
 
 def _post() -> None:
-    """As in revision 0002, with one more outcome: `period_closed`, for a new posting that would take effect in one."""
+    """One call writes any number of postings, each with its own outcome, or all of them or none.
+
+    In: the distinct accounts (the legs name them by position), the postings in order, their legs in the same order.
+    `known_ids` are the accounts' ids where the caller has seen them all before, ascending; they spare the look-up by
+    name and are compared with the names, so that a wrong one does no harm.
+    Out: one row per posting, in order. `outcome` is posted, replayed, key_reused, period_closed, insufficient_funds,
+    account_closed, balance_too_large, already_reversed, hold_not_found, hold_ended or capture_not_covered; a refused
+    posting has changed nothing but that its accounts may be open now. With `all_or_nothing` and a refusal among them
+    the others are `withheld`, and nothing is written. `account_ids` stands in the first row where the accounts were
+    looked up by name.
+
+    The recorded time is taken after the locks and pushed past the last one of each account, so that recorded order and
+    sequence agree whatever the clock does. The same key with the same input means the same accounts, so looking keys up
+    after the locks is enough to see the one that came first; the same key with other input is found by the insert.
+    """
     op.execute(f"""
-        CREATE OR REPLACE FUNCTION ledger.post(
+        DROP FUNCTION ledger.post;
+
+        CREATE FUNCTION ledger.post(
             owner_kinds text[], owner_ids uuid[], codes text[], units text[], types text[], floors bigint[],
+            known_ids bigint[],
             keys text[], hashes bytea[], kinds text[], effective timestamptz[], metadata text[],
             reverse_ids bigint[], capture_ids bigint[],
-            leg_postings integer[], leg_accounts integer[], leg_amounts bigint[],
-            OUT outcome text, OUT number bigint, OUT account integer, OUT available bigint
+            leg_postings integer[], leg_accounts integer[], leg_amounts bigint[], all_or_nothing boolean,
+            OUT outcome text, OUT number bigint, OUT account integer, OUT available bigint, OUT account_ids bigint[]
         ) RETURNS SETOF record LANGUAGE plpgsql {_AS_OWNER} AS $$
         #variable_conflict use_column
         DECLARE
-            account_ids bigint[];
+            postings_count integer := cardinality(keys);
+            legs_count integer := cardinality(leg_postings);
+            second integer := (ledger.number_at(clock_timestamp()) >> 12) / 1000000;
+            ids bigint[];
+            places tid[];
+            names_agree boolean;
             signs integer[];
             balances bigint[];
             helds bigint[];
@@ -118,8 +122,7 @@ def _post() -> None:
             hold_amount bigint;
             ended_holds bigint[] := '{{}}';
             ended_reversals bigint[] := '{{}}';
-            postings_count integer := cardinality(keys);
-            legs_count integer := cardinality(leg_postings);
+            closed_until timestamptz;
             outcomes text[] := array_fill(NULL::text, ARRAY[postings_count]);
             numbers bigint[] := array_fill(NULL::bigint, ARRAY[postings_count]);
             recorded timestamptz[] := array_fill(NULL::timestamptz, ARRAY[postings_count]);
@@ -135,33 +138,51 @@ def _post() -> None:
             first_leg integer := 1;
             last_leg integer := 0;
             written integer := 0;
-            stored integer;
             total numeric;
             change bigint;
             at integer;
-            began bigint := ledger.mark_open();
-            closed_until timestamptz;
         BEGIN
-            account_ids := ledger.find_or_open(owner_kinds, owner_ids, codes, units, types, floors);
+            PERFORM pg_advisory_xact_lock_shared(7414155, 0), pg_advisory_xact_lock_shared(7414155, second);
 
-            SELECT array_agg(ledger.natural_sign(locked.type) ORDER BY locked.n),
-                   array_agg(locked.balance ORDER BY locked.n), array_agg(locked.held ORDER BY locked.n),
-                   array_agg(locked.sequence ORDER BY locked.n), array_agg(locked.floor ORDER BY locked.n),
-                   array_agg(locked.closed ORDER BY locked.n),
-                   array_agg(locked.last_transaction_id ORDER BY locked.n), max(locked.last_transaction_id)
-            INTO signs, balances, helds, sequences, account_floors, closeds, last_numbers, microsecond
-            FROM (
-                SELECT a.*, wanted.n FROM unnest(account_ids) WITH ORDINALITY AS wanted (id, n)
-                JOIN ledger.accounts AS a ON a.id = wanted.id
-                ORDER BY a.id FOR NO KEY UPDATE OF a
-            ) AS locked;
+            IF known_ids IS NOT NULL THEN
+                SELECT (array_agg(locked.owner_kind), array_agg(locked.owner_id), array_agg(locked.code),
+                        array_agg(locked.unit)) IS NOT DISTINCT FROM (owner_kinds, owner_ids, codes, units),
+                       array_agg(locked.id), array_agg(locked.place), array_agg(ledger.natural_sign(locked.type)),
+                       array_agg(locked.balance), array_agg(locked.held), array_agg(locked.sequence),
+                       array_agg(locked.floor), array_agg(locked.closed), array_agg(locked.last_transaction_id),
+                       max(locked.last_transaction_id)
+                INTO names_agree, ids, places, signs, balances, helds, sequences, account_floors, closeds,
+                     last_numbers, microsecond
+                FROM (
+                    SELECT a.*, a.ctid AS place FROM ledger.accounts AS a WHERE a.id = ANY (known_ids)
+                    ORDER BY a.id FOR NO KEY UPDATE
+                ) AS locked;
+            END IF;
+
+            IF names_agree IS NOT TRUE THEN
+                ids := ledger.find_or_open(owner_kinds, owner_ids, codes, units, types, floors);
+                account_ids := ids;
+
+                SELECT array_agg(locked.place ORDER BY locked.n),
+                       array_agg(ledger.natural_sign(locked.type) ORDER BY locked.n),
+                       array_agg(locked.balance ORDER BY locked.n), array_agg(locked.held ORDER BY locked.n),
+                       array_agg(locked.sequence ORDER BY locked.n), array_agg(locked.floor ORDER BY locked.n),
+                       array_agg(locked.closed ORDER BY locked.n),
+                       array_agg(locked.last_transaction_id ORDER BY locked.n), max(locked.last_transaction_id)
+                INTO places, signs, balances, helds, sequences, account_floors, closeds, last_numbers, microsecond
+                FROM (
+                    SELECT a.*, a.ctid AS place, wanted.n FROM unnest(ids) WITH ORDINALITY AS wanted (id, n)
+                    JOIN ledger.accounts AS a ON a.id = wanted.id
+                    ORDER BY a.id FOR NO KEY UPDATE OF a
+                ) AS locked;
+            END IF;
 
             SELECT array_agg(known.input_hash ORDER BY asked.n),
                    array_agg(coalesce(known.transaction_id, known.hold_id) ORDER BY asked.n)
             INTO known_hashes, known_numbers
             FROM unnest(keys) WITH ORDINALITY AS asked (key, n) LEFT JOIN ledger.keys AS known ON known.key = asked.key;
 
-            microsecond := greatest(ledger.number_at(clock_timestamp()) >> 12, (microsecond >> 12) + 1, began);
+            microsecond := greatest(ledger.number_at(clock_timestamp()) >> 12, (microsecond >> 12) + 1, second * 1000000::bigint);
             IF cardinality(array_remove(effective, NULL)) > 0 THEN
                 SELECT max(period.closed_until) INTO closed_until FROM ledger.closed_periods AS period;
             END IF;
@@ -205,7 +226,7 @@ def _post() -> None:
                         outcomes[i] := 'hold_ended';
                         CONTINUE;
                     END IF;
-                    hold_account := array_position(account_ids, known_hold.account_id);
+                    hold_account := array_position(ids, known_hold.account_id);
                     hold_amount := known_hold.amount;
                     hold_takes[i] := 0;
                 END IF;
@@ -266,24 +287,48 @@ def _post() -> None:
                 END LOOP;
             END LOOP;
 
-            IF written > 0 THEN
-                INSERT INTO ledger.keys (key, input_hash, transaction_id)
-                SELECT new.key, new.hash, new.number
-                FROM unnest(keys, hashes, numbers, outcomes) AS new (key, hash, number, outcome)
-                WHERE new.outcome = 'posted'
-                ORDER BY new.key
+            IF written > 0 AND all_or_nothing AND EXISTS (
+                SELECT FROM unnest(outcomes) AS judged (outcome) WHERE outcome NOT IN ('posted', 'replayed')
+            ) THEN
+                RETURN QUERY
+                SELECT CASE judged.outcome WHEN 'posted' THEN 'withheld' ELSE judged.outcome END,
+                       CASE judged.outcome WHEN 'posted' THEN NULL ELSE judged.number END,
+                       judged.account, judged.available, CASE judged.n WHEN 1 THEN account_ids END
+                FROM unnest(outcomes, numbers, refused_accounts, refused_available) WITH ORDINALITY
+                    AS judged (outcome, number, account, available, n);
+                RETURN;
+            END IF;
+
+            IF written = 1 AND postings_count = 1 THEN
+                INSERT INTO ledger.keys (key, input_hash, transaction_id) VALUES (keys[1], hashes[1], numbers[1])
                 ON CONFLICT DO NOTHING;
-                GET DIAGNOSTICS stored = ROW_COUNT;
-                IF stored <> written THEN
-                    IF postings_count > 1 THEN
-                        RAISE EXCEPTION 'a key was used elsewhere at the same moment'
-                            USING ERRCODE = 'serialization_failure';
-                    END IF;
+                IF NOT FOUND THEN
                     outcome := 'key_reused';
                     RETURN NEXT;
                     RETURN;
                 END IF;
+            ELSIF written > 0 THEN
+                BEGIN
+                    INSERT INTO ledger.keys (key, input_hash, transaction_id)
+                    SELECT new.key, new.hash, new.number
+                    FROM unnest(keys, hashes, numbers, outcomes) AS new (key, hash, number, outcome)
+                    WHERE new.outcome = 'posted'
+                    ORDER BY new.key;
+                EXCEPTION WHEN unique_violation THEN
+                    -- Used elsewhere at the same moment, for something else. Nothing is written yet: judge again.
+                    IF (SELECT count(*) FROM ledger.keys AS known WHERE known.key = ANY (post.keys))
+                        = cardinality(array_remove(known_numbers, NULL)) THEN
+                        RAISE EXCEPTION 'a key was used elsewhere at the same moment'
+                            USING ERRCODE = 'serialization_failure';
+                    END IF;
+                    RETURN QUERY SELECT * FROM ledger.post(
+                        owner_kinds, owner_ids, codes, units, types, floors, known_ids, keys, hashes, kinds, effective,
+                        metadata, reverse_ids, capture_ids, leg_postings, leg_accounts, leg_amounts, all_or_nothing);
+                    RETURN;
+                END;
+            END IF;
 
+            IF written > 0 THEN
                 INSERT INTO ledger.transactions (id, kind, effective_at, recorded_at, reverses, captures, metadata)
                 SELECT new.number, new.kind, coalesce(new.effective_at, new.recorded_at), new.recorded_at,
                        new.reverses, new.captures, new.metadata::jsonb
@@ -293,18 +338,19 @@ def _post() -> None:
 
                 INSERT INTO ledger.entries
                     (transaction_id, account_id, sequence, amount, balance, effective_at, recorded_at, unit)
-                SELECT new.number, account_ids[new.account], new.sequence, new.amount, new.balance,
+                SELECT new.number, ids[new.account], new.sequence, new.amount, new.balance,
                        coalesce(effective[new.posting], recorded[new.posting]), recorded[new.posting],
                        units[new.account]
                 FROM unnest(leg_numbers, leg_postings, leg_accounts, leg_sequences, leg_amounts, leg_balances)
                     AS new (number, posting, account, sequence, amount, balance)
                 WHERE new.number IS NOT NULL;
 
+                -- By the place of the row, which stays what it is while the row is locked.
                 UPDATE ledger.accounts AS a
                 SET balance = new.balance, held = new.held, sequence = new.sequence, last_transaction_id = new.number
-                FROM unnest(account_ids, balances, helds, sequences, last_numbers)
-                    AS new (id, balance, held, sequence, number)
-                WHERE a.id = new.id AND a.sequence <> new.sequence;
+                FROM unnest(places, balances, helds, sequences, last_numbers)
+                    AS new (place, balance, held, sequence, number)
+                WHERE a.ctid = new.place AND a.sequence <> new.sequence;
             END IF;
 
             IF cardinality(ended_reversals) > 0 THEN
@@ -321,21 +367,21 @@ def _post() -> None:
                 WHERE h.id = new.id AND new.outcome = 'posted';
             END IF;
 
-            FOR i IN 1..postings_count LOOP
-                outcome := outcomes[i];
-                number := numbers[i];
-                account := refused_accounts[i];
-                available := refused_available[i];
-                RETURN NEXT;
-            END LOOP;
+            RETURN QUERY
+            SELECT judged.outcome, judged.number, judged.account, judged.available,
+                   CASE judged.n WHEN 1 THEN account_ids END
+            FROM unnest(outcomes, numbers, refused_accounts, refused_available) WITH ORDINALITY
+                AS judged (outcome, number, account, available, n);
         END
         $$;
+
+        REVOKE EXECUTE ON FUNCTION ledger.post FROM PUBLIC;
     """)
 
 
 def _privileges() -> None:
     op.execute("""
-        REVOKE EXECUTE ON FUNCTION ledger.close_only_the_past, ledger.close_period, ledger.mark_open FROM PUBLIC;
+        REVOKE EXECUTE ON FUNCTION ledger.close_only_the_past, ledger.close_period FROM PUBLIC;
 
         DO $$
         BEGIN
@@ -343,7 +389,7 @@ def _privileges() -> None:
                 REVOKE ALL ON ledger.closed_periods FROM till_app;
                 REVOKE ALL ON SEQUENCE ledger.closed_periods_id_seq FROM till_app;
                 GRANT SELECT ON ledger.closed_periods TO till_app;
-                GRANT EXECUTE ON FUNCTION ledger.close_period TO till_app;
+                GRANT EXECUTE ON FUNCTION ledger.close_period, ledger.post TO till_app;
             END IF;
         END
         $$;

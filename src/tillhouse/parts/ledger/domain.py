@@ -17,7 +17,7 @@ from typing import Literal
 from uuid import UUID
 
 from tillhouse.kernel.db import JsonObject, JsonValue
-from tillhouse.kernel.errors import Conflict, FieldError, InvalidInput
+from tillhouse.kernel.errors import Conflict, DomainError, FieldError, InvalidInput
 from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.text import N_
 
@@ -260,6 +260,20 @@ class PeriodClosed(Conflict):
     """The posting would take effect in a period that has been closed."""
 
     code = "period_closed"
+
+
+class BulkRefused(Conflict):
+    """Nothing of an atomic bulk was written: `refusals` says, by their places, what stood in the way."""
+
+    code = "bulk_refused"
+
+    def __init__(self, refusals: Mapping[int, DomainError]) -> None:
+        super().__init__(
+            N_("None of these transactions was written, because {count} of them cannot be."),
+            errors=[FieldError(f"/{place}", refusal.code, refusal.message) for place, refusal in refusals.items()],
+            count=len(refusals),
+        )
+        self.refusals = refusals
 
 
 class AccountInUse(Conflict):

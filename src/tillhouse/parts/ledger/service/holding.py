@@ -19,8 +19,8 @@ from tillhouse.parts.ledger.domain import (
     key_faults,
     metadata_faults,
 )
+from tillhouse.parts.ledger.service.calls import account_closed, as_json, hold_ended
 from tillhouse.parts.ledger.service.charts import chart_of
-from tillhouse.parts.ledger.service.posting import account_closed, as_json, hold_ended
 from tillhouse.parts.ledger.store import reading, writing
 
 _EXPIRED_AT_ONCE = 500
