@@ -1,11 +1,10 @@
-"""Ledger: open postings can be seen, closed periods take no more postings.
+"""Ledger: open postings can be seen, closed periods, bulks all or none, refusals that stay, and a faster `ledger.post`.
 
-`ledger.post` is that of revision 0002 and two things more.
-
-*A posting that is open can be seen*, so that a watermark can be told from `pg_locks`: before it locks any row it takes a
-shared advisory lock (7414155, second), held until its transaction ends; every recorded time it gives is at or after
-that second. Who reads the clock, then `pg_locks`, and then the rows in another statement, knows: a posting that is not
-seen open either had ended, and its rows are visible, or has yet to begin, and records a later time.
+*A posting that is open can be seen*, so that a watermark can be told from `pg_locks`: before it locks any row it takes
+a shared advisory lock (7414155, second), held until its transaction ends; every recorded time it gives is at or after
+that second, which counts from 2024 as numbers do. Who reads the clock, then `pg_locks`, and then the rows in another
+statement, knows: a posting that is not seen open either had ended, and its rows are visible, or has yet to begin, and
+records a later time.
 
 *A period can be closed*: postings that take effect in it are refused from then on. Every posting holds the lock
 (7414155, 0) in shared mode, closing takes it alone: it waits for the postings that are open and sees no new one until
@@ -22,6 +21,7 @@ depends_on = None
 
 def upgrade() -> None:
     _closed_periods()
+    _refusals()
     _post()
     _privileges()
 
@@ -66,6 +66,36 @@ def _closed_periods() -> None:
     """)
 
 
+def _refusals() -> None:
+    """What the API refused under a key, so that the key gets the same answer again. Kept for two days, as answers are.
+
+    They are no part of the books: a refused posting has moved nothing.
+    """
+    op.execute("""
+        CREATE TABLE ledger.refusals (
+            key text CONSTRAINT pk_refusals PRIMARY KEY,
+            input_hash bytea NOT NULL,
+            outcome text NOT NULL,
+            number bigint,
+            account_id bigint,
+            available bigint,
+            refused_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        );
+        CREATE INDEX ix_refusals_refused_at ON ledger.refusals (refused_at);
+
+        CREATE FUNCTION ledger.forget_refusals() RETURNS bigint
+            LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        DECLARE
+            forgotten bigint;
+        BEGIN
+            DELETE FROM ledger.refusals WHERE refused_at < now() - interval '48 hours';
+            GET DIAGNOSTICS forgotten = ROW_COUNT;
+            RETURN forgotten;
+        END
+        $$;
+    """)
+
+
 # Plans are fixed to index look-ups: what is planned while the tables are small must still be right when they are not.
 _AS_OWNER = """
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
@@ -82,8 +112,9 @@ def _post() -> None:
     Out: one row per posting, in order. `outcome` is posted, replayed, key_reused, period_closed, insufficient_funds,
     account_closed, balance_too_large, already_reversed, hold_not_found, hold_ended or capture_not_covered; a refused
     posting has changed nothing but that its accounts may be open now. With `all_or_nothing` and a refusal among them
-    the others are `withheld`, and nothing is written. `account_ids` stands in the first row where the accounts were
-    looked up by name.
+    the others are `withheld`, and nothing is written. With `remember_refusals` a refused key is refused again, whatever
+    has changed since; without it a refused posting leaves nothing behind, and its key is free. `account_ids` stands in
+    the first row where the accounts were looked up by name.
 
     The recorded time is taken after the locks and pushed past the last one of each account, so that recorded order and
     sequence agree whatever the clock does. The same key with the same input means the same accounts, so looking keys up
@@ -97,7 +128,8 @@ def _post() -> None:
             known_ids bigint[],
             keys text[], hashes bytea[], kinds text[], effective timestamptz[], metadata text[],
             reverse_ids bigint[], capture_ids bigint[],
-            leg_postings integer[], leg_accounts integer[], leg_amounts bigint[], all_or_nothing boolean,
+            leg_postings integer[], leg_accounts integer[], leg_amounts bigint[],
+            all_or_nothing boolean, remember_refusals boolean,
             OUT outcome text, OUT number bigint, OUT account integer, OUT available bigint, OUT account_ids bigint[]
         ) RETURNS SETOF record LANGUAGE plpgsql {_AS_OWNER} AS $$
         #variable_conflict use_column
@@ -117,6 +149,7 @@ def _post() -> None:
             last_numbers bigint[];
             known_hashes bytea[];
             known_numbers bigint[];
+            past_refusal ledger.refusals;
             known_hold record;
             hold_account integer;
             hold_amount bigint;
@@ -182,7 +215,8 @@ def _post() -> None:
             INTO known_hashes, known_numbers
             FROM unnest(keys) WITH ORDINALITY AS asked (key, n) LEFT JOIN ledger.keys AS known ON known.key = asked.key;
 
-            microsecond := greatest(ledger.number_at(clock_timestamp()) >> 12, (microsecond >> 12) + 1, second * 1000000::bigint);
+            microsecond := greatest(
+                ledger.number_at(clock_timestamp()) >> 12, (microsecond >> 12) + 1, second * 1000000::bigint);
             IF cardinality(array_remove(effective, NULL)) > 0 THEN
                 SELECT max(period.closed_until) INTO closed_until FROM ledger.closed_periods AS period;
             END IF;
@@ -199,6 +233,18 @@ def _post() -> None:
                     outcomes[i] := CASE WHEN known_hashes[i] = hashes[i] THEN 'replayed' ELSE 'key_reused' END;
                     numbers[i] := known_numbers[i];
                     CONTINUE;
+                END IF;
+
+                IF remember_refusals THEN
+                    SELECT * INTO past_refusal FROM ledger.refusals WHERE key = keys[i];
+                    IF FOUND THEN
+                        outcomes[i] := CASE WHEN past_refusal.input_hash = hashes[i] THEN past_refusal.outcome
+                                            ELSE 'key_reused' END;
+                        numbers[i] := past_refusal.number;
+                        refused_accounts[i] := array_position(ids, past_refusal.account_id);
+                        refused_available[i] := past_refusal.available;
+                        CONTINUE;
+                    END IF;
                 END IF;
 
                 IF effective[i] < closed_until THEN
@@ -323,7 +369,8 @@ def _post() -> None:
                     END IF;
                     RETURN QUERY SELECT * FROM ledger.post(
                         owner_kinds, owner_ids, codes, units, types, floors, known_ids, keys, hashes, kinds, effective,
-                        metadata, reverse_ids, capture_ids, leg_postings, leg_accounts, leg_amounts, all_or_nothing);
+                        metadata, reverse_ids, capture_ids, leg_postings, leg_accounts, leg_amounts,
+                        all_or_nothing, remember_refusals);
                     RETURN;
                 END;
             END IF;
@@ -367,6 +414,16 @@ def _post() -> None:
                 WHERE h.id = new.id AND new.outcome = 'posted';
             END IF;
 
+            IF remember_refusals THEN
+                INSERT INTO ledger.refusals (key, input_hash, outcome, number, account_id, available)
+                SELECT new.key, new.hash, new.outcome, new.number, ids[new.account], new.available
+                FROM unnest(keys, hashes, outcomes, numbers, refused_accounts, refused_available)
+                    AS new (key, hash, outcome, number, account, available)
+                WHERE new.outcome NOT IN ('posted', 'replayed', 'key_reused')
+                ORDER BY new.key
+                ON CONFLICT DO NOTHING;
+            END IF;
+
             RETURN QUERY
             SELECT judged.outcome, judged.number, judged.account, judged.available,
                    CASE judged.n WHEN 1 THEN account_ids END
@@ -374,22 +431,22 @@ def _post() -> None:
                 AS judged (outcome, number, account, available, n);
         END
         $$;
-
-        REVOKE EXECUTE ON FUNCTION ledger.post FROM PUBLIC;
     """)
 
 
 def _privileges() -> None:
     op.execute("""
-        REVOKE EXECUTE ON FUNCTION ledger.close_only_the_past, ledger.close_period FROM PUBLIC;
+        REVOKE EXECUTE ON FUNCTION
+            ledger.close_only_the_past, ledger.close_period, ledger.forget_refusals, ledger.post
+        FROM PUBLIC;
 
         DO $$
         BEGIN
             IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'till_app') THEN
-                REVOKE ALL ON ledger.closed_periods FROM till_app;
+                REVOKE ALL ON ledger.closed_periods, ledger.refusals FROM till_app;
                 REVOKE ALL ON SEQUENCE ledger.closed_periods_id_seq FROM till_app;
-                GRANT SELECT ON ledger.closed_periods TO till_app;
-                GRANT EXECUTE ON FUNCTION ledger.close_period, ledger.post TO till_app;
+                GRANT SELECT ON ledger.closed_periods, ledger.refusals TO till_app;
+                GRANT EXECUTE ON FUNCTION ledger.close_period, ledger.forget_refusals, ledger.post TO till_app;
             END IF;
         END
         $$;

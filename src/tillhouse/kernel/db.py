@@ -149,7 +149,7 @@ async def call(session: Session, statement: str, *arguments: object) -> Sequence
 async def _fetch(driver: asyncpg.Connection, statement: str, arguments: Sequence[object]) -> Sequence[Sequence[Any]]:
     _statements.info("%s", statement)
     try:
-        return await driver.fetch(statement, *arguments)
+        return [tuple(row) for row in await driver.fetch(statement, *arguments)]
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise DBAPIError(statement, None, error, hide_parameters=True) from error
 

@@ -155,9 +155,9 @@ async def test_the_function_refuses_an_unbalanced_posting_by_itself(app_role: as
     with pytest.raises(asyncpg.CheckViolationError, match="do not sum to zero"):
         await app_role.execute("""
             SELECT ledger.post(ARRAY['house','house'], array_fill(gen_random_uuid(), ARRAY[2]), ARRAY['a','b'],
-                ARRAY['INR','INR'], ARRAY['asset','asset'], ARRAY[NULL,NULL]::bigint[], NULL, ARRAY['k'], ARRAY[''::bytea],
-                ARRAY['k'], ARRAY[NULL]::timestamptz[], ARRAY[NULL]::text[], ARRAY[NULL]::bigint[],
-                ARRAY[NULL]::bigint[], ARRAY[1,1], ARRAY[1,2], ARRAY[100,-99]::bigint[], false)
+                ARRAY['INR','INR'], ARRAY['asset','asset'], ARRAY[NULL,NULL]::bigint[], NULL, ARRAY['k'],
+                ARRAY[''::bytea], ARRAY['k'], ARRAY[NULL]::timestamptz[], ARRAY[NULL]::text[], ARRAY[NULL]::bigint[],
+                ARRAY[NULL]::bigint[], ARRAY[1,1], ARRAY[1,2], ARRAY[100,-99]::bigint[], false, false)
         """)
     assert await app_role.fetchval("SELECT count(*) FROM ledger.accounts") == 0
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 from tillhouse.kernel.db import JsonObject, JsonValue
@@ -29,6 +29,8 @@ MAX_POSTINGS = 10_000
 MAX_KEY = 200
 MAX_METADATA = 4_000
 REVERSAL = "ledger.reversal"
+ENTRY = "ledger.entry"
+BOOK = "ledger"  # the owner kind of accounts that integrators keep here, beside the books of the house
 
 # A transaction's number is its recorded time in microseconds since this instant, then 12 bits that make it unique.
 _NUMBERS_BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -111,11 +113,14 @@ class TransactionKind:
 
     `legs` are the accounts it may touch, each a path or the beginning of one and a star:
     `("house/clearing:*", "person/wallet")`. `title` is what the owner of an account reads beside the movement.
+    `open_to_machines` lets whoever has an API key for it post and reverse this kind over HTTP, without any module's
+    rules in between: not for kinds that move the money of people or of the house.
     """
 
     name: str
     title: str
     legs: tuple[str, ...]
+    open_to_machines: bool = False
 
     def allows(self, account: AccountRef) -> bool:
         return any(_matches(pattern, account.path) for pattern in self.legs)
@@ -434,3 +439,20 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 REVERSAL_KIND = TransactionKind(name=REVERSAL, title=N_("Reversal"), legs=("*",))
+ENTRY_KIND = TransactionKind(name=ENTRY, title=N_("Ledger entry"), legs=(f"{BOOK}/*",), open_to_machines=True)
+
+_LINE = re.compile(r"(?P<code>[a-z][a-z0-9:._-]*\*?)=(?P<type>[a-z]+)(/(?P<floor>-?[0-9]+))?")
+
+
+def book_accounts(lines: Iterable[str]) -> Iterator[AccountKind]:
+    """The lines of the chart that the setting LEDGER_CHART makes: `customer:*=liability/0`.
+
+    Raises `ValueError` for one that cannot be read.
+    """
+    for line in lines:
+        found = _LINE.fullmatch(line)
+        if found is None or found["type"] not in get_args(AccountType):
+            raise ValueError(f"{line} is not code=type or code=type/floor; types: {', '.join(get_args(AccountType))}")
+        floor = None if found["floor"] is None else int(found["floor"])
+        account_type: AccountType = found["type"]  # type: ignore[assignment]  # it is one of its words
+        yield AccountKind(owner_kind=BOOK, code=found["code"], type=account_type, floor=floor, title=found["code"])

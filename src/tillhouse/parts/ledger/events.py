@@ -11,3 +11,8 @@ class ExpireHolds(Task):
 @task("ledger.ensure_partitions", lane="quick")
 class EnsurePartitions(Task):
     """Have the months ahead ready before they begin."""
+
+
+@task("ledger.forget_refusals", lane="quick")
+class ForgetRefusals(Task):
+    """Delete what the API refused more than two days ago."""

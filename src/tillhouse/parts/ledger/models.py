@@ -117,6 +117,21 @@ class ClosedPeriodRow(Base):
     reason: Mapped[str] = mapped_column(Text)
 
 
+class RefusalRow(Base):
+    """What the API refused under a key: the same again gets the same answer, for two days."""
+
+    __tablename__ = "refusals"
+    __table_args__ = (Index("ix_refusals_refused_at", "refused_at"), {"schema": SCHEMA})
+
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    input_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    outcome: Mapped[str] = mapped_column(Text)
+    number: Mapped[int | None]
+    account_id: Mapped[int | None]
+    available: Mapped[int | None]
+    refused_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
 class HoldRow(Base):
     """Money set aside: open until captured, voided or expired."""
 

@@ -1,7 +1,7 @@
 """From postings to one call of `ledger.post` and back: what is refused without asking, the columns, the outcomes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -174,7 +174,7 @@ def _key_reused() -> IdempotencyKeyReused:
 
 _PERIOD_CLOSED = N_("The books are closed for that time. Nothing was written: post it at a later one.")
 _NOT_COVERED = N_("A capture takes some or all of what is held from the held account, not more.")
-_REFUSALS = {
+_REFUSALS: Mapping[str, Callable[[], DomainError]] = {
     "account_closed": account_closed,
     "balance_too_large": lambda: BalanceTooLarge(N_("A balance would become larger than the ledger can count.")),
     "period_closed": lambda: PeriodClosed(_PERIOD_CLOSED),

@@ -59,12 +59,17 @@ async def post_many(session: Session, postings: Sequence[Posting], *, atomic: bo
     """Write up to 10,000 transactions in one call, in order, each with its own outcome; or, `atomic`, all or none.
 
     A refused one is returned as the error that `post` would raise, and has written nothing.
-    Raises `InvalidInput` for more than 10,000, and `BulkRefused` when one of an atomic bulk is refused: nothing has been
-    written then, and the session may be used on.
+    Raises `InvalidInput` for more than 10,000, and `BulkRefused` when one of an atomic bulk is refused: nothing has
+    been written then, and the session may be used on.
     """
     if len(postings) > MAX_POSTINGS:
         raise InvalidInput(N_("At most {most} transactions can be posted at once."), most=MAX_POSTINGS)
     return await _write(session, [Order(posting) for posting in postings], atomic=atomic)
+
+
+async def forget_refusals(session: Session) -> int:
+    """Delete what was refused to the API's callers more than two days ago; returns how many."""
+    return await writing.forget_refusals(session)
 
 
 async def _write_one(session: Session, order: Order) -> Transaction:

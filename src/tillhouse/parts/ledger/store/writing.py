@@ -7,8 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from tillhouse.kernel.db import Database, Session, call
+from tillhouse.kernel.errors import TransientError
+from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger.domain import AccountKind, AccountRef, Chart
 
 HOUSE = UUID(int=0)  # stands for "no owner" in a column that is part of a unique key
@@ -90,7 +93,7 @@ class Outcome:
 
 _POST = (
     "SELECT outcome, number, account, available, account_ids FROM ledger.post("
-    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
+    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
 )
 _HOLD = text(
     "SELECT outcome, number, NULL, available FROM ledger.hold("
@@ -98,6 +101,7 @@ _HOLD = text(
 )
 _RELEASE = text("SELECT * FROM ledger.release(:holds, :ending, :expired_by)")
 _CLOSE = text("SELECT ledger.close_account(:owner_kind, :owner_id, :code, :unit)")
+_FORGET = text("SELECT ledger.forget_refusals()")
 _PARTITIONS = text("SELECT * FROM ledger.ensure_partitions(:months)")
 
 
@@ -109,17 +113,27 @@ class Written:
     looked_up: Mapping[AccountRef, int]
 
 
-async def post(session: Session, batch: Batch, known: KnownAccounts, *, all_or_nothing: bool) -> Written:
+async def post(
+    session: Session, batch: Batch, known: KnownAccounts, *, all_or_nothing: bool, remember_refusals: bool = False
+) -> Written:
     """Write the postings in the session's transaction."""
-    return _written(batch, await call(session, _POST, *_columns(batch, known, all_or_nothing)))
+    return _written(batch, await call(session, _POST, *_columns(batch, known), all_or_nothing, remember_refusals))
 
 
 async def post_at_once(database: Database, batch: Batch, known: KnownAccounts) -> Written:
-    """Write the postings in a transaction of their own, committed when this returns."""
-    return _written(batch, await database.call(_POST, *_columns(batch, known, all_or_nothing=False)))
+    """Write the postings in a transaction of their own, committed when this returns; refusals are remembered.
+
+    Raises `TransientError` when the database was away or would not, and nobody knows whether they were written: the
+    same keys again tell.
+    """
+    try:
+        rows = await database.call(_POST, *_columns(batch, known), False, True)
+    except (DBAPIError, OSError) as error:
+        raise TransientError(N_("The books could not be reached. Send the same again: it is written once.")) from error
+    return _written(batch, rows)
 
 
-def _columns(batch: Batch, known: KnownAccounts, all_or_nothing: bool) -> Sequence[object]:
+def _columns(batch: Batch, known: KnownAccounts) -> Sequence[object]:
     ids = batch.put_in_order(known)
     accounts, kinds = batch.positions, batch.kinds_of_accounts
     return (
@@ -133,7 +147,6 @@ def _columns(batch: Batch, known: KnownAccounts, all_or_nothing: bool) -> Sequen
         batch.keys, batch.hashes, batch.kinds, batch.effective, batch.metadata,
         batch.reverses, batch.captures,
         batch.leg_postings, batch.leg_accounts, batch.leg_amounts,
-        all_or_nothing,
     )  # fmt: skip
 
 
@@ -186,6 +199,11 @@ async def close_account(session: Session, account: AccountRef) -> bool:
         },
     )
     return bool(rows.scalar_one())
+
+
+async def forget_refusals(session: Session) -> int:
+    """Delete the refusals that were remembered long enough; returns how many."""
+    return int((await session.execute(_FORGET)).scalar_one())
 
 
 async def ensure_partitions(session: Session, months_ahead: int) -> list[str]:
