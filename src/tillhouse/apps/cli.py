@@ -27,11 +27,12 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "jobs": "List, replay and cancel background jobs.",
         "keys": "Make and rotate encryption keys.",
         "people": "Create administrators and API keys.",
+        "bench": "Measure this machine, and us against our peers.",
         "docs": "Write the reference pages that are generated from the code.",
     }
 )
 
-STANDALONE = frozenset({"up", "test", "docs"})  # these make or need no house of this folder
+STANDALONE = frozenset({"up", "test", "docs", "bench"})  # these make or need no house of this folder
 
 
 class _Commands(click.Group):

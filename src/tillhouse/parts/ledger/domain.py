@@ -9,10 +9,10 @@ balance is 100.
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -28,6 +28,7 @@ MAX_LEGS = 100
 MAX_POSTINGS = 10_000
 MAX_KEY = 200
 MAX_METADATA = 4_000
+_REMEMBERED = 10_000
 REVERSAL = "ledger.reversal"
 ENTRY = "ledger.entry"
 BOOK = "ledger"  # the owner kind of accounts that integrators keep here, beside the books of the house
@@ -322,12 +323,13 @@ class Chart:
         for kind in transactions:
             if self._transactions.setdefault(kind.name, kind) != kind:
                 raise ValueError(f"two transaction kinds are called {kind.name}")
+        # Asked several times for each leg, with few different answers.
+        self._covering = lru_cache(_REMEMBERED)(self._find_covering)
+        self._allows = lru_cache(_REMEMBERED)(self._find_allows)
 
     def account_kind(self, account: AccountRef) -> AccountKind:
         """The line of the chart that covers `account`. Raises `UnknownAccount`."""
-        found = self._exact.get(account.path)
-        if found is None:
-            found = next((kind for kind in self._starred if _matches(kind.pattern, account.path)), None)
+        found = self._covering(account.owner_kind, account.code)
         if found is None or (account.owner_kind == "house") != (account.owner_id is None):
             raise UnknownAccount(N_("There is no account of the kind {account} in this house."), account=account.path)
         return found
@@ -348,10 +350,17 @@ class Chart:
         kind = self.transaction_kind(posting.kind)
         for account, _ in posting.legs:
             self.account_kind(account)
-            if not kind.allows(account):
+            if not self._allows(kind.name, account.owner_kind, account.code):
                 raise AccountNotAllowed(
                     N_("A transaction of kind {kind} may not touch {account}."), kind=kind.name, account=account.path
                 )
+
+    def _find_covering(self, owner_kind: str, code: str) -> AccountKind | None:
+        path = f"{owner_kind}/{code}"
+        return self._exact.get(path) or next((kind for kind in self._starred if _matches(kind.pattern, path)), None)
+
+    def _find_allows(self, name: str, owner_kind: str, code: str) -> bool:
+        return self._transactions[name].allows(AccountRef(owner_kind, None, code, ""))
 
 
 def check_posting(posting: Posting) -> None:
@@ -365,17 +374,18 @@ def _faults(posting: Posting) -> Iterator[tuple[str, str, str]]:
     yield from key_faults(posting.key)
     if not 2 <= len(posting.legs) <= MAX_LEGS:
         yield "/legs", "leg_count", N_("A transaction has from 2 to 100 legs.")
-    named = Counter(account for account, _ in posting.legs)
+    accounts = [account for account, _ in posting.legs]
+    twice = len(set(accounts)) < len(accounts)
     for n, (account, amount) in enumerate(posting.legs):
         if account.unit != amount.unit:
             yield f"/legs/{n}", "wrong_unit", N_("The amount is in another unit than the account.")
         if not 0 < abs(amount.minor) <= MAX_MINOR:
             yield f"/legs/{n}", "bad_amount", N_("An amount is not zero and not more than can be counted.")
-        if named[account] > 1:
+        if twice and accounts.count(account) > 1:
             yield f"/legs/{n}", "account_twice", N_("A transaction names each account once: add the amounts up.")
-    sums: Counter[str] = Counter()
+    sums: dict[str, int] = {}
     for _, amount in posting.legs:
-        sums[amount.unit] += amount.minor
+        sums[amount.unit] = sums.get(amount.unit, 0) + amount.minor
     if any(sums.values()):
         yield "/legs", "unbalanced", N_("The legs do not sum to zero.")
     if posting.effective_at is not None and posting.effective_at.tzinfo is None:
@@ -391,7 +401,7 @@ def key_faults(key: str) -> Iterator[tuple[str, str, str]]:
 
 def metadata_faults(metadata: Mapping[str, JsonValue]) -> Iterator[tuple[str, str, str]]:
     """What keeps metadata from being stored: PostgreSQL knows no NUL, UTF-8 no lone surrogate."""
-    text = json.dumps(dict(metadata), ensure_ascii=False)
+    text = json.dumps(dict(metadata), ensure_ascii=False) if metadata else ""
     if len(text) > MAX_METADATA:
         yield "/metadata", "too_large", N_("Metadata has at most 4,000 characters.")
     if _NUL_OR_SURROGATE.search(text.replace("\\\\", "")):

@@ -144,10 +144,15 @@ def _columns(batch: Batch, known: KnownAccounts) -> Sequence[object]:
         [kind.type for kind in kinds],
         [kind.floor for kind in kinds],
         ids,
-        batch.keys, batch.hashes, batch.kinds, batch.effective, batch.metadata,
-        batch.reverses, batch.captures,
+        batch.keys, batch.hashes, batch.kinds, _or_null(batch.effective), _or_null(batch.metadata),
+        _or_null(batch.reverses), _or_null(batch.captures),
         batch.leg_postings, batch.leg_accounts, batch.leg_amounts,
     )  # fmt: skip
+
+
+def _or_null(column: Sequence[object]) -> Sequence[object] | None:
+    """NULL for a column of nothing but NULL: the function reads it the same, and it need not be sent."""
+    return None if all(value is None for value in column) else column
 
 
 def _written(batch: Batch, rows: Sequence[Sequence[Any]]) -> Written:
