@@ -34,10 +34,9 @@ SELECT ledger.post(
 """
 
 
-async def our_sql(report: Report, server: EmbeddedPostgres, owners: Sequence[UUID], seconds: float) -> None:
-    """`ledger.post` as pgbench calls it, over all accounts and with one in every posting."""
-    url = _superuser(server)
-    connection = await asyncpg.connect(url)
+async def prepare_ours(server: EmbeddedPostgres, owners: Sequence[UUID]) -> None:
+    """Number the accounts, so that pgbench can choose among them."""
+    connection = await asyncpg.connect(_superuser(server))
     await connection.execute("""
         CREATE SCHEMA bench;
         CREATE TABLE bench.owners (n integer PRIMARY KEY, owner uuid NOT NULL)
@@ -65,13 +64,12 @@ SELECT pgledger_create_transfer(
 """
 
 
-async def pgledger(report: Report, server: EmbeddedPostgres, folder: Path, accounts: int, seconds: float) -> None:
-    """pgledger's SQL in a database of its own: single transfers by 20 clients, and the best of several bulks."""
+async def prepare_pgledger(server: EmbeddedPostgres, folder: Path, accounts: int) -> None:
+    """pgledger's SQL in a database of its own, with as many accounts."""
     admin = await asyncpg.connect(_superuser(server))
     await admin.execute("CREATE DATABASE pgledger")
     await admin.close()
-    url = make_url(_superuser(server)).set(database="pgledger").render_as_string(hide_password=False)
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(_superuser(server, "pgledger"))
     for name in ("vendor/scoville-pgsql-ulid/uuid-to-ulid.sql", "pgledger.sql"):
         await connection.execute((folder / name).read_text())
     await connection.execute(f"""
@@ -80,8 +78,15 @@ async def pgledger(report: Report, server: EmbeddedPostgres, folder: Path, accou
         ALTER TABLE bench_accounts ADD PRIMARY KEY (n)
     """)
     await connection.execute("VACUUM ANALYZE")
+    await connection.close()
+
+
+async def pgledger(report: Report, server: EmbeddedPostgres, accounts: int, seconds: float) -> None:
+    """Single transfers by 20 clients, and the best of several bulks."""
+    url = _superuser(server, "pgledger")
     report("pgledger: 20 clients", await _pgbench(url, _TRANSFER.format(accounts=accounts, first=":a"), seconds))
     report("pgledger: 20 clients, hot", await _pgbench(url, _TRANSFER.format(accounts=accounts, first="1"), seconds))
+    connection = await asyncpg.connect(url)
     rates = {batch: await _bulks_of(connection, batch, accounts, seconds / 2) for batch in (10, 100, 1_000)}
     report("pgledger: best bulk", max(rates.values()))
     await connection.close()
@@ -115,7 +120,7 @@ async def _pgbench(url: str, script: str, seconds: float) -> float:
     return float(tps[1])
 
 
-def _superuser(server: EmbeddedPostgres) -> str:
-    database = make_url(server.owner_url).database
+def _superuser(server: EmbeddedPostgres, database: str | None = None) -> str:
+    database = database or make_url(server.owner_url).database
     url = make_url(plain_dsn(server.superuser_dsn)).set(drivername="postgresql", database=database)
     return url.render_as_string(hide_password=False)
