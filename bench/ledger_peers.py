@@ -45,14 +45,17 @@ async def prepare_ours(server: EmbeddedPostgres, owners: Sequence[UUID]) -> None
     await connection.copy_records_to_table("owners", schema_name="bench", records=records)
     await connection.execute("VACUUM ANALYZE bench.owners")
     await connection.close()
-    wide = _OURS.format(
-        accounts=len(owners), first=":a", code="'customer' || chr(58) || 'balance'", type="liability", floor="0"
-    )
-    hot = _OURS.format(
-        accounts=len(owners), first=str(len(records)), code="'asset' || chr(58) || 'bank'", type="asset", floor="NULL"
-    )
-    report("our SQL alone, 20 clients", await _pgbench(url, wide, seconds))
-    report("our SQL alone, 20 clients, hot", await _pgbench(url, hot, seconds))
+
+
+async def our_sql(report: Report, server: EmbeddedPostgres, accounts: int, seconds: float) -> None:
+    """`ledger.post` as pgbench calls it, over all accounts and with one in every posting."""
+    url = _superuser(server)
+    wide = {"first": ":a", "code": "'customer' || chr(58) || 'balance'", "type": "liability", "floor": "0"}
+    hot = {"first": accounts + 1, "code": "'asset' || chr(58) || 'bank'", "type": "asset", "floor": "NULL"}
+    for name, names in (("", wide), (", hot", hot)):
+        report(
+            f"our SQL alone, 20 clients{name}", await _pgbench(url, _OURS.format(accounts=accounts, **names), seconds)
+        )
 
 
 _TRANSFER = r"""
