@@ -53,6 +53,21 @@ NEEDS_TOO = {"payments.status": "payments.status_of_all"}
 
 CODE: dict[str, object] = {"identifier": "new@example.com", "code": "000000"}
 PASSWORD = "seven green parrots"
+_LEG = {
+    "owner_kind": "ledger",
+    "owner_id": "00000000-0000-7000-8000-000000000001",
+    "currency": "INR",
+    "amount": "150.00",
+}
+TRANSACTION: dict[str, object] = {
+    "kind": "ledger.entry",
+    "legs": [
+        {**_LEG, "code": "asset:bank", "side": "debit"},
+        {**_LEG, "code": "customer:balance", "side": "credit"},
+    ],
+    "effective_at": None,
+    "metadata": {"order": "A-1"},
+}
 # A right request of every operation that reads a JSON body, but for codes and passwords, which are well-formed guesses.
 GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/auth/register"): {
@@ -81,6 +96,9 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/payments/payout"): {**PAYOUT, "person_id": "{person_id}"},
     ("POST", "/wallets/deposit"): {"amount": "150", "currency": "INR"},
     ("POST", "/wallets/withdraw"): PAYOUT,
+    ("POST", "/ledger/transactions"): TRANSACTION,
+    ("POST", "/ledger/transactions/bulk"): {"atomic": False, "transactions": [TRANSACTION]},
+    ("POST", "/ledger/transactions/{id}/reverse"): {"effective_at": None, "metadata": {}},
     ("POST", "/earnings"): EARNING,
     ("PUT", "/earnings/{earning_id}"): EARNING,
     ("POST", "/expenses"): EXPENSE,
