@@ -58,13 +58,20 @@ class HealthCheck:
     check: Callable[["House"], Awaitable[None]]
 
 
+Progress = Callable[[int, int], None]  # is told how much is done, of how much
+
+
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A sentence that is always true of the database. `violations` returns one line per breach, none when it holds."""
+    """A sentence that is always true of the database. `violations` returns one line per breach, none when it holds.
+
+    Where all of it is too much for every 15 minutes, `violations` looks at what is recent and `thorough` at everything.
+    """
 
     name: str
     sentence: str
     violations: Callable[[ReadSession], Awaitable[Sequence[str]]]
+    thorough: Callable[[ReadSession, Progress], Awaitable[Sequence[str]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

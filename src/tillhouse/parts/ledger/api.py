@@ -14,8 +14,11 @@ from tillhouse.parts.ledger.domain import (
     AlreadyReversed,
     BadPosting,
     Balance,
+    BalanceAt,
     BalanceTooLarge,
     CaptureNotCovered,
+    ClosedPeriod,
+    Head,
     Hold,
     HoldEnded,
     IdempotencyKeyReused,
@@ -24,6 +27,7 @@ from tillhouse.parts.ledger.domain import (
     NotReversible,
     PeriodClosed,
     Posting,
+    StatementAt,
     StatementLine,
     Transaction,
     TransactionKind,
@@ -34,9 +38,19 @@ from tillhouse.parts.ledger.domain import (
     house_account,
 )
 from tillhouse.parts.ledger.service.charts import kind_title
+from tillhouse.parts.ledger.service.closing import close_period, closed_periods, closed_until
+from tillhouse.parts.ledger.service.history import (
+    all_balances_at,
+    balance_at,
+    balances_at,
+    balances_of_owner_at,
+    statement_at,
+    watermark,
+)
 from tillhouse.parts.ledger.service.holding import close_account, get_hold, hold, open_holds, void
 from tillhouse.parts.ledger.service.posting import capture, post, post_many, reverse
 from tillhouse.parts.ledger.service.reading import balance, balances, balances_of_owner, statement, transaction
+from tillhouse.parts.ledger.service.sealing import head as sealed_head
 
 __all__ = [
     "AccountClosed",
@@ -48,8 +62,11 @@ __all__ = [
     "AlreadyReversed",
     "BadPosting",
     "Balance",
+    "BalanceAt",
     "BalanceTooLarge",
     "CaptureNotCovered",
+    "ClosedPeriod",
+    "Head",
     "Hold",
     "HoldEnded",
     "IdempotencyKeyReused",
@@ -58,16 +75,24 @@ __all__ = [
     "NotReversible",
     "PeriodClosed",
     "Posting",
+    "StatementAt",
     "StatementLine",
     "Transaction",
     "TransactionKind",
     "UnknownAccount",
     "UnknownKind",
+    "all_balances_at",
     "balance",
+    "balance_at",
     "balances",
+    "balances_at",
     "balances_of_owner",
+    "balances_of_owner_at",
     "capture",
     "close_account",
+    "close_period",
+    "closed_periods",
+    "closed_until",
     "credit",
     "debit",
     "get_hold",
@@ -78,7 +103,10 @@ __all__ = [
     "post",
     "post_many",
     "reverse",
+    "sealed_head",
     "statement",
+    "statement_at",
     "transaction",
     "void",
+    "watermark",
 ]

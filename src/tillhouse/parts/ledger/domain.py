@@ -33,6 +33,7 @@ REVERSAL = "ledger.reversal"
 # A transaction's number is its recorded time in microseconds since this instant, then 12 bits that make it unique.
 _NUMBERS_BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 _LOW_BITS = 12
+_LAST_NUMBER = 2**63 - 1
 
 _NUL_OR_SURROGATE = re.compile(r"\\u0000|[\ud800-\udfff]")
 
@@ -195,6 +196,53 @@ class StatementLine:
     recorded_at: datetime
     metadata: JsonObject
     reverses: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceAt:
+    """What an account held, in its natural sign, by effective time as it was known at recorded time.
+
+    None stands for no bound. `stable` says that no posting can change this answer any more, ever.
+    """
+
+    account: AccountRef
+    posted: Money
+    effective: datetime | None
+    recorded: datetime | None
+    stable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementAt:
+    """Entries in the order in which they took effect, as known at a recorded time: what the books said then.
+
+    `opening` is what the account held before the first line, and each line's `balance` what it held after it.
+    """
+
+    opening: Money
+    lines: tuple[StatementLine, ...]
+    recorded: datetime | None
+    stable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedPeriod:
+    """A decision that nothing takes effect before `until` any more."""
+
+    until: datetime
+    closed_at: datetime
+    closed_by: UUID | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The last block of the sealed chain: what is kept outside. `number` is also how many blocks there are."""
+
+    number: int
+    hash: str
+    last_id: int
+    sealed_at: datetime
 
 
 class InsufficientFunds(Conflict):
@@ -382,6 +430,20 @@ def metadata_faults(metadata: Mapping[str, JsonValue]) -> Iterator[tuple[str, st
 def recorded_at_of(number: int) -> datetime:
     """The recorded time that a transaction's or hold's number begins with."""
     return _NUMBERS_BEGIN + timedelta(microseconds=number >> _LOW_BITS)
+
+
+def last_number_at(instant: datetime | None) -> int:
+    """The greatest number that a transaction recorded at or before `instant` can have; None means any."""
+    return _LAST_NUMBER if instant is None else max(0, min(_LAST_NUMBER, (_microsecond(instant) + 1 << _LOW_BITS) - 1))
+
+
+def first_number_at(instant: datetime) -> int:
+    """The least number that a transaction recorded at `instant` can have."""
+    return max(0, min(_LAST_NUMBER, _microsecond(instant) << _LOW_BITS))
+
+
+def _microsecond(instant: datetime) -> int:
+    return (instant - _NUMBERS_BEGIN) // timedelta(microseconds=1)
 
 
 def posting_hash(posting: Posting, *, reverses: int | None = None, captures: int | None = None) -> bytes:

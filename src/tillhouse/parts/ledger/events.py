@@ -11,3 +11,8 @@ class ExpireHolds(Task):
 @task("ledger.ensure_partitions", lane="quick")
 class EnsurePartitions(Task):
     """Have the months ahead ready before they begin."""
+
+
+@task("ledger.seal", lane="quick")
+class Seal(Task):
+    """Seal what can no longer change, and keep the head of the chain outside the database."""

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.work import Job, Schedule, enqueue
-from tillhouse.parts.ledger.events import EnsurePartitions, ExpireHolds
+from tillhouse.parts.ledger.events import EnsurePartitions, ExpireHolds, Seal
+from tillhouse.parts.ledger.flows import seal
 from tillhouse.parts.ledger.service import holding, partitions
 
 
@@ -29,5 +30,12 @@ JOBS = (
         run=_ensure_partitions,
         schedule=Schedule(cron="17 3 * * *"),
         example=EnsurePartitions,
+    ),
+    Job(
+        task=Seal,
+        flow=seal,
+        schedule=Schedule(every=timedelta(minutes=1)),
+        time_limit=timedelta(minutes=10),
+        example=Seal,
     ),
 )

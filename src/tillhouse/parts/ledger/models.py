@@ -4,9 +4,22 @@ Transactions and entries are partitioned by their number, whose upper bits are t
 """
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Sequence, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Sequence,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tillhouse.kernel.db import Base, JsonObject
@@ -69,6 +82,13 @@ class EntryRow(Base):
             postgresql_include=["amount"],
             postgresql_where=text("effective_at <> recorded_at"),
         ),
+        Index(
+            "ix_entries_displaced_recorded",
+            "account_id",
+            "transaction_id",
+            postgresql_include=["effective_at", "amount"],
+            postgresql_where=text("effective_at <> recorded_at"),
+        ),
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (transaction_id)"},
     )
 
@@ -86,7 +106,15 @@ class KeyRow(Base):
     """An idempotency key, the hash of what was asked, and what came of it: a transaction or a hold."""
 
     __tablename__ = "keys"
-    __table_args__ = ({"schema": SCHEMA},)
+    __table_args__ = (
+        Index(
+            "ix_keys_transaction_id",
+            "transaction_id",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+        ),
+        {"schema": SCHEMA},
+    )
 
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     input_hash: Mapped[bytes] = mapped_column(LargeBinary)
@@ -115,6 +143,47 @@ class ClosedPeriodRow(Base):
     closed_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
     closed_by: Mapped[UUID | None]
     reason: Mapped[str] = mapped_column(Text)
+
+
+class DisplacedRunRow(Base):
+    """A run of an account's displaced entries in recorded order; it ends with the entry of transaction `last_id`."""
+
+    __tablename__ = "displaced_runs"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    level: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    position: Mapped[int]
+    last_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class DisplacedSumRow(Base):
+    """The sum of those entries of a run that are in effect by `effective_at`."""
+
+    __tablename__ = "displaced_sums"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    level: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    effective_at: Mapped[datetime] = mapped_column(primary_key=True)
+    total: Mapped[Decimal] = mapped_column(Numeric, comment="of the run's entries in effect by then; may pass a bigint")
+
+
+class BlockRow(Base):
+    """A sealed block: its hash covers every row up to `last_id` since the block before, and that block's hash."""
+
+    __tablename__ = "blocks"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    first_id: Mapped[int]
+    last_id: Mapped[int]
+    transactions: Mapped[int]
+    entries: Mapped[int]
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed_at: Mapped[datetime]
 
 
 class HoldRow(Base):

@@ -1,6 +1,7 @@
 """What is always true of the ledger, as sentences with the query that looks for the contrary."""
 
 from tillhouse.kernel.manifest import Invariant
+from tillhouse.parts.ledger.service import sealing
 from tillhouse.parts.ledger.store import auditing
 
 INVARIANTS = (
@@ -33,5 +34,23 @@ INVARIANTS = (
         "ledger.reversals", "A transaction is reversed once at most, by its exact mirror image.", auditing.reversals
     ),
     Invariant("ledger.guards", "The triggers that keep the ledger are all in place and enabled.", auditing.guards),
+    Invariant(
+        "ledger.displaced",
+        "The sums that reads of the past stand on are those of the entries they were made of.",
+        auditing.displaced_recently,
+        thorough=lambda session, progress: auditing.displaced(session),
+    ),
+    Invariant(
+        "ledger.seal",
+        "Every sealed block carries the hash of the one before, and its rows are as they were sealed.",
+        sealing.broken_recent,
+        thorough=sealing.broken,
+    ),
+    Invariant(
+        "ledger.anchors",
+        "Every head that was kept outside the database is in the chain.",
+        sealing.not_as_anchored_recent,
+        thorough=sealing.not_as_anchored,
+    ),
     Invariant("ledger.partitions", "No row lies in a default partition.", auditing.partitions),
 )

@@ -14,6 +14,9 @@ _GUARDS = """
         ('entries', 'zero_sum'), ('entries', 'kept'), ('entries', 'not_emptied'),
         ('keys', 'kept'), ('keys', 'not_emptied'), ('reversals', 'kept'), ('reversals', 'not_emptied'),
         ('holds', 'once'), ('holds', 'kept'), ('holds', 'not_emptied'),
+        ('displaced_runs', 'kept'), ('displaced_runs', 'not_emptied'),
+        ('displaced_sums', 'kept'), ('displaced_sums', 'not_emptied'),
+        ('blocks', 'kept'), ('blocks', 'not_emptied'),
         ('closed_periods', 'only_the_past'), ('closed_periods', 'kept'), ('closed_periods', 'not_emptied')
     ), tables AS (
         SELECT c.oid, c.relname AS name, c.relname AS kind FROM pg_class AS c
@@ -120,6 +123,39 @@ _REVERSALS = """
     )
 """
 
+# Each run by its last sum, the whole of it, and the runs of an account by their order.
+_DISPLACED = """
+    WITH runs AS (
+        SELECT *, row_number() OVER own - 1 AS place, coalesce(lag(last_id) OVER own, 0) AS after
+        FROM ledger.displaced_runs WINDOW own AS (PARTITION BY account_id, level ORDER BY last_id)
+    )
+    SELECT format('account %s: run %s of level %s does not sum up its entries', account_id, position, level)
+    FROM runs
+    WHERE last_id > {above} AND (position <> place
+        OR EXISTS (
+            SELECT FROM (
+                SELECT e.effective_at, sum(sum(e.amount)) OVER (ORDER BY e.effective_at) AS total
+                FROM ledger.entries AS e
+                WHERE e.account_id = runs.account_id AND e.transaction_id > after AND e.transaction_id <= last_id
+                    AND e.effective_at <> e.recorded_at
+                GROUP BY e.effective_at
+            ) AS made
+            FULL JOIN (
+                SELECT s.effective_at, s.total FROM ledger.displaced_sums AS s
+                WHERE s.account_id = runs.account_id AND s.level = runs.level AND s.position = runs.position
+            ) AS stored USING (effective_at)
+            WHERE made.total IS DISTINCT FROM stored.total
+        ))
+    UNION ALL
+    SELECT format('account %s: sums of run %s of level %s, which does not exist', account_id, position, level)
+    FROM (
+        SELECT account_id, level, position FROM ledger.displaced_sums
+        EXCEPT SELECT account_id, level, position FROM ledger.displaced_runs
+    ) AS strays
+"""
+
+_BEFORE_RECENT_BLOCKS = "coalesce((SELECT last_id FROM ledger.blocks ORDER BY number DESC OFFSET 32 LIMIT 1), 0)"
+
 _PARTITIONS = """
     SELECT format('%s rows lie in the default partition of transactions', count(*)) FROM ledger.transactions
     WHERE tableoid IN (SELECT oid FROM pg_class WHERE relname = 'transactions_other') HAVING count(*) > 0
@@ -150,4 +186,6 @@ floors = _finding(_FLOORS)
 keys = _finding(_KEYS)
 reversals = _finding(_REVERSALS)
 guards = _finding(_GUARDS)
+displaced = _finding(_DISPLACED.format(above="0"))
+displaced_recently = _finding(_DISPLACED.format(above=_BEFORE_RECENT_BLOCKS))
 partitions = _finding(_PARTITIONS)

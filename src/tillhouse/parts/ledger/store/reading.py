@@ -29,12 +29,14 @@ def ref_of(row: AccountRow) -> AccountRef:
     return AccountRef(row.owner_kind, None if row.owner_id == HOUSE else row.owner_id, row.code, row.unit)
 
 
-def _named(accounts: Collection[AccountRef]) -> Select[AccountRow]:
+def named(accounts: Collection[AccountRef]) -> Select[AccountRow]:
+    """The rows of those of `accounts` that were ever opened."""
     names = [(a.owner_kind, a.owner_id or HOUSE, a.code, a.unit) for a in accounts]
     return select(AccountRow).where(tuple_(*_NAME).in_(names))
 
 
-def _sign(row: AccountRow) -> int:
+def sign(row: AccountRow) -> int:
+    """What turns debits into the account's natural sign."""
     kind: AccountType = row.type  # type: ignore[assignment]  # the column's check lists the same words
     return natural_sign(kind)
 
@@ -42,14 +44,14 @@ def _sign(row: AccountRow) -> int:
 def _balance(row: AccountRow) -> Balance:
     return Balance(
         account=ref_of(row),
-        posted=Money(row.balance * _sign(row), row.unit),
+        posted=Money(row.balance * sign(row), row.unit),
         held=Money(row.held, row.unit),
     )
 
 
 async def balances(session: ReadSession, accounts: Collection[AccountRef]) -> list[Balance]:
     """The balances of those of `accounts` that were ever used."""
-    rows = await session.execute(_named(accounts).execution_options(populate_existing=True))
+    rows = await session.execute(named(accounts).execution_options(populate_existing=True))
     return [_balance(row) for row in rows.scalars()]
 
 
@@ -76,10 +78,10 @@ async def statement(
     kinds: Collection[str],
 ) -> list[StatementLine]:
     """Entries of one account, newest first. `gains` is whether they add to the natural balance; None means either."""
-    found = (await session.execute(_named([account]))).scalar_one_or_none()
+    found = (await session.execute(named([account]))).scalar_one_or_none()
     if found is None:
         return []
-    sign = _sign(found)
+    natural = sign(found)
     query = (
         select(EntryRow, TransactionRow)
         .join(TransactionRow, TransactionRow.id == EntryRow.transaction_id)
@@ -94,19 +96,19 @@ async def statement(
     if until is not None:
         query = query.where(EntryRow.effective_at < until)
     if gains is not None:
-        query = query.where(EntryRow.amount * sign > 0 if gains else EntryRow.amount * sign < 0)
+        query = query.where(EntryRow.amount * natural > 0 if gains else EntryRow.amount * natural < 0)
     if kinds:
         query = query.where(TransactionRow.kind.in_(kinds))
-    return [_line(entry, row, sign) for entry, row in await session.execute(query)]
+    return [_line(entry, row, natural) for entry, row in await session.execute(query)]
 
 
-def _line(entry: EntryRow, row: TransactionRow, sign: int) -> StatementLine:
+def _line(entry: EntryRow, row: TransactionRow, natural: int) -> StatementLine:
     return StatementLine(
         transaction_id=row.id,
         sequence=entry.sequence,
         kind=row.kind,
-        amount=Money(entry.amount * sign, entry.unit),
-        balance=Money(entry.balance * sign, entry.unit),
+        amount=Money(entry.amount * natural, entry.unit),
+        balance=Money(entry.balance * natural, entry.unit),
         effective_at=entry.effective_at,
         recorded_at=entry.recorded_at,
         metadata=row.details or {},
