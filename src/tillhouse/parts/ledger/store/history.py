@@ -72,7 +72,8 @@ Amounts = list[tuple[AccountRef, Money]]  # in the natural sign
 
 async def watermark(session: ReadSession) -> datetime:
     """Below it no posting can appear any more. What relies on it has to be read by a later statement."""
-    return (await session.execute(select(func.ledger.watermark()))).scalar_one()
+    found: datetime = (await session.execute(select(func.ledger.watermark()))).scalar_one()
+    return found
 
 
 async def balances_at(session: ReadSession, accounts: Collection[AccountRef], point: Point) -> Amounts:
