@@ -4,7 +4,8 @@
 
 Two accounts of each size: one posted to as things happen, one whose every entry is backdated in no order (an import).
 All is written through `ledger.post`, 5,000 postings a call, then sealed. Reads are one call of `balance_at` each, at
-random points of both times, and the watermark with them, as a caller would make them.
+random points of both times, and the watermark with them, as a caller would make them. Between any two of them
+`SELECT 1` is timed too: what a round trip takes on this machine now.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+from sqlalchemy import text
 
 from tillhouse.apps import migrate
 from tillhouse.apps.compose import build_house
@@ -34,6 +36,7 @@ from tillhouse.parts.ledger.service import sealing
 AT_ONCE = 5_000
 READS = 2_000
 YEARS = timedelta(days=1000)
+NOTHING = text("SELECT 1")
 
 BENCH = Module(
     name="bench",
@@ -93,14 +96,19 @@ async def read(house: House, code: str, since: datetime) -> None:
     chance = random.Random(7)
     now = datetime.now(UTC)
     took: list[float] = []
+    floor: list[float] = []
     async with house.database.reading() as session:
         for _ in range(READS):
+            started = time.perf_counter()
+            await session.execute(NOTHING)
+            floor.append(time.perf_counter() - started)
             recorded = since + (now - since) * chance.random()
             effective = now - YEARS * chance.random() if chance.random() < 0.8 else recorded
             started = time.perf_counter()
             await ledger.balance_at(session, account, effective=effective, recorded=recorded)
             took.append(time.perf_counter() - started)
     report(f"  {code}: balance at a random point", took)
+    report("  beside it, SELECT 1 in the same session", floor)
 
 
 async def read_all(house: House) -> None:

@@ -5,12 +5,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
 from sqlalchemy import text
 
 from tests.parts.ledger.books import BANK, BANK_USD, FEES, Books, move, owner_url, person, plain, rupees
+from tillhouse.apps import migrate
 from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.kernel.errors import InvalidInput
 from tillhouse.kernel.settings import KernelSettings
@@ -223,3 +225,30 @@ async def test_a_killed_backend_lets_the_watermark_go_and_leaves_nothing(
     finally:
         for connection in (stalled, watcher, killer):
             connection.terminate()
+
+
+async def test_a_prepared_transaction_holds_the_watermark_back_until_it_is_committed(tmp_path: Path) -> None:
+    """On a server of its own: as it is made, PostgreSQL prepares nothing."""
+    with EmbeddedPostgres(tmp_path, durable=False) as fresh:
+        await _execute(fresh.superuser_dsn, "ALTER SYSTEM SET max_prepared_transactions = 2")
+    with EmbeddedPostgres(tmp_path, durable=False) as server:
+        migrate.upgrade(server.owner_url)
+        first, second = [await asyncpg.connect(plain(server.app_url)) for _ in range(2)]
+        try:
+            await first.execute("BEGIN")
+            recorded = await _posted_elsewhere(first)
+            await first.execute("PREPARE TRANSACTION 'in flight'")
+            await first.close()
+            assert await second.fetchval("SELECT ledger.watermark()") <= recorded
+            await second.execute("COMMIT PREPARED 'in flight'")
+            assert await second.fetchval("SELECT ledger.watermark()") > recorded
+        finally:
+            await second.close()
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import asyncpg
 import pytest
@@ -14,12 +16,15 @@ from sqlalchemy.exc import DBAPIError
 from tests.parts.ledger.books import BANK, Books, key, move, open_books, owner_url, person, plain
 from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.kernel import clock
-from tillhouse.kernel.db import JsonObject
+from tillhouse.kernel.db import JsonObject, Transactions
 from tillhouse.kernel.house import House
 from tillhouse.kernel.invariants import check_all
 from tillhouse.kernel.settings import KernelSettings
+from tillhouse.kernel.work import JobRun
 from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.ledger import flows
 from tillhouse.parts.ledger.domain import Head
+from tillhouse.parts.ledger.events import Seal
 from tillhouse.parts.ledger.flows import keep_head
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
 from tillhouse.parts.ledger.ports import Anchors
@@ -357,6 +362,27 @@ async def test_a_head_that_is_not_kept_for_a_quarter_of_an_hour_is_told(settings
         assert await audit(books.house) == set()
         with clock.held(clock.now() + timedelta(minutes=20)):
             assert await audit(books.house) == {"ledger.anchors"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One attempt at a job, as far as the flow looks at it."""
+
+    house: House
+
+    @property
+    def transaction(self) -> Transactions:
+        return self.house.database.transaction
+
+
+async def test_a_head_that_a_crash_kept_from_its_anchor_is_kept_by_the_next_run(books: Books) -> None:
+    await books.fund(person(), 5)
+    head = await seal(books)  # and here the process is killed
+    (file, _log) = books.house.the(Anchors).places
+    assert await file.kept() == []
+    for _ in range(2):
+        await flows.seal(cast("JobRun", Run(books.house)), Seal())
+        assert await file.kept() == [head]
 
 
 async def test_the_audit_tells_how_far_it_is(books: Books) -> None:

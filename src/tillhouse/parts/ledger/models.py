@@ -106,15 +106,7 @@ class KeyRow(Base):
     """An idempotency key, the hash of what was asked, and what came of it: a transaction or a hold."""
 
     __tablename__ = "keys"
-    __table_args__ = (
-        Index(
-            "ix_keys_transaction_id",
-            "transaction_id",
-            postgresql_using="brin",
-            postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
-        ),
-        {"schema": SCHEMA},
-    )
+    __table_args__ = (Index("ix_keys_transaction_id", "transaction_id"), {"schema": SCHEMA})
 
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     input_hash: Mapped[bytes] = mapped_column(LargeBinary)
