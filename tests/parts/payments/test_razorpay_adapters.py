@@ -1,6 +1,7 @@
 """The adapters to Razorpay and RazorpayX: signatures by the published vectors, errors by what they mean for money."""
 
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -11,13 +12,23 @@ from tillhouse.kernel.edge import BrowserOrigin
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import NotSent, Outbound, OutcomeUnknown
-from tillhouse.parts.payments.ports import BadSignature, Refused
+from tillhouse.parts.payments.domain import Method
+from tillhouse.parts.payments.ports import BadSignature, OrderRequest, Refused
 from tillhouse.parts.payments.providers.razorpay.gateway import Places, RazorpayGateway
 from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
 from tillhouse.parts.payments.providers.razorpayx.gateway import RazorpayXGateway
 from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSettings
 
 ORDER, PAYMENT = "order_ABCDEFGHIJKLMN", "pay_ABCDEFGHIJKLMN"
+REQUEST = OrderRequest(
+    receipt="r",
+    amount=Money(100, "INR"),
+    method=Method.CHECKOUT,
+    title="t",
+    purpose="p",
+    return_url="http://house/",
+    expires_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
 
 
 def gateway(**changed: object) -> RazorpayGateway:
@@ -85,7 +96,7 @@ async def test_the_official_sdk_reads_what_we_make_and_agrees_on_what_is_signed(
 )
 async def test_an_answer_is_what_it_means_for_the_money(status: int, body: object, expected: type[Exception]) -> None:
     with pytest.raises(expected) as raised:
-        await answering(status, body).create_order(receipt="r", amount=Money(100, "INR"), purpose="p")
+        await answering(status, body).create_order(REQUEST)
     assert raised.type is expected
 
 
@@ -102,7 +113,7 @@ async def test_a_provider_that_cannot_be_reached_was_not_told_anything() -> None
 
     outbound = Outbound(mounts={"http://sandbox": httpx.MockTransport(nobody)})
     with pytest.raises(NotSent):
-        await RazorpayGateway(outbound, RazorpaySettings(), sandbox="http://sandbox").find_order("r")
+        await RazorpayGateway(outbound, RazorpaySettings(), sandbox="http://sandbox").find_order(REQUEST)
 
 
 @pytest.mark.parametrize("identifier", ["../orders", "pay_1/capture", "pay_1?x=1", "", "pay_é"])

@@ -14,7 +14,7 @@ def install(house: House) -> Sequence[object]:
     settings = house.settings_of(RazorpaySettings)
     gateway = RazorpayGateway(house.outbound, settings, sandbox=house.settings.sandbox_url)
     return [
-        InstalledGateway(gateway),
+        InstalledGateway(gateway=gateway, proofs=gateway),
         *(BrowserOrigin("script-src", origin) for origin in gateway.places.scripts),
         *(BrowserOrigin("frame-src", origin) for origin in gateway.places.frames),
         *(BrowserOrigin("connect-src", origin) for origin in gateway.places.connections),

@@ -10,8 +10,16 @@ from pydantic import BaseModel, ValidationError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import Answer, Outbound, OutcomeUnknown
 from tillhouse.kernel.text import N_
-from tillhouse.parts.payments.domain import OrderState, PaymentFacts
-from tillhouse.parts.payments.ports import BadSignature, Capabilities, CheckoutScript, ProviderEvent, Refused
+from tillhouse.parts.payments.domain import Method, OrderState, PaymentFacts
+from tillhouse.parts.payments.ports import (
+    BadSignature,
+    CheckoutScript,
+    GatewayOrder,
+    Offer,
+    OrderRequest,
+    ProviderEvent,
+    Refused,
+)
 from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
 from tillhouse.parts.payments.providers.razorpay.wire import (
     Orders,
@@ -70,21 +78,21 @@ class RazorpayGateway:
     """Razorpay's orders have no idempotency key: the unique `receipt` is looked up before a retry."""
 
     name: ClassVar[str] = "razorpay"
-    capabilities = Capabilities(frozenset({"INR"}), least=100, captures_by_itself=True)
+    offers = (Offer(Method.CHECKOUT, "INR", least=100),)
 
     def __init__(self, outbound: Outbound, settings: RazorpaySettings, *, sandbox: str = "") -> None:
         base = settings.base_url or (f"{sandbox.rstrip('/')}/razorpay/v1" if sandbox else _REAL)
         self.places = Places.at(base.rstrip("/"))
-        self.key_id = settings.key_id
+        self.public_key = settings.key_id
         self._outbound = outbound
         self._settings = settings
 
-    async def create_order(self, *, receipt: str, amount: Money, purpose: str) -> str:
+    async def create_order(self, order: OrderRequest) -> GatewayOrder:
         body = {
-            "amount": amount.minor,
-            "currency": amount.unit,
-            "receipt": receipt,
-            "notes": {"purpose": purpose},
+            "amount": order.amount.minor,
+            "currency": order.amount.unit,
+            "receipt": order.receipt,
+            "notes": {"purpose": order.purpose},
             "payment": {
                 "capture": "automatic",
                 "capture_options": {
@@ -95,13 +103,17 @@ class RazorpayGateway:
             },
         }
         made = _read(OrderWire, await self._send("POST", "/orders", body))
-        return made.id
+        return GatewayOrder(made.id, self.checkout_fields(made.id, order.amount))
 
-    async def find_order(self, receipt: str) -> str | None:
-        found = _read(Orders, await self._send("GET", "/orders", params={"receipt": receipt}))
-        return next((order.id for order in found.items if order.receipt == receipt), None)
+    async def find_order(self, order: OrderRequest) -> GatewayOrder | None:
+        found = _read(Orders, await self._send("GET", "/orders", params={"receipt": order.receipt}))
+        made = next((one for one in found.items if one.receipt == order.receipt), None)
+        return GatewayOrder(made.id, self.checkout_fields(made.id, order.amount)) if made else None
 
-    async def fetch_payment(self, payment_id: str) -> PaymentFacts:
+    async def cancel_order(self, order_id: str) -> None:
+        """Razorpay's orders cannot be cancelled: what is paid late is booked late."""
+
+    async def fetch_payment(self, payment_id: str, *, order_id: str | None = None) -> PaymentFacts:
         return _facts(_read(PaymentWire, await self._send("GET", f"/payments/{_safe(payment_id)}")))
 
     async def payments_of(self, order_id: str) -> list[PaymentFacts]:
@@ -112,13 +124,12 @@ class RazorpayGateway:
         body = {"amount": amount.minor, "currency": amount.unit}
         return _facts(_read(PaymentWire, await self._send("POST", f"/payments/{_safe(payment_id)}/capture", body)))
 
-    def checkout(self, order_id: str, amount: Money, *, title: str) -> CheckoutScript:
+    def checkout_fields(self, order_id: str, amount: Money) -> CheckoutScript:
         options: dict[str, str | int] = {
-            "key": self.key_id,
+            "key": self.public_key,
             "order_id": order_id,
             "amount": amount.minor,
             "currency": amount.unit,
-            "name": title,
         }
         return CheckoutScript(self.places.script, f"{self.places.api}/checkout/embedded", options)
 
@@ -148,7 +159,7 @@ class RazorpayGateway:
         *,
         params: Mapping[str, str] | None = None,
     ) -> Answer:
-        auth = (self.key_id, self._settings.key_secret)
+        auth = (self.public_key, self._settings.key_secret)
         answer = await self._outbound.send(
             self.name, method, self.places.api + path, json=body, params=params, auth=auth
         )

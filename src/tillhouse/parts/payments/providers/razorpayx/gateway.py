@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import Answer, Outbound, OutcomeUnknown
 from tillhouse.kernel.text import N_
-from tillhouse.parts.payments.domain import BankAccount, Destination, PayoutFacts, PayoutState
+from tillhouse.parts.payments.domain import BankAccount, Destination, PayoutFacts, PayoutState, Vpa
 from tillhouse.parts.payments.ports import BadSignature, Payee, ProviderEvent
 from tillhouse.parts.payments.providers.razorpay_format import EventWire, check_signature, raise_for
 from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSettings
@@ -41,9 +41,10 @@ class RazorpayXGateway:
     """One composite call makes contact, fund account and payout: identical contacts and accounts are reused there."""
 
     name: ClassVar[str] = "razorpayx"
-    currencies = frozenset({"INR"})
+    currencies: ClassVar[frozenset[str]] = frozenset({"INR"})
+    destinations: ClassVar[frozenset[str]] = frozenset({"vpa", "bank_account"})
     # Not published. After a day a payout that RazorpayX does not know goes to a person instead of being sent again.
-    key_valid_hours = 24
+    key_valid_hours: ClassVar[int] = 24
 
     def __init__(self, outbound: Outbound, settings: RazorpayXSettings, *, sandbox: str = "") -> None:
         base = settings.base_url or (f"{sandbox.rstrip('/')}/razorpay/v1" if sandbox else _REAL)
@@ -113,6 +114,7 @@ def _fund_account(to: Destination, payee: Payee) -> dict[str, object]:
     if isinstance(to, BankAccount):
         account = {"name": to.name, "ifsc": to.ifsc, "account_number": to.account_number}
         return {"account_type": "bank_account", "bank_account": account, "contact": contact}
+    assert isinstance(to, Vpa)  # `destinations` says what may be asked of us
     return {"account_type": "vpa", "vpa": {"address": to.address}, "contact": contact}
 
 
