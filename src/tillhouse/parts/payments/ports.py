@@ -131,13 +131,15 @@ class ProviderEvent:
     """An event whose signature was right. What it says is a hint: the truth is asked of the provider.
 
     It is about exactly one thing: a payment or order, a payout, a refund, a dispute, or a bank transfer. Refunds and
-    disputes name their payment too. `amount` is the payment's or payout's whole amount, when the event is about one.
+    disputes name their payment too. `receipt` is ours, for gateways whose payments do not name their order. `amount` is
+    the payment's or payout's whole amount, when the event is about one.
     """
 
     event_id: str
     name: str
     payment_id: str | None = None
     order_id: str | None = None
+    receipt: str | None = None
     payout_id: str | None = None
     payout_reference: str | None = None
     refund_id: str | None = None
