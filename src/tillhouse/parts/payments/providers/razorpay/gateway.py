@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from tillhouse.kernel.money import Money
-from tillhouse.kernel.outbound import Answer, Outbound, OutcomeUnknown
+from tillhouse.kernel.outbound import Answer, Outbound
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.domain import Method, OrderState, PaymentFacts
 from tillhouse.parts.payments.ports import (
@@ -18,8 +18,8 @@ from tillhouse.parts.payments.ports import (
     Offer,
     OrderRequest,
     ProviderEvent,
-    Refused,
 )
+from tillhouse.parts.payments.providers.answers import path_part, read
 from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
 from tillhouse.parts.payments.providers.razorpay.wire import (
     Orders,
@@ -191,11 +191,7 @@ def _state_of(payment: PaymentWire) -> OrderState:
 
 
 def _read(shape: type[W], answer: Answer) -> W:
-    """The answer as `shape`. One that we cannot read leaves us as ignorant as none. Raises `OutcomeUnknown`."""
-    try:
-        return shape.model_validate_json(answer.body)
-    except ValidationError:
-        raise OutcomeUnknown(N_("{provider} gave an answer that we do not understand."), provider="Razorpay") from None
+    return read(shape, answer, "Razorpay")
 
 
 def _text(value: object) -> str | None:
@@ -208,9 +204,4 @@ def _amount(entity: Mapping[str, object]) -> Money | None:
 
 
 def _safe(identifier: str) -> str:
-    """An id as part of a path. Raises `Refused` for one that could not be Razorpay's."""
-    if not identifier.isascii() or not identifier.replace("_", "").isalnum():
-        raise Refused(
-            N_("{provider} said no: {description}"), reason="bad_id", description="bad id", provider="Razorpay"
-        )
-    return identifier
+    return path_part(identifier, "Razorpay")

@@ -8,10 +8,11 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from tillhouse.kernel.money import Money
-from tillhouse.kernel.outbound import Answer, Outbound, OutcomeUnknown
+from tillhouse.kernel.outbound import Answer, Outbound
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.domain import BankAccount, Destination, PayoutFacts, PayoutState, Vpa
 from tillhouse.parts.payments.ports import BadSignature, Payee, ProviderEvent
+from tillhouse.parts.payments.providers.answers import read
 from tillhouse.parts.payments.providers.razorpay_format import EventWire, check_signature, raise_for
 from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSettings
 from tillhouse.parts.payments.providers.razorpayx.wire import (
@@ -141,11 +142,7 @@ def _facts(payout: PayoutWire) -> PayoutFacts:
 
 
 def _read(shape: type[W], answer: Answer) -> W:
-    """The answer as `shape`. One that we cannot read leaves us as ignorant as none. Raises `OutcomeUnknown`."""
-    try:
-        return shape.model_validate_json(answer.body)
-    except ValidationError:
-        raise OutcomeUnknown(N_("{provider} gave an answer that we do not understand."), provider="RazorpayX") from None
+    return read(shape, answer, "RazorpayX")
 
 
 def _text(value: object) -> str | None:

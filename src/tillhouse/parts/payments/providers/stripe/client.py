@@ -1,19 +1,18 @@
 """Sending to Stripe: the key, the version, bracketed forms, and what an answer means for the money."""
 
-import hashlib
-import hmac
 from collections.abc import Mapping
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.errors import TransientError
+from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import Answer, Outbound, OutcomeUnknown
 from tillhouse.kernel.text import N_
-from tillhouse.parts.payments.ports import BadSignature, Refused
+from tillhouse.parts.payments.ports import BadSignature, ProviderEvent
+from tillhouse.parts.payments.providers.answers import hmac_sha256, path_part, raise_for, read, require_match
 from tillhouse.parts.payments.providers.stripe.settings import StripeSettings
-from tillhouse.parts.payments.providers.stripe.wire import EventWire, Page, StripeError
+from tillhouse.parts.payments.providers.stripe.wire import EventObject, EventWire, Page, StripeError
 
 W = TypeVar("W", bound=BaseModel)
 
@@ -38,11 +37,11 @@ class StripeClient:
 
     async def get(self, shape: type[W], path: str, params: Mapping[str, str] | None = None) -> W:
         """One object. Raises `Refused`, `OutcomeUnknown`, `NotSent`."""
-        return _read(shape, await self._send("GET", path, params=params))
+        return read(shape, await self._send("GET", path, params=params), "Stripe")
 
     async def post(self, shape: type[W], path: str, form: Mapping[str, str], *, key: str) -> W:
         """Make or change one object, once per `key` (for at least 24 hours)."""
-        return _read(shape, await self._send("POST", path, form=form, key=key))
+        return read(shape, await self._send("POST", path, form=form, key=key), "Stripe")
 
     async def every(self, shape: type[Page[W]], path: str, params: Mapping[str, str]) -> list[W]:
         """All objects of a list, page by page."""
@@ -56,24 +55,26 @@ class StripeClient:
             after = {"starting_after": str(getattr(page.data[-1], "id"))}  # noqa: B009  # every listed object has one
         raise OutcomeUnknown(N_("{provider} gave an answer that we do not understand."), provider="Stripe")
 
-    def read_event(self, body: bytes, headers: Mapping[str, str]) -> EventWire:
-        """Check `Stripe-Signature` over the raw bytes, then read them. Raises `BadSignature`."""
+    def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
+        """Check `Stripe-Signature` over the raw bytes, then read them: one endpoint takes payments and transfers.
+
+        Raises `BadSignature`.
+        """
         self._check(body, headers.get("stripe-signature", ""))
         try:
-            return EventWire.model_validate_json(body)
+            return _event(EventWire.model_validate_json(body))
         except ValidationError:
             raise BadSignature(N_("This is signed, but it is not an event.")) from None
 
     def _check(self, body: bytes, header: str) -> None:
         pairs = [part.strip().partition("=") for part in header.split(",")]
         at = next((value for name, _, value in pairs if name == "t"), "")
-        given = [value.encode("utf-8", "replace") for name, _, value in pairs if name == "v1"]
+        given = [value for name, _, value in pairs if name == "v1"]
         if not at.isascii() or not at.isdigit() or abs(clock.now().timestamp() - int(at[:12])) > _TOLERANCE:
             raise BadSignature(N_("The signature is not of now."))
-        expected = [_signature(secret, at, body) for secret in self._settings.webhook_secrets if secret]
-        matches = [hmac.compare_digest(one, other) for one in given for other in expected]
-        if not any(matches):
-            raise BadSignature(N_("The signature does not match."))
+        message = at.encode() + b"." + body
+        secrets = [secret.encode() for secret in self._settings.webhook_secrets if secret]
+        require_match(given, [hmac_sha256(secret, message).hex() for secret in secrets])
 
     async def _send(
         self,
@@ -90,48 +91,37 @@ class StripeClient:
         answer = await self._outbound.send(
             "stripe", method, self.base + path, form=form, params=params, headers=headers
         )
-        _raise_for(answer)
+        raise_for(answer, "Stripe", _error_of)
         return answer
 
 
 def safe(identifier: str) -> str:
     """An id as part of a path. Raises `Refused` for one that could not be Stripe's."""
-    if not identifier.isascii() or not identifier.replace("_", "").isalnum():
-        raise _refused(StripeError(code="bad_id", message="bad id"), 400)
-    return identifier
+    return path_part(identifier, "Stripe")
 
 
-def _signature(secret: str, at: str, body: bytes) -> bytes:
-    return hmac.new(secret.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest().encode()
+def _error_of(body: bytes) -> tuple[str | None, str | None]:
+    error = _ErrorBody.model_validate_json(body).error
+    return error.decline_code or error.code or error.type, error.message
 
 
-def _read(shape: type[W], answer: Answer) -> W:
-    """The answer as `shape`. One that we cannot read leaves us as ignorant as none. Raises `OutcomeUnknown`."""
-    try:
-        return shape.model_validate_json(answer.body)
-    except ValidationError:
-        raise OutcomeUnknown(N_("{provider} gave an answer that we do not understand."), provider="Stripe") from None
-
-
-def _raise_for(answer: Answer) -> None:
-    """4xx is final, except conflict and throttling (not looked at). 5xx may or may not have had its effect."""
-    if answer.ok:
-        return
-    if answer.status >= 500:
-        raise OutcomeUnknown(N_("{provider} did not answer in time."), provider="Stripe")
-    if answer.status in (408, 409, 425, 429):
-        raise TransientError(N_("{provider} is busy right now."), provider="Stripe")
-    try:
-        error = _ErrorBody.model_validate_json(answer.body).error
-    except ValidationError:
-        error = StripeError()
-    raise _refused(error, answer.status)
-
-
-def _refused(error: StripeError, status: int) -> Refused:
-    return Refused(
-        N_("{provider} said no: {description}"),
-        reason=error.decline_code or error.code or error.type or f"status_{status}",
-        description=error.message or str(status),
-        provider="Stripe",
+def _event(event: EventWire) -> ProviderEvent:
+    about, kind = event.data.object, event.data.object.object
+    return ProviderEvent(
+        event_id=event.id,
+        name=event.type,
+        order_id=about.id if kind == "checkout.session" else None,
+        payment_id=about.id if kind == "payment_intent" else about.payment_intent,
+        refund_id=about.id if kind == "refund" else None,
+        dispute_id=about.id if kind == "dispute" else None,
+        payout_id=about.id if kind == "transfer" else None,
+        payout_reference=about.transfer_group if kind == "transfer" else None,
+        receipt=about.client_reference_id or (about.metadata or {}).get("receipt"),
+        amount=_amount(about),
     )
+
+
+def _amount(about: EventObject) -> Money | None:
+    minor = about.amount_total if about.object == "checkout.session" else about.amount
+    whole = about.object in ("checkout.session", "payment_intent", "transfer")
+    return Money(minor, about.currency.upper()) if whole and minor is not None and about.currency else None

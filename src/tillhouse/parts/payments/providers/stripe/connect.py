@@ -14,7 +14,7 @@ from tillhouse.parts.payments.providers.stripe.wire import Page, TransferWire
 class StripeConnect:
     """A transfer has no state of its own: made is done, and wholly reversed is given back."""
 
-    name: ClassVar[str] = "stripe_connect"
+    name: ClassVar[str] = "stripe"
     currencies: ClassVar[frozenset[str]] = frozenset({"INR", "THB", "USD"})
     destinations: ClassVar[frozenset[str]] = frozenset({"stripe_account"})
     key_valid_hours: ClassVar[int] = 24  # Stripe forgets idempotency keys after that
@@ -40,18 +40,7 @@ class StripeConnect:
         return _facts(await self._client.get(TransferWire, f"/transfers/{safe(payout_id)}"))
 
     def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
-        event = self._client.read_event(body, headers)
-        about = event.data.object
-        is_transfer = about.object == "transfer"
-        return ProviderEvent(
-            event_id=event.id,
-            name=event.type,
-            payout_id=about.id if is_transfer else None,
-            payout_reference=about.transfer_group if is_transfer else None,
-            amount=Money(about.amount, about.currency.upper())
-            if is_transfer and about.amount and about.currency
-            else None,
-        )
+        return self._client.read_event(body, headers)
 
 
 def _facts(transfer: TransferWire) -> PayoutFacts:

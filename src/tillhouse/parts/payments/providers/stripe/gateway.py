@@ -37,7 +37,6 @@ from tillhouse.parts.payments.providers.stripe.wire import (
     ChargeRef,
     ChargeWire,
     DisputeWire,
-    EventObject,
     Page,
     PaymentIntentWire,
     PayoutWire,
@@ -175,18 +174,7 @@ class StripeGateway:
         return lines
 
     def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
-        event = self._client.read_event(body, headers)
-        about = event.data.object
-        return ProviderEvent(
-            event_id=event.id,
-            name=event.type,
-            order_id=about.id if about.object == "checkout.session" else None,
-            payment_id=about.id if about.object == "payment_intent" else about.payment_intent,
-            refund_id=about.id if about.object == "refund" else None,
-            dispute_id=about.id if about.object == "dispute" else None,
-            receipt=about.client_reference_id or (about.metadata or {}).get("receipt"),
-            amount=_amount(about),
-        )
+        return self._client.read_event(body, headers)
 
     async def _intent(self, payment_id: str) -> PaymentIntentWire:
         path = f"/payment_intents/{safe(payment_id)}"
@@ -318,9 +306,3 @@ def _subject(moved: BalanceTransactionWire, source: ChargeRef | None) -> str | N
     if source is None:
         return None
     return source.payment_intent if moved.type in ("charge", "payment") and source.payment_intent else source.id
-
-
-def _amount(about: EventObject) -> Money | None:
-    minor = about.amount_total if about.object == "checkout.session" else about.amount
-    whole = about.object in ("checkout.session", "payment_intent")
-    return Money(minor, about.currency.upper()) if whole and minor is not None and about.currency else None
