@@ -103,7 +103,8 @@ class OrderRequest:
 
     `return_url` is where the browser comes back to, whatever became of it: what it says there proves nothing.
     `token` is the payer's card as the gateway's own script named it, for `Method.CARD` where the gateway needs one;
-    `bank` the payer's bank for internet and mobile banking, in the gateway's words.
+    `bank` the payer's bank for internet and mobile banking, in the gateway's words. `code` is what the payer has to
+    write, for `Method.BANK_TRANSFER`: it becomes the order's id.
     """
 
     receipt: str
@@ -116,6 +117,7 @@ class OrderRequest:
     email: str | None = None
     token: str | None = None
     bank: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
