@@ -9,19 +9,24 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from tillhouse.sandbox.faults import CALL_FAULTS, WEBHOOK_FAULTS, FaultRequest
 from tillhouse.sandbox.razorpay import events
+from tillhouse.sandbox.razorpay.disputes import Dispute
+from tillhouse.sandbox.razorpay.links import PaymentLink
 from tillhouse.sandbox.razorpay.orders import find_order
 from tillhouse.sandbox.razorpay.paying import LATE_AFTER_SECONDS, Attempt, Outcome, pay
 from tillhouse.sandbox.razorpay.payouts import (
     FATE_OF_ACCOUNT_ENDING,
     FATE_OF_VPA,
-    balance_of,
     begin,
     find_payout,
     move,
     set_balance,
 )
+from tillhouse.sandbox.razorpay.qr_codes import QrCode
 from tillhouse.sandbox.razorpay.refunds import settle_refund
 from tillhouse.sandbox.razorpay.schemas import Method, Order, Payment, Refund, Wire
+from tillhouse.sandbox.razorpay.settling import Settlement
+from tillhouse.sandbox.razorpay.transactions import Transaction, balance_of
+from tillhouse.sandbox.razorpay.validations import FundAccountValidation
 from tillhouse.sandbox.razorpay.x_schemas import FundAccount, Payout, PayoutStatus
 from tillhouse.sandbox.rendering import answer, done
 from tillhouse.sandbox.webhooks import Delivery
@@ -79,6 +84,12 @@ async def home(request: Request, world: Here) -> Response:
         "payments": world.store.count(Payment),
         "refunds": world.store.count(Refund),
         "payouts": world.store.count(Payout),
+        "qr_codes": world.store.count(QrCode),
+        "payment_links": world.store.count(PaymentLink),
+        "disputes": world.store.count(Dispute),
+        "settlements": world.store.count(Settlement),
+        "validations": world.store.count(FundAccountValidation),
+        "bank_transactions": world.store.count(Transaction),
         "webhooks_pending": world.store.count(Delivery, {"status": "pending"}),
         "webhooks_delivered": world.store.count(Delivery, {"status": "delivered"}),
         "webhooks_failed": world.store.count(Delivery, {"status": "failed"}),
