@@ -92,3 +92,11 @@ async def razorpay(sandbox: Sandbox, settings: SandboxSettings) -> AsyncIterator
         auth=(settings.razorpay_key_id, settings.razorpay_key_secret),
     ) as client:
         yield client
+
+
+@pytest.fixture
+async def contact(razorpay: httpx.AsyncClient) -> str:
+    """Someone whom RazorpayX can pay."""
+    response = await razorpay.post("/contacts", json={"name": "Asha Kumar", "type": "customer", "reference_id": "u1"})
+    identifier: str = response.json()["id"]
+    return identifier

@@ -12,13 +12,6 @@ from tillhouse.sandbox.settings import SandboxSettings
 BANK = {"name": "Asha Kumar", "ifsc": "HDFC0000053", "account_number": "765432123456789"}
 
 
-@pytest.fixture
-async def contact(razorpay: httpx.AsyncClient) -> str:
-    response = await razorpay.post("/contacts", json={"name": "Asha Kumar", "type": "customer", "reference_id": "u1"})
-    identifier: str = response.json()["id"]
-    return identifier
-
-
 async def fund_account(razorpay: httpx.AsyncClient, contact: str, **where: Any) -> str:
     kind = next(iter(where))
     response = await razorpay.post("/fund_accounts", json={"contact_id": contact, "account_type": kind, **where})

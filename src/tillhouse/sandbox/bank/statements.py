@@ -96,7 +96,8 @@ def as_camt053(statement: Statement) -> bytes:
     for entry in statement.entries:
         _camt_entry(body, entry, statement)
     indent(root)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="utf-8") + b"\n"
+    text: str = tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
 
 
 @dataclass(frozen=True)

@@ -109,9 +109,8 @@ async def pay_page(world: Here, order_id: str, visit: Visiting) -> Response:
     paid = world.store.find(Payment, {"order_id": order.id, "status": "captured"}, limit=1)
     if paid and order.status == "paid":
         return _to_result(paid[0].id, visit)
-    link = link_of(world, order)
-    if link and not link.is_open:
-        return RedirectResponse(link.short_url, 303)
+    if not _may_be_paid(world, order, visit):
+        return RedirectResponse(_link_page(world, order), 303)
     return _page("pay.html", world, visit, order)
 
 
@@ -128,7 +127,7 @@ async def pay_step(world: Here, order_id: str, visit: Visiting, form: Annotated[
         return _page("bank.html", world, visit, order, bank=form.bank)
     if form.step == "upi" and "@" not in form.vpa.strip("@"):
         return _page("pay.html", world, visit, order, error="A UPI ID looks like name@bank.", status=422)
-    if order.status == "paid":
+    if order.status == "paid" or not _may_be_paid(world, order, visit):
         return RedirectResponse(f"/_sandbox/razorpay/pay/{order.id}?{visit.query}", 303)
     payment_id = _pay(world, order, form, number, visit)
     return _to_result(payment_id, visit)
@@ -191,6 +190,19 @@ def _pay(world: World, order: Order, form: PayForm, number: str, visit: Visit) -
 def _part_of_link(order: Order, visit: Visit) -> int | None:
     """The part that the visit names: links alone are paid in parts here."""
     return visit.amount if order.link_id else None
+
+
+def _may_be_paid(world: World, order: Order, visit: Visit) -> bool:
+    """Whether the order's link, if it has one, is open and takes the part that the visit names."""
+    link = link_of(world, order)
+    if link is None:
+        return True
+    return link.is_open and link.least <= (visit.amount or link.due) <= link.due
+
+
+def _link_page(world: World, order: Order) -> str:
+    link = link_of(world, order)
+    return f"/razorpay/l/{link.link_code}" if link else "/_sandbox/razorpay/orders"
 
 
 def _order_for(world: World, order_id: str, visit: Visit) -> Order:

@@ -1,5 +1,6 @@
 """What Razorpay owes the house and pays it: adjustments, a day's settlement, its lines, and what is wrong with them."""
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from typing import ClassVar, Literal
 
@@ -191,7 +192,7 @@ def _other_fee(line: ReconLine) -> dict[str, object]:
     return {"fee": line.fee + 100, "credit": line.credit - 100} if line.credit else {"fee": line.fee + 100}
 
 
-_CHANGES = {
+_CHANGES: dict[Distortion, Callable[[ReconLine], dict[str, object]]] = {
     "missing": lambda _: {"hidden": True},
     "extra": _of_nobody,
     "amount": _other_amount,
@@ -202,14 +203,14 @@ _CHANGES = {
 
 
 def _payments(world: World) -> list[ReconLine]:
-    found = world.store.find(Payment, {"captured": 1, "currency": "INR"}, limit=_EVERYTHING)
+    found = world.store.find(Payment, {"captured": 1, "currency": "INR"}, limit=_EVERYTHING, oldest_first=True)
     return [_line_of_payment(world, payment) for payment in found]
 
 
 def _refunds(world: World) -> list[ReconLine]:
     """Refunds of captured money. One that failed before it was settled never happened to the balance."""
     lines: list[ReconLine] = []
-    for refund in world.store.find(Refund, {"currency": "INR"}, limit=_EVERYTHING):
+    for refund in world.store.find(Refund, {"currency": "INR"}, limit=_EVERYTHING, oldest_first=True):
         payment = world.store.get(Payment, refund.payment_id)
         if payment and payment.captured and refund.status != "failed":
             line = _line_of_payment(world, payment)
@@ -235,7 +236,7 @@ def _adjustments(world: World) -> list[ReconLine]:
             payment_id=made.payment_id,
             dispute_id=made.dispute_id,
         )
-        for made in world.store.find(Adjustment, limit=_EVERYTHING)
+        for made in world.store.find(Adjustment, limit=_EVERYTHING, oldest_first=True)
     ]
 
 
