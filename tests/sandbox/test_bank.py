@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-import mt940  # type: ignore[import-untyped]  # has no stubs
+import mt940
 import pytest
 from defusedxml import ElementTree
 
@@ -56,7 +56,7 @@ async def busy_day(
 
 
 async def statement(razorpay: httpx.AsyncClient, settings: SandboxSettings) -> list[dict[str, Any]]:
-    query = {"account_number": settings.razorpayx_account_number, "count": 100}
+    query = {"account_number": settings.razorpayx_account_number, "count": "100"}
     items: list[dict[str, Any]] = (await razorpay.get("/transactions", params=query)).json()["items"]
     return items
 

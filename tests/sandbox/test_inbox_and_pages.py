@@ -147,5 +147,10 @@ async def test_the_pages_buttons_lead_back_to_the_page(razorpay: httpx.AsyncClie
     assert (await person.get("/_sandbox/faults")).json() == []
 
 
+async def test_the_sandboxes_own_doors_are_described(person: httpx.AsyncClient) -> None:
+    paths = (await person.get("/_sandbox/openapi.json")).json()["paths"]
+    assert {"/_sandbox/razorpay/settlements/run", "/_sandbox/bank/statement"} <= set(paths)
+
+
 async def test_liveness_is_answered(person: httpx.AsyncClient) -> None:
     assert (await person.get("/health/live")).status_code == 200

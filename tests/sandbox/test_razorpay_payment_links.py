@@ -1,6 +1,7 @@
 import json
 import re
 from html import unescape
+from itertools import permutations
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -97,6 +98,29 @@ async def test_paying_brings_back_a_signed_query_and_the_events(
     event = json.loads(receiver.taken[-1].body)
     assert sorted(event["contains"]) == ["order", "payment", "payment_link"]
     assert event["payload"]["payment_link"]["entity"] == paid
+
+
+@pytest.mark.parametrize("what", ["link", "qr code"])
+async def test_the_events_of_one_payment_can_be_delivered_in_any_order(
+    razorpay: httpx.AsyncClient, person: httpx.AsyncClient, sandbox: Sandbox, receiver: Receiver, what: str
+) -> None:
+    if what == "link":
+        await pay(person, await link_of(razorpay))
+        expected = ["payment.authorized", "payment.captured", "order.paid", "payment_link.paid"]
+    else:
+        body = {"type": "upi_qr", "usage": "single_use", "fixed_amount": True, "payment_amount": 500}
+        code = (await razorpay.post("/payments/qr_codes", json=body)).json()
+        await sandbox.deliver_due()
+        await person.post(f"/_sandbox/razorpay/qr_codes/{code['id']}/pay")
+        expected = ["payment.authorized", "payment.captured", "qr_code.credited", "qr_code.closed"]
+    queued = sandbox.pending()
+    assert [delivery.event for delivery in queued] == expected
+    for order in permutations(queued):
+        receiver.taken.clear()
+        for delivery in order:
+            await sandbox.deliver(delivery.id)
+        assert receiver.events == [delivery.event for delivery in order]
+        assert len({taken.headers["x-razorpay-event-id"] for taken in receiver.taken}) == 4
 
 
 async def test_a_link_can_be_paid_in_parts_when_it_accepts_them(

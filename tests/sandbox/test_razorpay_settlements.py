@@ -286,7 +286,7 @@ async def test_over_any_days_the_bank_gets_what_the_lines_say_and_each_thing_onc
         assert net(lines) == run.json()["amount"] > 0
         assert not seen & {line["entity_id"] for line in lines}
         seen |= {line["entity_id"] for line in lines}
-    query = {"account_number": settings.razorpayx_account_number, "count": 1}
+    query = {"account_number": settings.razorpayx_account_number, "count": "1"}
     booked = (await razorpay.get("/transactions", params=query)).json()["items"]
     settled = (await razorpay.get("/settlements", params={"count": 100})).json()["items"]
     if booked:

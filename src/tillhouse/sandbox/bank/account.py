@@ -52,16 +52,15 @@ async def download(
 def statement_of(world: World, day: date) -> Statement:
     """The account on one day: money and its fees in entries of their own."""
     start, end = seconds_of(day)
-    earlier = world.store.find(Transaction, until=start - 1, limit=1)
-    found = world.store.find(Transaction, since=start, until=end - 1, limit=_EVERYTHING, oldest_first=True)
-    opening = earlier[0].balance if earlier else world.settings.razorpayx_opening_balance
+    now = balance_of(world)
+    since = world.store.find(Transaction, since=start, limit=_EVERYTHING, oldest_first=True)
+    opening = balance = now.amount - sum(t.credit - t.debit for t in since)
     entries: list[Entry] = []
-    balance = opening
-    for transaction in found:
-        for entry in _entries(transaction, balance):
-            entries.append(entry)
-            balance = entry.balance
-    return Statement(balance_of(world).id, "INR", day, opening, tuple(entries))
+    for transaction in since:
+        if transaction.created_at < end:
+            entries += _entries(transaction, balance)
+            balance = transaction.balance
+    return Statement(now.id, "INR", day, opening, tuple(entries))
 
 
 def _entries(transaction: Transaction, before: int) -> list[Entry]:

@@ -161,7 +161,7 @@ def move(world: World, payout: Payout, status: PayoutStatus) -> bool:
             payout.fees, payout.tax, payout.debited = FEES, TAX, True
             payout.bank_reference = ids.bank_reference()
         elif status == "processed":
-            payout.utr = payout.bank_reference
+            payout.utr = payout.bank_reference or ids.bank_reference()
         elif status in {"failed", "reversed"}:
             payout.failure_reason = payout.status_details.description
             payout.debited = False
