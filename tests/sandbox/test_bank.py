@@ -185,9 +185,10 @@ async def test_a_format_or_day_that_is_none_is_refused(person: httpx.AsyncClient
 
 
 def test_mt940_holds_its_lines_to_65_letters_and_its_references_to_16() -> None:
-    entry = Entry("txn_1", -123, "R" * 40, "LONG " * 40, -123, "TRF")
+    entry = Entry("txn_1", -123, "R" * 40, "pout-AB " * 30, -123, "TRF")
     day = datetime(2027, 1, 15, tzinfo=UTC).date()
     lines = as_mt940(Statement("2323230041626905", "INR", day, 0, (entry,))).decode().splitlines()
     assert max(map(len, lines)) <= 65
+    assert [line for line in lines if line.startswith("-")] == ["-"]
     assert ":62F:D270115INR1,23" in lines
     assert ":61:2701150115D1,23NTRF" + "R" * 16 in lines

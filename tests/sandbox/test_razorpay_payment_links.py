@@ -178,6 +178,31 @@ async def test_a_cancelled_link_takes_no_money(
     assert receiver.events == ["payment.failed", "payment_link.cancelled", "payment.authorized"]
 
 
+async def test_late_money_that_is_more_than_is_due_by_then_is_not_taken(
+    razorpay: httpx.AsyncClient, person: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
+) -> None:
+    link = await link_of(razorpay, accept_partial=True)
+    late = (await pay(person, link, amount=60_000, outcome="late_success")).json()["error"]["metadata"]["payment_id"]
+    await pay(person, link, amount=50_000)
+    clock.advance(5)
+    await sandbox.deliver_due()
+    assert (await razorpay.get(f"/payments/{late}")).json()["status"] == "authorized"
+    assert await state(razorpay, link) == ("partially_paid", 50_000)
+
+
+async def test_money_captured_by_hand_does_not_bring_a_cancelled_link_back(
+    razorpay: httpx.AsyncClient, person: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
+) -> None:
+    link = await link_of(razorpay)
+    late = (await pay(person, link, outcome="late_success")).json()["error"]["metadata"]["payment_id"]
+    await razorpay.post(f"/payment_links/{link['id']}/cancel")
+    clock.advance(5)
+    await sandbox.deliver_due()
+    captured = await razorpay.post(f"/payments/{late}/capture", json={"amount": 100_000, "currency": "INR"})
+    assert captured.json()["status"] == "captured"
+    assert await state(razorpay, link) == ("cancelled", 0)
+
+
 async def test_a_link_expires_at_its_instant_unless_that_was_moved(
     razorpay: httpx.AsyncClient, person: httpx.AsyncClient, sandbox: Sandbox, receiver: Receiver, clock: ManualClock
 ) -> None:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from textwrap import wrap
 from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -154,6 +155,6 @@ def _decimal(paise: int) -> str:
     return f"{'-' if paise < 0 else ''}{abs(paise) // 100}.{abs(paise) % 100:02d}"
 
 
-def _wrapped(text: str, width: int = 60) -> list[str]:
-    """The lines of field 86: none longer than 65 with its tag, none beginning like a tag or the end."""
-    return [text[at : at + width] for at in range(0, len(text), width)] or [""]
+def _wrapped(text: str) -> list[str]:
+    """The lines of field 86: none above 65 letters with its tag, each begins with a word (a hyphen would end it all)."""
+    return wrap(text, 60, break_on_hyphens=False) or [""]

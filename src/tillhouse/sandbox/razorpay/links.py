@@ -128,10 +128,10 @@ def link_of(world: World, order: Order) -> PaymentLink | None:
     return world.store.get(PaymentLink, order.link_id) if order.link_id else None
 
 
-def takes_payments(world: World, order: Order) -> bool:
-    """Whether money for the order is welcome: always, unless its link is paid, cancelled or expired."""
+def takes(world: World, order: Order, amount: int) -> bool:
+    """Whether `amount` paise for the order are welcome: always, unless its link is closed or less is due on it."""
     link = link_of(world, order)
-    return link is None or link.is_open
+    return link is None or (link.is_open and amount <= link.due)
 
 
 def require_payable(world: World, order: Order, amount: int | None) -> None:
@@ -150,9 +150,9 @@ def require_payable(world: World, order: Order, amount: int | None) -> None:
 
 
 def credit_link(world: World, payment: Payment, order: Order) -> None:
-    """Count captured money for the order's link, if it has one. Needs a transaction."""
+    """Count captured money for the order's link, if it has one that is open. Needs a transaction."""
     link = link_of(world, order)
-    if link is None:
+    if link is None or not link.is_open:
         return
     now = world.clock.now_s()
     entry = LinkPayment(

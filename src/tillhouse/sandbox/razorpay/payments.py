@@ -8,7 +8,7 @@ from tillhouse.sandbox import ids
 from tillhouse.sandbox.razorpay import events
 from tillhouse.sandbox.razorpay.access import require_key
 from tillhouse.sandbox.razorpay.errors import RazorpayError, no_such_id
-from tillhouse.sandbox.razorpay.links import credit_link, takes_payments
+from tillhouse.sandbox.razorpay.links import credit_link, takes
 from tillhouse.sandbox.razorpay.schemas import (
     CaptureBody,
     ListQuery,
@@ -148,8 +148,8 @@ def _credit_order(world: World, payment: Payment, order: Order) -> None:
 
 
 def _captured_by_itself(world: World, payment: Payment, order: Order) -> bool:
-    """Automatic capture, unless the order is paid or its link closed, or the yes came after its automatic period."""
-    if order.rule.capture != "automatic" or order.status == "paid" or not takes_payments(world, order):
+    """Automatic capture, unless the order is paid, its link takes no such money, or the yes came too late for it."""
+    if order.rule.capture != "automatic" or order.status == "paid" or not takes(world, order, payment.amount):
         return False
     period = order.rule.capture_options.automatic_expiry_period
     age = (world.clock.now_s() - payment.created_at) * world.clock.scale
