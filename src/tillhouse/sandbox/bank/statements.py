@@ -156,5 +156,5 @@ def _decimal(paise: int) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    """The lines of field 86: none above 65 letters with its tag, each begins with a word (a hyphen would end it all)."""
+    """The lines of field 86, none above 65 letters with its tag. Each begins with a word: a hyphen would end it all."""
     return wrap(text, 60, break_on_hyphens=False) or [""]
