@@ -102,6 +102,10 @@ async def test_every_change_of_the_balance_is_a_transaction_and_an_event(
     }
     assert (await razorpay.get(f"/transactions/{items[0]['id']}")).json() == items[0]
     assert (await person.get("/_sandbox/razorpay/balance")).json()["amount"] == balance
+    account = (await razorpay.get("/banking_balances")).json()["items"][0]
+    assert (account["account_number"], account["available_amount"]) == (settings.razorpayx_account_number, balance)
+    other = await razorpay.get("/banking_balances", params={"account_type": "fixed_deposit"})
+    assert other.json()["count"] == 0
     await sandbox.deliver_due()
     assert [event_of(taken) for taken in receiver.taken].count("transaction.created") == 4
 

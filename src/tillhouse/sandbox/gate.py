@@ -14,7 +14,7 @@ from tillhouse.sandbox.world import World
 
 IN_PROCESS = "tillhouse.sandbox.in_process"
 
-_PAYOUT_ROOTS = ("contacts", "fund_accounts", "payouts", "transactions")
+_PAYOUT_ROOTS = ("contacts", "fund_accounts", "payouts", "transactions", "banking_balances")
 
 
 class Held(Exception):

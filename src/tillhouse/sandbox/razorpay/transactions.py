@@ -1,4 +1,4 @@
-"""`/razorpay/v1/transactions`: the statement of the RazorpayX account, which is the house's bank account here.
+"""`/razorpay/v1/transactions` and `/banking_balances`: the RazorpayX account, which is the house's bank account here.
 
 Every change of the balance is one transaction: payouts and their fees, what came back, settlements, validations.
 """
@@ -16,7 +16,7 @@ from tillhouse.sandbox.razorpay.schemas import Entity, ListQuery, Notes, Wire, c
 from tillhouse.sandbox.store import Record
 from tillhouse.sandbox.world import Here, World
 
-router = APIRouter(prefix="/razorpay/v1/transactions", dependencies=[Depends(require_key)])
+router = APIRouter(prefix="/razorpay/v1", dependencies=[Depends(require_key)])
 
 
 class Balance(Record):
@@ -104,7 +104,29 @@ class TransactionQuery(ListQuery):
     account_number: str
 
 
-@router.get("")
+@router.get("/banking_balances")
+async def list_balances(
+    world: Here, account_type: Literal["current_account", "fixed_deposit", "razorpayx_lite"] | None = None
+) -> Wire:
+    """What is on every account: there is one, of RazorpayX Lite."""
+    if account_type not in {None, "razorpayx_lite"}:
+        return collection([])
+    balance = balance_of(world)
+    document: Wire = {
+        "entity": "banking_balance",
+        "currency": "INR",
+        "account_number": balance.id,
+        "account_type": "razorpayx_lite",
+        "bank_name": None,
+        "bank_code": None,
+        "amount": balance.amount,
+        "available_amount": balance.amount,
+        "refreshed_at": world.clock.now_s(),
+    }
+    return collection([document])
+
+
+@router.get("/transactions")
 async def list_transactions(world: Here, query: Annotated[TransactionQuery, Query()]) -> Wire:
     """The statement, newest first."""
     if query.account_number != world.settings.razorpayx_account_number:
@@ -113,7 +135,7 @@ async def list_transactions(world: Here, query: Annotated[TransactionQuery, Quer
     return collection([transaction.wire() for transaction in found])
 
 
-@router.get("/{transaction_id}")
+@router.get("/transactions/{transaction_id}")
 async def get_transaction(world: Here, transaction_id: str) -> Wire:
     """One transaction."""
     transaction = world.store.get(Transaction, transaction_id)
