@@ -47,11 +47,11 @@ async def pass_through(app: ASGIApp, world: World, scope: Scope, receive: Receiv
 
 
 def provider_of(path: str) -> str | None:
-    """Whose API a path belongs to; None for the sandbox's own pages."""
+    """Whose API a path belongs to; None for the sandbox's own pages, and for whoever only looks whether it is there."""
     root, _, rest = path.removeprefix("/").partition("/")
     if root == "razorpay" and rest.startswith("v1/"):
         return "razorpayx" if rest.split("/")[1] in _PAYOUT_ROOTS else "razorpay"
-    return "twilio" if root == "twilio" else None
+    return "twilio" if root == "twilio" and rest else None
 
 
 class _Recorder:
