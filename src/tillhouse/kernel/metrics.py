@@ -11,6 +11,7 @@ from tillhouse.kernel.health import Dependencies
 from tillhouse.kernel.house import House
 from tillhouse.kernel.limits import client_address
 from tillhouse.kernel.text import N_
+from tillhouse.kernel.work.metrics import read_queues
 
 
 def may_scrape(token: str, authorization: str, address: str) -> bool:
@@ -30,6 +31,7 @@ def metrics_router(house: House, dependencies: Dependencies) -> APIRouter:
         if not may_scrape(house.settings.metrics_token, sent, client_address(request)):
             raise NotFound(N_("There is nothing at this address."))
         await dependencies.look()
+        await read_queues(house)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
