@@ -10,7 +10,7 @@ import click
 
 from tillhouse.apps import local, migrate
 from tillhouse.apps.embedded import EmbeddedPostgres
-from tillhouse.apps.supervise import ProcessSpec, Service, Supervisor, SupervisorError, check_port
+from tillhouse.apps.supervise import ProcessSpec, Service, Supervisor, SupervisorError, check_port, lock_folder
 from tillhouse.kernel.settings import KernelSettings, environment
 
 SANDBOX_OFFSET, SMTP_OFFSET = 1, 25
@@ -25,17 +25,17 @@ def command(port: int, data: Path, no_demo: bool) -> None:
 
     The first start makes the database and believable demo data; later ones keep it. Ctrl-C stops everything.
     """
+    data = data.absolute()
+    lock = lock_folder(data)  # before anything in it is made, remembered or started
     metrics = _metrics()
     _check_ports([port, port + SANDBOX_OFFSET, port + SMTP_OFFSET, *(listen for _, listen in metrics)])
-    data = data.absolute()
-    data.mkdir(parents=True, exist_ok=True)
     services, urls = _database(data)
     house = {**urls, **local.keys(data), **_addresses(port), "DATA_FOLDER": str(data)}
     local.remember(data, house)
     left_out = {"demo"} if no_demo else set()
     processes = [spec for spec in _processes(port, data, house, metrics) if spec.name not in left_out]
     specs: list[ProcessSpec | Service] = [*services, *processes]
-    sys.exit(Supervisor(specs, data, on_ready=lambda: _welcome(port, data)).run())
+    sys.exit(Supervisor(specs, data, lock=lock, on_ready=lambda: _welcome(port, data)).run())
 
 
 def _database(data: Path) -> tuple[list[Service], dict[str, str]]:
