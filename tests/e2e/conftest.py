@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,15 @@ def _free_port() -> int:
         if port + 25 < 65_536 and all(_is_free(port + offset) for offset in (0, 1, 25)):
             return port
     raise AssertionError("no three ports are free")
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that are free now, all different."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def _is_free(port: int) -> bool:
