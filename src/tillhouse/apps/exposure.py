@@ -7,6 +7,7 @@ house on a network.
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import PurePath
 
 import psutil
@@ -56,10 +57,10 @@ def open_houses(settings: KernelSettings) -> Iterator[str]:
 
 def _serves(words: list[str]) -> bool:
     """Whether this is the command line of a `till serve`, however it was started."""
-    till = next(
-        (n for n, word in enumerate(words) if word == "tillhouse.apps.cli" or PurePath(word).name == "till"), None
+    return any(
+        command == "serve" and (program == "tillhouse.apps.cli" or PurePath(program).name == "till")
+        for program, command in pairwise(words)
     )
-    return till is not None and words[till + 1 : till + 2] == ["serve"]
 
 
 def _environment_of(process: psutil.Process, settings: KernelSettings) -> str:

@@ -79,9 +79,7 @@ def _exposure(settings: KernelSettings) -> Finding:
     found = sorted(set(open_houses(settings)))
     if not found:
         return Finding("open to the network", True, "no web process outside production")
-    says = (
-        f"a web process that is not in production answers on {', '.join(found)}: whoever reaches it signs in as anyone"
-    )
+    says = f"outside production a web process answers on {', '.join(found)}, where anyone signs in as anyone"
     return Finding("open to the network", False, says, "Set ENVIRONMENT=production, or serve on 127.0.0.1.")
 
 
