@@ -25,7 +25,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "screenshots"
 PATIENCE = 30.0  # seconds; the house shares two cores with whatever else runs
-_START = 120.0
+START_SECONDS = 120.0
 _FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars --lang=en"
@@ -233,7 +233,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 
 def _wait_until_open(house: "subprocess.Popen[bytes]", town: Town, output: Path) -> None:
-    end = time.monotonic() + _START
+    end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if house.poll() is not None:
             break

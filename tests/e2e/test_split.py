@@ -15,7 +15,7 @@ import httpx
 import pytest
 from selenium import webdriver
 
-from tests.e2e.conftest import PATIENCE, ROOT, Screen, Town, free_ports
+from tests.e2e.conftest import ROOT, START_SECONDS, Screen, Town, free_ports
 from tests.e2e.edge import Edge
 from tests.e2e.test_journey import HOME, add_money, pay_in_checkout
 from tillhouse.apps.embedded import EmbeddedPostgres
@@ -61,10 +61,10 @@ class Fleet:
 
     def once(self, name: str, *words: str, **more: str) -> None:
         self.start(name, *words, **more)
-        assert self._running.pop(name).wait(60) == 0, self.log(name)
+        assert self._running.pop(name).wait(START_SECONDS) == 0, self.log(name)
 
     def await_answers(self, urls: Sequence[str]) -> None:
-        end = time.monotonic() + 2 * PATIENCE
+        end = time.monotonic() + START_SECONDS
         for url in urls:
             while not _answers(url):
                 for name, process in self._running.items():
