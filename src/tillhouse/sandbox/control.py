@@ -29,6 +29,9 @@ from tillhouse.sandbox.razorpay.transactions import Transaction, balance_of
 from tillhouse.sandbox.razorpay.validations import FundAccountValidation
 from tillhouse.sandbox.razorpay.x_schemas import FundAccount, Payout, PayoutStatus
 from tillhouse.sandbox.rendering import answer, done
+from tillhouse.sandbox.stripe.connect_schemas import Payout as StripePayout
+from tillhouse.sandbox.stripe.payment_schemas import PaymentIntent
+from tillhouse.sandbox.stripe.session_schemas import Session
 from tillhouse.sandbox.webhooks import Delivery
 from tillhouse.sandbox.world import Here, World
 
@@ -90,6 +93,9 @@ async def home(request: Request, world: Here) -> Response:
         "settlements": world.store.count(Settlement),
         "validations": world.store.count(FundAccountValidation),
         "bank_transactions": world.store.count(Transaction),
+        "stripe_sessions": world.store.count(Session),
+        "stripe_payments": world.store.count(PaymentIntent),
+        "stripe_payouts": world.store.count(StripePayout),
         "webhooks_pending": world.store.count(Delivery, {"status": "pending"}),
         "webhooks_delivered": world.store.count(Delivery, {"status": "delivered"}),
         "webhooks_failed": world.store.count(Delivery, {"status": "failed"}),
@@ -100,6 +106,7 @@ async def home(request: Request, world: Here) -> Response:
     providers = [
         {"name": "Razorpay", "base": "/razorpay/v1", "key": settings.razorpay_key_id},
         {"name": "RazorpayX", "base": "/razorpay/v1", "key": settings.razorpayx_account_number},
+        {"name": "Stripe", "base": "/stripe/v1", "key": settings.stripe_secret_key},
         {"name": "Twilio", "base": "/twilio/2010-04-01", "key": settings.twilio_account_sid},
         {"name": "SMTP", "base": f"port {settings.smtp_port}" if settings.smtp_port else "off", "key": "any"},
     ]

@@ -7,8 +7,10 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tillhouse.sandbox import ids
 from tillhouse.sandbox.faults import CALL_FAULTS
 from tillhouse.sandbox.razorpay import errors as razorpay
+from tillhouse.sandbox.stripe import errors as stripe
 from tillhouse.sandbox.twilio.messages import TwilioError
 from tillhouse.sandbox.world import World
 
@@ -51,7 +53,7 @@ def provider_of(path: str) -> str | None:
     root, _, rest = path.removeprefix("/").partition("/")
     if root == "razorpay" and rest.startswith("v1/"):
         return "razorpayx" if rest.split("/")[1] in _PAYOUT_ROOTS else "razorpay"
-    return "twilio" if root == "twilio" and rest else None
+    return root if root in {"stripe", "twilio"} and rest else None
 
 
 class _Recorder:
@@ -105,6 +107,8 @@ def _names(scope: Scope) -> Iterator[str]:
 def _refusal(provider: str, status: int) -> Response:
     if provider == "twilio":
         return TwilioError(20429 if status == 429 else 20500, status).response()
+    if provider == "stripe":
+        return (stripe.throttled() if status == 429 else stripe.server_error(status)).response(f"req_{ids.token(14)}")
     error = razorpay.throttled() if status == 429 else razorpay.server_error()
     error.status = status
     return error.response()

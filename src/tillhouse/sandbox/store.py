@@ -41,6 +41,11 @@ _LOOKED_UP_BY = (
     "settlement_id",
     "qr_code_id",
     "link_code",
+    "payment_intent",
+    "charge",
+    "payout",
+    "source",
+    "transfer",
 )
 
 

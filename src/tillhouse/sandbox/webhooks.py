@@ -18,6 +18,8 @@ from tillhouse.sandbox.store import Record, Scheduled, Store
 
 Signer = Callable[["Delivery"], Mapping[str, str]]
 
+_AMOUNTS = {"amount", "amount_paid", "amount_received", "amount_captured", "amount_total"}
+
 Status = Literal["pending", "delivered", "dropped", "failed", "not_sent"]
 
 
@@ -31,6 +33,7 @@ class Policy:
     retries_on_refusal: bool
     disables: bool
     sign: Signer
+    signs_every_try: bool = False  # where the signature holds the time of sending
 
     def next_retry(self, tries: int, age: float) -> float | None:
         """Provider seconds until the next try after `tries` failed ones, `age` into it; None to give up."""
@@ -203,6 +206,9 @@ class Webhooks:
                 self._store.put(other)
 
     async def _send(self, delivery: Delivery, fault: Fault | None) -> None:
+        policy = self._policies[delivery.provider]
+        if policy.signs_every_try:
+            delivery.headers = dict(policy.sign(delivery))
         body, headers = self._spoilt(delivery, fault)
         copies = 2 if fault and fault.fault == "duplicate" else 1
         if fault:
@@ -282,6 +288,6 @@ def _raised(value: JsonValue, field: str = "") -> JsonValue:
         return {name: _raised(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
         return [_raised(inner) for inner in value]
-    if isinstance(value, int) and field in {"amount", "amount_paid"} and not isinstance(value, bool):
+    if isinstance(value, int) and field in _AMOUNTS and not isinstance(value, bool):
         return value + 100
     return value
