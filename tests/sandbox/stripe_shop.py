@@ -7,10 +7,11 @@ from typing import Any
 
 import httpx
 import stripe
+from starlette.types import ASGIApp
 
-from tests.sandbox.conftest import Receiver
 from tests.sandbox.serving import serving
 from tillhouse.sandbox.app import Sandbox, create_sandbox
+from tillhouse.sandbox.clock import ManualClock
 from tillhouse.sandbox.settings import SandboxSettings
 
 CART = {
@@ -26,7 +27,7 @@ class Shop:
     url: str
     sandbox: Sandbox
     settings: SandboxSettings
-    receiver: Receiver
+    clock: ManualClock
 
     @property
     def client(self) -> stripe.StripeClient:
@@ -73,16 +74,26 @@ class Shop:
         self.act(f"accounts/{account.id}/onboard")
         return account
 
+    def after(self, provider_seconds: float) -> None:
+        """Let that much of Stripe's time pass, with all that comes to pass in it."""
+        self.clock.advance(provider_seconds / self.settings.clock_scale)
+        httpx.post(f"{self.url}/_sandbox/deliver")
+
+    def fault(self, fault: str, **more: Any) -> None:
+        """Let something go wrong."""
+        made = httpx.post(f"{self.url}/_sandbox/faults", json={"provider": "stripe", "fault": fault, **more})
+        assert made.status_code == 201, made.text
+
     def types(self) -> list[str]:
         """The events so far, oldest first."""
         return [event.type for event in self.client.v1.events.list({"limit": 100}).data][::-1]
 
 
 @contextmanager
-def open_shop(receiver: Receiver, **settings: Any) -> Iterator[Shop]:
-    """A shop with an app that takes its webhooks."""
-    with serving(receiver) as web:
-        known = SandboxSettings(web=web, **settings)
-        sandbox = create_sandbox(known)
+def open_shop(web: ASGIApp, clock: ManualClock, **settings: Any) -> Iterator[Shop]:
+    """A shop whose app takes its webhooks. The outside world's clock stands still until told to move."""
+    with serving(web) as web_url:
+        known = SandboxSettings(web=web_url, **settings)
+        sandbox = create_sandbox(known, now_ms=clock)
         with serving(sandbox) as url:
-            yield Shop(url, sandbox, known, receiver)
+            yield Shop(url, sandbox, known, clock)
