@@ -86,7 +86,7 @@ class Shop:
 
     def types(self) -> list[str]:
         """The events so far, oldest first."""
-        return [event.type for event in self.client.v1.events.list({"limit": 100}).data][::-1]
+        return [str(event.type) for event in self.client.v1.events.list({"limit": 100}).data][::-1]
 
 
 @contextmanager

@@ -170,4 +170,5 @@ def test_a_payout_by_hand_can_be_canceled_until_it_leaves(shop: Shop) -> None:
 def test_an_account_that_is_none_may_not_be_acted_for(shop: Shop) -> None:
     with pytest.raises(stripe.PermissionError) as refused:
         available(shop, stripe_account="acct_none")
-    assert refused.value.code == "account_invalid"
+    assert refused.value.error is not None
+    assert refused.value.error.code == "account_invalid"
