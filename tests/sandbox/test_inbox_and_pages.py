@@ -27,6 +27,10 @@ PAGES = [
     "/_sandbox/razorpay/settlements",
     "/_sandbox/razorpay/validations",
     "/_sandbox/bank",
+    "/_sandbox/stripe/checkout_sessions",
+    "/_sandbox/stripe/payments",
+    "/_sandbox/stripe/payouts",
+    "/_sandbox/stripe/accounts",
 ]
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 
@@ -112,3 +113,21 @@ def test_tamper_breaks_the_signature_and_amount_off_does_not(shop: Shop, receive
     off = taken["payment_intent.succeeded"]
     event: Any = stripe.Webhook.construct_event(off.body, off.headers["stripe-signature"], "whsec_tillhouse")
     assert (event.data.object.amount, event.data.object.amount_received) == (10_100, 10_100)
+
+
+def test_an_event_is_sent_again_as_it_was_or_under_another_id(shop: Shop, receiver: Receiver) -> None:
+    shop.client.v1.customers.create({})
+    event = events(shop, receiver, 1)[0]
+    shop.act(f"events/{event.id}/resend")
+    delivery = httpx.get(f"{shop.url}/_sandbox/webhooks").json()["items"][0]
+    httpx.post(f"{shop.url}/_sandbox/webhooks/{delivery['id']}/redeliver", params={"as_new_event": True})
+    again, another = events(shop, receiver, 2)[1:]
+    assert again.id == event.id != another.id
+    assert another.data.object == event.data.object
+
+
+def test_an_event_of_any_content_is_signed_rightly(shop: Shop, receiver: Receiver) -> None:
+    body = {"provider": "stripe", "event": "payment_intent.succeeded", "payload": {"id": "pi_none", "amount": 1}}
+    assert httpx.post(f"{shop.url}/_sandbox/webhooks", json=body).status_code == 201
+    event = events(shop, receiver, 1)[0]
+    assert (event.type, event.data.object.id) == ("payment_intent.succeeded", "pi_none")

@@ -29,6 +29,7 @@ from tillhouse.sandbox.razorpay.transactions import Transaction, balance_of
 from tillhouse.sandbox.razorpay.validations import FundAccountValidation
 from tillhouse.sandbox.razorpay.x_schemas import FundAccount, Payout, PayoutStatus
 from tillhouse.sandbox.rendering import answer, done
+from tillhouse.sandbox.stripe import events as stripe_events
 from tillhouse.sandbox.stripe.connect_schemas import Payout as StripePayout
 from tillhouse.sandbox.stripe.payment_schemas import PaymentIntent
 from tillhouse.sandbox.stripe.session_schemas import Session
@@ -61,9 +62,9 @@ class EventBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    provider: Literal["razorpay", "razorpayx"] = "razorpay"
+    provider: Literal["razorpay", "razorpayx", "stripe"] = "razorpay"
     event: str
-    payload: dict[str, JsonValue]
+    payload: dict[str, JsonValue] = Field(description="Of Stripe's events: `data.object`.")
     event_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
 
 
@@ -204,6 +205,8 @@ async def list_webhooks(request: Request, world: Here, status: str | None = None
 @router.post("/_sandbox/webhooks", status_code=201)
 async def send_event(world: Here, body: EventBody) -> Delivery:
     """Queue an event of any content, rightly signed."""
+    if body.provider == "stripe":
+        return stripe_events.send_raw(world, body.event, body.payload, body.event_id)
     return events.send_raw(world, body.provider, body.event, body.payload, body.event_id)
 
 

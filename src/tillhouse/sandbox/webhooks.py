@@ -34,6 +34,7 @@ class Policy:
     disables: bool
     sign: Signer
     signs_every_try: bool = False  # where the signature holds the time of sending
+    event_id_in_body: bool = False  # as `id`; elsewhere it is a header that `sign` adds
 
     def next_retry(self, tries: int, age: float) -> float | None:
         """Provider seconds until the next try after `tries` failed ones, `age` into it; None to give up."""
@@ -141,14 +142,26 @@ class Webhooks:
         if old is None:
             return None
         if as_new_event:
-            return self.enqueue(
-                provider=old.provider, event=old.event, url=old.url, body=old.body, content_type=old.content_type
-            )
+            return self._send_as_new(old)
         old.status, old.due_at, old.waiting_for_another = "pending", self._clock.now_ms(), False
         old.queued_ms, old.tries = self._clock.now_ms(), 0
         self._store.put(old)
         self._wake.set()
         return old
+
+    def _send_as_new(self, old: Delivery) -> Delivery:
+        event_id, body = ids.token(14), old.body
+        if self._policies[old.provider].event_id_in_body:
+            event_id = f"{old.event_id.partition('_')[0]}_{ids.token(24)}"
+            body = body.replace(json.dumps(old.event_id), json.dumps(event_id))
+        return self.enqueue(
+            provider=old.provider,
+            event=old.event,
+            url=old.url,
+            body=body,
+            content_type=old.content_type,
+            event_id=event_id,
+        )
 
     def enable(self, provider: str) -> None:
         """Switch a disabled webhook on again, as one does in a provider's dashboard."""

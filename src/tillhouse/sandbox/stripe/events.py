@@ -73,19 +73,15 @@ def emit(world: World, event_type: str, entity: Entity, previous: Mapping[str, J
     data: dict[str, JsonValue] = {"object": entity.wire()}
     if previous is not None:
         data["previous_attributes"] = dict(previous)
-    call = current_call.get()
-    event = Event(
-        id=ids.stripe_id("evt"),
-        created_at=world.clock.now_s(),
-        account=entity.account,
-        data=data,
-        request={"id": call.id if call else None, "idempotency_key": call.idempotency_key if call else None},
-        type=event_type,
-        connected=entity.account != world.settings.stripe_account_id,
-    )
-    world.store.put(event)
+    event = _event(world, entity.account, event_type, data)
     send(world, event)
     return event
+
+
+def send_raw(world: World, event_type: str, content: Wire, event_id: str | None) -> Delivery:
+    """Queue an event about any object, rightly signed: for tests of what must be refused or parked."""
+    account = world.settings.stripe_account_id
+    return send(world, _event(world, account, event_type, {"object": content}, event_id))
 
 
 def send(world: World, event: Event) -> Delivery:
@@ -99,6 +95,23 @@ def send(world: World, event: Event) -> Delivery:
         body=json.dumps(event.wire(), indent=2, ensure_ascii=False),
         content_type="application/json; charset=utf-8",
     )
+
+
+def _event(
+    world: World, account: str, event_type: str, data: dict[str, JsonValue], event_id: str | None = None
+) -> Event:
+    call = current_call.get()
+    event = Event(
+        id=event_id or ids.stripe_id("evt"),
+        created_at=world.clock.now_s(),
+        account=account,
+        data=data,
+        request={"id": call.id if call else None, "idempotency_key": call.idempotency_key if call else None},
+        type=event_type,
+        connected=account != world.settings.stripe_account_id,
+    )
+    world.store.put(event)
+    return event
 
 
 def register(world: World) -> None:
@@ -122,4 +135,5 @@ def _policy(world: World, secrets: list[str]) -> Policy:
         disables=False,
         sign=sign,
         signs_every_try=True,
+        event_id_in_body=True,
     )
