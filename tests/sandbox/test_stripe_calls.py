@@ -191,6 +191,7 @@ def test_the_same_key_twice_at_the_same_time_is_a_conflict(shop: Shop) -> None:
     thread.join(20)
     assert conflict is not None
     assert (conflict.status_code, conflict.json()["error"]["code"]) == (409, "idempotency_key_in_use")
+    assert [intent.id for intent in shop.client.v1.payment_intents.list().data] == [answers[0].json()["id"]]
 
 
 def test_the_sdk_retries_by_itself_after_a_fault_and_makes_one_thing(shop: Shop) -> None:

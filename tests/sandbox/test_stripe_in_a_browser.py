@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from starlette.applications import Starlette
@@ -40,6 +41,10 @@ class Person:
         self.browser.get(session.url)
         return str(session.id)
 
+    def wait(self) -> WebDriverWait[webdriver.Chrome]:
+        """Patience with a page that is on its way: what was found on the one before it does not count."""
+        return WebDriverWait(self.browser, 10, ignored_exceptions=[StaleElementReferenceException])
+
     def type(self, field: str, text: str) -> None:
         box = self.browser.find_element(By.ID, field)
         box.clear()
@@ -47,14 +52,13 @@ class Person:
 
     def press(self, words: str) -> None:
         xpath = f"//*[self::button or self::a or self::summary][contains(., '{words}')]"
-        elements = WebDriverWait(self.browser, 10).until(lambda b: b.find_elements(By.XPATH, xpath))
-        next(element for element in elements if element.is_displayed()).click()
+        self.wait().until(lambda b: [e for e in b.find_elements(By.XPATH, xpath) if e.is_displayed()])[0].click()
 
     def sees(self, words: str) -> None:
-        WebDriverWait(self.browser, 10).until(lambda b: words in b.find_element(By.TAG_NAME, "body").text)
+        self.wait().until(lambda b: words in b.find_element(By.TAG_NAME, "body").text)
 
     def is_at(self, path: str) -> None:
-        WebDriverWait(self.browser, 10).until(lambda b: b.current_url == f"{self.home}{path}")
+        self.wait().until(lambda b: b.current_url == f"{self.home}{path}")
 
     def status(self, session_id: str) -> tuple[str | None, str]:
         session = self.shop.client.v1.checkout.sessions.retrieve(session_id)
@@ -121,7 +125,7 @@ def test_promptpay_is_scanned(person: Person) -> None:
     person.press("Pay ฿250.00")
     person.sees("Scan with your bank's app")
     image = person.browser.find_element(By.CSS_SELECTOR, ".qr img")
-    assert WebDriverWait(person.browser, 10).until(lambda _: image.get_property("naturalWidth"))
+    assert person.wait().until(lambda _: image.get_property("naturalWidth"))
     person.press("Pay in the app")
     person.is_at(f"/thanks?session={session_id}")
     assert person.status(session_id) == ("complete", "paid")
@@ -172,4 +176,4 @@ def test_no_page_is_wider_than_the_screen(person: Person, width: int) -> None:
     for page in (*pages, f"checkout/{session_id}", f"authorize/{intent.id}"):
         person.browser.get(f"{person.shop.url}/_sandbox/stripe/{page}")
         root = "document.documentElement"
-        assert person.browser.execute_script(f"return {root}.scrollWidth <= {root}.clientWidth"), page  # type: ignore[no-untyped-call]  # has no annotations
+        assert person.browser.execute_script(f"return {root}.scrollWidth <= {root}.clientWidth"), page

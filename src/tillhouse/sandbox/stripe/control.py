@@ -11,13 +11,12 @@ from tillhouse.sandbox.rendering import answer, done
 from tillhouse.sandbox.stripe import accounts, balance, charging, disputes, events, methods, payouts, refunds, sessions
 from tillhouse.sandbox.stripe.cards import NUMBER_OF_ALIAS
 from tillhouse.sandbox.stripe.connect_schemas import Account, Payout, PayoutStatus, TopupBody, Transfer
+from tillhouse.sandbox.stripe.dispute_schemas import Dispute, DisputeReason
 from tillhouse.sandbox.stripe.events import Event
 from tillhouse.sandbox.stripe.listing import find
 from tillhouse.sandbox.stripe.payment_schemas import (
     BillingDetails,
     Charge,
-    Dispute,
-    DisputeReason,
     MethodData,
     PaymentIntent,
     PaymentMethod,

@@ -7,18 +7,18 @@ from fastapi import APIRouter, Depends
 from tillhouse.sandbox import ids
 from tillhouse.sandbox.stripe import balance
 from tillhouse.sandbox.stripe.calls import PREFIX, Calling, StripeRoute
-from tillhouse.sandbox.stripe.errors import StripeError
-from tillhouse.sandbox.stripe.events import emit
-from tillhouse.sandbox.stripe.forms import params
-from tillhouse.sandbox.stripe.listing import expandable, find, listed, shown
-from tillhouse.sandbox.stripe.payment_schemas import (
-    Charge,
+from tillhouse.sandbox.stripe.dispute_schemas import (
     Dispute,
     DisputeQuery,
     DisputeReason,
     DisputeUpdate,
     EvidenceDetails,
 )
+from tillhouse.sandbox.stripe.errors import StripeError
+from tillhouse.sandbox.stripe.events import emit
+from tillhouse.sandbox.stripe.forms import params
+from tillhouse.sandbox.stripe.listing import expandable, find, listed, shown
+from tillhouse.sandbox.stripe.payment_schemas import Charge
 from tillhouse.sandbox.stripe.schemas import Params, Wire, merged
 from tillhouse.sandbox.world import World
 
