@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -131,3 +132,20 @@ def test_an_event_of_any_content_is_signed_rightly(shop: Shop, receiver: Receive
     assert httpx.post(f"{shop.url}/_sandbox/webhooks", json=body).status_code == 201
     event = events(shop, receiver, 1)[0]
     assert (event.type, event.data.object.id) == ("payment_intent.succeeded", "pi_none")
+
+
+def test_a_sandbox_that_dies_forgets_nothing_it_answered(
+    receiver: Receiver, clock: ManualClock, tmp_path: Path
+) -> None:
+    with open_shop(receiver, clock, state=str(tmp_path / "sandbox.db")) as before:
+        session = before.session()
+        key: Any = {"idempotency_key": "k-1"}
+        customer = before.client.v1.customers.create({"name": "Asha"}, key)
+        slow = before.session()
+        before.act(f"checkout_sessions/{slow.id}/pay", outcome="async_success")
+    with open_shop(receiver, clock, state=str(tmp_path / "sandbox.db")) as after:
+        assert after.client.v1.customers.create({"name": "Asha"}, key).id == customer.id
+        after.act(f"checkout_sessions/{session.id}/pay")
+        after.after(5 * 24 * HOUR)
+        for paid in (session, slow):
+            assert after.client.v1.checkout.sessions.retrieve(paid.id).payment_status == "paid"

@@ -71,13 +71,12 @@ def listed(call: Call, model: type[E], query: ListQuery, where: Mapping[str, Sca
         StripeError: a cursor that names nothing.
     """
     wanted = {"account": call.account, **where}
-    records = call.world.store.find(model, wanted, limit=_ALL)
-    records = [record for record in records if _in_range(record.created_at, query.created)]
-    return page_of(call, records, query, url)
+    return page_of(call, call.world.store.find(model, wanted, limit=_ALL), query, url)
 
 
 def page_of(call: Call, records: list[E], query: ListQuery, url: str) -> Wire:
-    """One page of `records`, which are in the list's order."""
+    """One page of `records`, which are in the list's order, narrowed to the times asked for."""
+    records = [record for record in records if _in_range(record.created_at, query.created)]
     names = [record.id for record in records]
     if query.ending_before is not None:
         end = _place(names, query.ending_before, "ending_before", records)
