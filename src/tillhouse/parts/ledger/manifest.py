@@ -7,6 +7,7 @@ from types import ModuleType
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Invariant, Module, Process
 from tillhouse.kernel.work import AnyJob
+from tillhouse.parts.ledger.settings import LedgerSettings
 
 
 def _models() -> ModuleType:
@@ -29,9 +30,10 @@ def _invariants() -> Sequence[Invariant]:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ledger.domain import REVERSAL_KIND
+    from tillhouse.parts.ledger.domain.lots import LOT_ACCOUNTS, LOT_KINDS
     from tillhouse.parts.ledger.service.charts import HouseChart
 
-    return (HouseChart(house), REVERSAL_KIND)
+    return (HouseChart(house), REVERSAL_KIND, *LOT_ACCOUNTS, *LOT_KINDS)
 
 
 MODULE = Module(
@@ -39,6 +41,7 @@ MODULE = Module(
     title="Ledger",
     floor="part",
     folder=Path(__file__).parent,
+    settings=(LedgerSettings,),
     models=_models,
     jobs=_jobs,
     processes=(Process("ledger-worker", "worker", queues=("ledger.money", "ledger.quick"), scales_by="schedule"),),

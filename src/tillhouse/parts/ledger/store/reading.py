@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, select, tuple_
 
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.money import Money
@@ -27,6 +27,11 @@ _NAME = (AccountRow.owner_kind, AccountRow.owner_id, AccountRow.code, AccountRow
 def ref_of(row: AccountRow) -> AccountRef:
     """What names this account."""
     return AccountRef(row.owner_kind, None if row.owner_id == HOUSE else row.owner_id, row.code, row.unit)
+
+
+def is_account(account: AccountRef) -> ColumnElement[bool]:
+    """The condition that an account row is `account`."""
+    return tuple_(*_NAME) == (account.owner_kind, account.owner_id or HOUSE, account.code, account.unit)
 
 
 def _named(accounts: Collection[AccountRef]) -> Select[AccountRow]:
@@ -148,8 +153,7 @@ async def hold(session: ReadSession, hold_id: int) -> Hold | None:
 
 async def open_holds(session: ReadSession, account: AccountRef) -> list[Hold]:
     """The open holds of one account, oldest first."""
-    name = (account.owner_kind, account.owner_id or HOUSE, account.code, account.unit)
-    query = _holds_with_accounts().where(tuple_(*_NAME) == name, HoldRow.state == "open").order_by(HoldRow.id)
+    query = _holds_with_accounts().where(is_account(account), HoldRow.state == "open").order_by(HoldRow.id)
     return await _holds(session, query)
 
 
