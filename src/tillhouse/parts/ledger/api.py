@@ -33,6 +33,7 @@ from tillhouse.parts.ledger.domain import (
     debit,
     house_account,
 )
+from tillhouse.parts.ledger.domain.exchange import Rate, Rounding, valued
 from tillhouse.parts.ledger.domain.lots import (
     Lot,
     LotMovement,
@@ -44,6 +45,7 @@ from tillhouse.parts.ledger.domain.lots import (
     RefundTooLarge,
 )
 from tillhouse.parts.ledger.service.charts import kind_title
+from tillhouse.parts.ledger.service.exchanging import exchange, exchange_positions
 from tillhouse.parts.ledger.service.holding import close_account, get_hold, hold, open_holds, void
 from tillhouse.parts.ledger.service.lots import capture_reserved, grant, lock_lots, refund, reserve, revoke, spend
 from tillhouse.parts.ledger.service.lots_reading import lot_movements, lot_revenue, lot_value, lots_of, lots_summary
@@ -77,7 +79,9 @@ __all__ = [
     "LotsSummary",
     "NotReversible",
     "Posting",
+    "Rate",
     "RefundTooLarge",
+    "Rounding",
     "StatementLine",
     "Transaction",
     "TransactionKind",
@@ -91,6 +95,8 @@ __all__ = [
     "close_account",
     "credit",
     "debit",
+    "exchange",
+    "exchange_positions",
     "get_hold",
     "grant",
     "hold",
@@ -112,5 +118,6 @@ __all__ = [
     "spend",
     "statement",
     "transaction",
+    "valued",
     "void",
 ]

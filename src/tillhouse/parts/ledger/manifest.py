@@ -30,10 +30,11 @@ def _invariants() -> Sequence[Invariant]:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ledger.domain import REVERSAL_KIND
+    from tillhouse.parts.ledger.domain.exchange import EXCHANGE_ACCOUNTS
     from tillhouse.parts.ledger.domain.lots import LOT_ACCOUNTS, LOT_KINDS
     from tillhouse.parts.ledger.service.charts import HouseChart
 
-    return (HouseChart(house), REVERSAL_KIND, *LOT_ACCOUNTS, *LOT_KINDS)
+    return (HouseChart(house), REVERSAL_KIND, *LOT_ACCOUNTS, *LOT_KINDS, *EXCHANGE_ACCOUNTS)
 
 
 MODULE = Module(
