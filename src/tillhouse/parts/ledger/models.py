@@ -16,6 +16,7 @@ from sqlalchemy import (
     Sequence,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -54,7 +55,17 @@ class TransactionRow(Base):
     """A transaction. `effective_at` is its business time, `recorded_at` the moment it was written, after the locks."""
 
     __tablename__ = "transactions"
-    __table_args__ = ({"schema": SCHEMA, "postgresql_partition_by": "RANGE (id)"},)
+    __table_args__ = (
+        Index(
+            "ix_transactions_tags",
+            literal_column("(metadata -> 'tags'::text)").label("tags"),
+            postgresql_ops={"tags": "jsonb_path_ops"},
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "off"},
+            postgresql_where=text("metadata ? 'tags'"),
+        ),
+        {"schema": SCHEMA, "postgresql_partition_by": "RANGE (id)"},
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     effective_at: Mapped[datetime]

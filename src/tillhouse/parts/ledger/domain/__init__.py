@@ -320,12 +320,15 @@ class Chart:
 
     def account_kind(self, account: AccountRef) -> AccountKind:
         """The line of the chart that covers `account`. Raises `UnknownAccount`."""
-        found = self._exact.get(account.path)
-        if found is None:
-            found = next((kind for kind in self._starred if _matches(kind.pattern, account.path)), None)
+        found = self.kind_at(account.path)
         if found is None or (account.owner_kind == "house") != (account.owner_id is None):
             raise UnknownAccount(N_("There is no account of the kind {account} in this house."), account=account.path)
         return found
+
+    def kind_at(self, path: str) -> AccountKind | None:
+        """The line of the chart that covers a path, if one does; an exact one wins over a starred one."""
+        found = self._exact.get(path)
+        return found or next((kind for kind in self._starred if _matches(kind.pattern, path)), None)
 
     def transaction_kind(self, name: str) -> TransactionKind:
         """The kind of that name. Raises `UnknownKind`."""

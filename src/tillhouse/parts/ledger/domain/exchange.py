@@ -35,7 +35,7 @@ class Rate:
 
     @classmethod
     def parse(cls, value: str, base: str, quote: str) -> Self:
-        """Read a rate as it was quoted, such as `"83.125"`. Raises `InvalidInput` unless it is a plain number above 0."""
+        """Read a rate as it was quoted, such as `"83.125"`. Raises `InvalidInput` for one that is not above zero."""
         if not _PLAIN.fullmatch(value) or not Decimal(value) or base == quote:
             message = N_("A rate is a plain decimal number above zero, between two units.")
             raise InvalidInput(message, errors=[FieldError("/rate", "bad_rate", message)])
