@@ -34,6 +34,7 @@ from tillhouse.parts.ledger.domain import (
     house_account,
 )
 from tillhouse.parts.ledger.domain.exchange import Rate, Rounding, valued
+from tillhouse.parts.ledger.domain.lists import Account, AccountFilter, TransactionFilter
 from tillhouse.parts.ledger.domain.lots import (
     Lot,
     LotMovement,
@@ -44,16 +45,29 @@ from tillhouse.parts.ledger.domain.lots import (
     LotValue,
     RefundTooLarge,
 )
+from tillhouse.parts.ledger.domain.reports import BalanceSheet, IncomeStatement, ReportLine, TrialBalance
 from tillhouse.parts.ledger.service.charts import kind_title
 from tillhouse.parts.ledger.service.exchanging import exchange, exchange_positions
 from tillhouse.parts.ledger.service.holding import close_account, get_hold, hold, open_holds, void
 from tillhouse.parts.ledger.service.lots import capture_reserved, grant, lock_lots, refund, reserve, revoke, spend
 from tillhouse.parts.ledger.service.lots_reading import lot_movements, lot_revenue, lot_value, lots_of, lots_summary
 from tillhouse.parts.ledger.service.posting import capture, post, post_many, reverse
-from tillhouse.parts.ledger.service.reading import balance, balances, balances_of_owner, statement, transaction
+from tillhouse.parts.ledger.service.reading import (
+    accounts,
+    balance,
+    balances,
+    balances_of_owner,
+    holds,
+    statement,
+    transaction,
+    transactions,
+)
+from tillhouse.parts.ledger.service.reporting import balance_sheet, income_statement, trial_balance
 
 __all__ = [
+    "Account",
     "AccountClosed",
+    "AccountFilter",
     "AccountInUse",
     "AccountKind",
     "AccountNotAllowed",
@@ -62,12 +76,14 @@ __all__ = [
     "AlreadyReversed",
     "BadPosting",
     "Balance",
+    "BalanceSheet",
     "BalanceTooLarge",
     "CaptureNotCovered",
     "CarriesLots",
     "Hold",
     "HoldEnded",
     "IdempotencyKeyReused",
+    "IncomeStatement",
     "InsufficientFunds",
     "Leg",
     "Lot",
@@ -81,13 +97,18 @@ __all__ = [
     "Posting",
     "Rate",
     "RefundTooLarge",
+    "ReportLine",
     "Rounding",
     "StatementLine",
     "Transaction",
+    "TransactionFilter",
     "TransactionKind",
+    "TrialBalance",
     "UnknownAccount",
     "UnknownKind",
+    "accounts",
     "balance",
+    "balance_sheet",
     "balances",
     "balances_of_owner",
     "capture",
@@ -100,7 +121,9 @@ __all__ = [
     "get_hold",
     "grant",
     "hold",
+    "holds",
     "house_account",
+    "income_statement",
     "kind_title",
     "lock_lots",
     "lot_movements",
@@ -118,6 +141,8 @@ __all__ = [
     "spend",
     "statement",
     "transaction",
+    "transactions",
+    "trial_balance",
     "valued",
     "void",
 ]

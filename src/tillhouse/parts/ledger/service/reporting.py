@@ -46,10 +46,10 @@ def _line(chart: Chart, group: tuple[str, str, str, str, int]) -> ReportLine:
     kind = chart.kind_at(f"{owner_kind}/{code}")
     known: AccountType = account_type  # type: ignore[assignment]  # the column's check lists the same words
     return ReportLine(
-        number=kind and kind.number,
+        number=kind.number if kind else None,
         owner_kind=owner_kind,
         code=code,
-        title=kind and kind.title,
+        title=kind.title if kind else None,
         type=known,
         total=Money(total, unit),
     )

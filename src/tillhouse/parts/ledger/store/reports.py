@@ -17,7 +17,7 @@ async def sums_now(session: ReadSession) -> Sums:
     """The balances of all accounts, summed; groups that are at zero left out."""
     total = func.sum(AccountRow.balance)
     rows = await session.execute(select(*_GROUPS, total).group_by(*_GROUPS).having(total != 0))
-    return [(*group, int(amount)) for *group, amount in rows]
+    return [(owner_kind, code, unit, kind, int(amount)) for owner_kind, code, unit, kind, amount in rows]
 
 
 async def sums_effective(session: ReadSession, since: datetime | None, until: datetime) -> Sums:
@@ -32,4 +32,5 @@ async def sums_effective(session: ReadSession, since: datetime | None, until: da
     )
     if since is not None:
         query = query.where(EntryRow.effective_at >= since)
-    return [(*group, int(amount)) for *group, amount in await session.execute(query)]
+    rows = await session.execute(query)
+    return [(owner_kind, code, unit, kind, int(amount)) for owner_kind, code, unit, kind, amount in rows]
