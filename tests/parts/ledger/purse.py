@@ -101,9 +101,11 @@ class Purse(Books):
 
 
 @asynccontextmanager
-async def open_purse(settings: KernelSettings, *, pool: int = 10, sound: bool = True) -> AsyncIterator[Purse]:
+async def open_purse(
+    settings: KernelSettings, *more: Module, pool: int = 10, sound: bool = True
+) -> AsyncIterator[Purse]:
     """A house with points; the clock stands at START. Leaving it checks every invariant."""
-    house = build_house(settings.model_copy(update={"database_pool": pool}), catalogue=(LEDGER, SHOP, CLUB))
+    house = build_house(settings.model_copy(update={"database_pool": pool}), catalogue=(LEDGER, SHOP, CLUB, *more))
     try:
         purse = Purse(house)
         with clock.held(START):

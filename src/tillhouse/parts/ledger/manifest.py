@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Invariant, Module, Process
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.ledger.settings import LedgerSettings
+
+if TYPE_CHECKING:
+    import typer
 
 
 def _models() -> ModuleType:
@@ -28,13 +32,21 @@ def _invariants() -> Sequence[Invariant]:
     return INVARIANTS
 
 
+def _cli() -> "typer.Typer":
+    from tillhouse.parts.ledger.cli import app
+
+    return app
+
+
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ledger.domain import REVERSAL_KIND
     from tillhouse.parts.ledger.domain.exchange import EXCHANGE_ACCOUNTS
     from tillhouse.parts.ledger.domain.lots import LOT_ACCOUNTS, LOT_KINDS
+    from tillhouse.parts.ledger.domain.openings import OPENING_ACCOUNTS, OPENING_KIND
     from tillhouse.parts.ledger.service.charts import HouseChart
 
-    return (HouseChart(house), REVERSAL_KIND, *LOT_ACCOUNTS, *LOT_KINDS, *EXCHANGE_ACCOUNTS)
+    accounts = (*LOT_ACCOUNTS, *EXCHANGE_ACCOUNTS, *OPENING_ACCOUNTS)
+    return (HouseChart(house), REVERSAL_KIND, OPENING_KIND, *LOT_KINDS, *accounts)
 
 
 MODULE = Module(
@@ -48,4 +60,5 @@ MODULE = Module(
     processes=(Process("ledger-worker", "worker", queues=("ledger.money", "ledger.quick"), scales_by="schedule"),),
     invariants=_invariants,
     provides=_provides,
+    cli=_cli,
 )

@@ -43,9 +43,14 @@ def _named(accounts: Collection[AccountRef]) -> Select[AccountRow]:
     return select(AccountRow).where(tuple_(*_NAME).in_(names))
 
 
-def _sign(row: AccountRow) -> int:
+def type_of(row: AccountRow) -> AccountType:
+    """The type of an account."""
     kind: AccountType = row.type  # type: ignore[assignment]  # the column's check lists the same words
-    return natural_sign(kind)
+    return kind
+
+
+def _sign(row: AccountRow) -> int:
+    return natural_sign(type_of(row))
 
 
 def _balance(row: AccountRow) -> Balance:
@@ -210,12 +215,11 @@ def _given(*conditions: ColumnElement[bool] | None) -> list[ColumnElement[bool]]
 
 
 def _account(row: AccountRow, chart: Chart) -> Account:
-    kind: AccountType = row.type  # type: ignore[assignment]  # the column's check lists the same words
     known = chart.kind_at(f"{row.owner_kind}/{row.code}")
     return Account(
         id=row.id,
         ref=ref_of(row),
-        type=kind,
+        type=type_of(row),
         title=known.title if known else None,
         number=known.number if known else None,
         lots=known is not None and known.lots,

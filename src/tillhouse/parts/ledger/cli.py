@@ -1,0 +1,216 @@
+"""`till ledger`: reports, exports and opening balances from the command line.
+
+The context's object is a function that builds a house for this command; `apps/commands/ledger.py` puts it there.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated, TypeVar, get_args
+
+import typer
+
+from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.errors import FieldError, InvalidInput
+from tillhouse.kernel.house import House
+from tillhouse.kernel.money import Money
+from tillhouse.parts.ledger.domain.exporting import ExportFormat, cell, csv_line
+from tillhouse.parts.ledger.domain.reports import BalanceSheet, ReportLine, TrialBalance
+from tillhouse.parts.ledger.service.exporting import export
+from tillhouse.parts.ledger.service.openings import Imported, import_openings
+from tillhouse.parts.ledger.service.reporting import balance_sheet, trial_balance
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, help="Reports, exports and opening balances of the books.")
+
+_At = Annotated[str | None, typer.Option("--at", metavar="DATE", help="Until the end of this day (UTC); default: now.")]
+_Json = Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")]
+_Csv = Annotated[bool, typer.Option("--csv", help="CSV, for spreadsheets.")]
+
+
+class _Undone(Exception):  # leaves the transaction, carrying what was found
+    def __init__(self, found: Imported) -> None:
+        super().__init__()
+        self.found = found
+
+
+@app.command("trial-balance")
+def trial_balance_command(context: typer.Context, at: _At = None, as_json: _Json = False, as_csv: _Csv = False) -> None:
+    """Every account of the chart that is not at zero: debits and credits, which are equal in each unit."""
+    found = _read(context, lambda session: trial_balance(session, at=_end_of(at)))
+    if as_json:
+        typer.echo(json.dumps({"at": at, "units": [_trial_json(one) for one in found]}, indent=2))
+    elif as_csv:
+        typer.echo(csv_line(["number", "account", "title", "type", "unit", "debit", "credit"]), nl=False)
+        for line in (line for one in found for line in one.lines):
+            typer.echo(csv_line([*_names(line), line.total.unit, line.debit, line.credit]), nl=False)
+    else:
+        for one in found:
+            rows = [(_label(line), _shown(line.debit), _shown(line.credit)) for line in one.lines]
+            _table(one.unit, [*rows, ("", str(one.debit), str(one.credit))])
+
+
+@app.command("balance-sheet")
+def balance_sheet_command(context: typer.Context, at: _At = None, as_json: _Json = False, as_csv: _Csv = False) -> None:
+    """What the house has, what it owes, and the result: assets = liabilities + equity + result in each unit."""
+    found = _read(context, lambda session: balance_sheet(session, at=_end_of(at)))
+    if as_json:
+        typer.echo(json.dumps({"at": at, "units": [_sheet_json(one) for one in found]}, indent=2))
+    elif as_csv:
+        typer.echo(csv_line(["number", "account", "title", "type", "unit", "amount"]), nl=False)
+        for one in found:
+            for line in one.lines:
+                typer.echo(csv_line([*_names(line), one.unit, line.natural]), nl=False)
+            typer.echo(csv_line(["", "", "Result", "result", one.unit, one.result]), nl=False)
+    else:
+        for one in found:
+            rows = [(_label(line), str(line.natural)) for line in one.lines]
+            _table(one.unit, [*rows, ("Result", str(one.result)), *_sheet_totals(one)])
+
+
+@app.command("export")
+def export_command(
+    context: typer.Context,
+    form: Annotated[str, typer.Option("--format", help="csv, jsonl or hledger.")] = "csv",
+    since: Annotated[str | None, typer.Option(metavar="DATE", help="First effective day (UTC).")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="Last effective day (UTC).")] = None,
+) -> None:
+    """Write the journal to standard output, in the order recorded. It may be larger than memory."""
+    chosen = next((known for known in get_args(ExportFormat) if known == form), None)
+    if chosen is None:
+        raise _bad("/format", "A format is csv, jsonl or hledger.")
+    first = None if since is None else _beginning_of(_day(since))
+    last = None if until is None else _beginning_of(_day(until) + timedelta(days=1))
+
+    async def write(session: ReadSession) -> None:
+        async for piece in export(session, chosen, since=first, until=last):
+            sys.stdout.write(piece)
+
+    _read(context, write)
+
+
+@app.command("import-opening")
+def import_opening(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="owner_kind,owner_id,code,unit,amount,date")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be booked; book nothing.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Book opening balances against house/opening: all lines of the file, or none when one is wrong. Safe to repeat.
+
+    An amount is what the account holds: positive for money in the bank and for what is owed to a person.
+    """
+    found = asyncio.run(_import(context.obj(), file, dry_run=dry_run))
+    for line in _import_json(found, dry_run) if as_json else _import_text(found, dry_run):
+        typer.echo(line)
+    if found.faults:
+        raise typer.Exit(1)
+
+
+async def _import(house: House, file: Path, *, dry_run: bool) -> Imported:
+    try:
+        rows = (await asyncio.to_thread(file.read_text, encoding="utf-8-sig")).splitlines(keepends=True)
+        async with house.database.transaction() as session:
+            found = await import_openings(session, file.name, rows)
+            if dry_run or found.faults:
+                raise _Undone(found)
+    except _Undone as undone:
+        return undone.found
+    finally:
+        await house.close()
+    return found
+
+
+def _import_text(found: Imported, dry_run: bool) -> Iterator[str]:
+    for fault in found.faults:
+        yield f"line {fault.number}: {fault.reason}"
+    if found.faults:
+        yield f"{len(found.faults)} lines are wrong. Nothing was booked."
+    else:
+        verb = "would be booked" if dry_run else "booked"
+        yield f"{len(found.booked)} opening balances {verb}, {len(found.already)} were there already."
+
+
+def _import_json(found: Imported, dry_run: bool) -> Iterator[str]:
+    faults = [{"line": f.number, "code": f.reason.code, "message": str(f.reason)} for f in found.faults]
+    booked = [] if found.faults else [line.number for line in found.booked]
+    already = [] if found.faults else [line.number for line in found.already]
+    yield json.dumps({"dry_run": dry_run, "booked": booked, "already": already, "faults": faults}, indent=2)
+
+
+def _read(context: typer.Context, work: Callable[[ReadSession], Awaitable[T]]) -> T:
+    async def run() -> T:
+        house: House = context.obj()
+        try:
+            async with house.database.reading() as session:
+                return await work(session)
+        finally:
+            await house.close()
+
+    return asyncio.run(run())
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise _bad("/date", "Write a date as 2026-04-01.") from None
+
+
+def _beginning_of(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _end_of(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    return _beginning_of(_day(text) + timedelta(days=1)) - timedelta(microseconds=1)
+
+
+def _bad(pointer: str, message: str) -> InvalidInput:
+    return InvalidInput(message, errors=[FieldError(pointer, "invalid", message)])
+
+
+def _names(line: ReportLine) -> list[str]:
+    return [cell(text) for text in (line.number or "", line.path, line.title or "", line.type)]
+
+
+def _label(line: ReportLine) -> str:
+    return f"{line.number or '-':<6} {line.path} ({line.title or 'unknown'})"
+
+
+def _shown(amount: Money) -> str:
+    return str(amount) if amount else ""
+
+
+def _table(unit: str, rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    typer.echo(f"\n{unit}")
+    for label, *amounts in rows:
+        shown = "  ".join(amount.rjust(width) for amount, width in zip(amounts, widths[1:], strict=True))
+        typer.echo(f"  {label:<{widths[0]}}  {shown}")
+
+
+def _line_json(line: ReportLine) -> dict[str, str | None]:
+    return {"number": line.number, "account": line.path, "title": line.title, "type": line.type}
+
+
+def _trial_json(found: TrialBalance) -> dict[str, object]:
+    lines = [{**_line_json(line), "debit": str(line.debit), "credit": str(line.credit)} for line in found.lines]
+    return {"unit": found.unit, "lines": lines, "debit": str(found.debit), "credit": str(found.credit)}
+
+
+def _sheet_json(found: BalanceSheet) -> dict[str, object]:
+    lines = [{**_line_json(line), "amount": str(line.natural)} for line in found.lines]
+    return {"unit": found.unit, "lines": lines, **{name.lower(): total for name, total in _sheet_totals(found)},
+            "result": str(found.result)}  # fmt: skip
+
+
+def _sheet_totals(found: BalanceSheet) -> list[tuple[str, str]]:
+    return [("Assets", str(found.assets)), ("Liabilities", str(found.liabilities)), ("Equity", str(found.equity))]
