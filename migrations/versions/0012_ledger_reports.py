@@ -1,6 +1,6 @@
 """Ledger: transactions found by the tags in their metadata.
 
-Only what has tags is indexed: an index on all metadata costs every posting 40 to 85 bytes and a fifth of its time.
+Only what has tags is indexed: an index on all metadata costs every posting about 40 bytes (docs/adr/0029).
 """
 
 from alembic import op

@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from tests.money.test_ledger_races import together
 from tests.parts.ledger.books import key
-from tests.parts.ledger.purse import DAY, START, Purse, member, open_purse
+from tests.parts.ledger.purse import DAY, START, Purse, member, open_purse, points
 from tests.parts.payments.crashes import Killed
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import DomainError
@@ -267,6 +267,24 @@ async def everything_of(purse: Purse, account: ledger.AccountRef) -> list[ledger
             moved = sum(movement.amount.minor for movement in await ledger.lot_movements(session, lot.id))
             assert lot.granted.minor + moved == lot.remaining.minor
     return lots
+
+
+async def test_sales_between_members_lock_both_first_and_never_deadlock(purse: Purse) -> None:
+    members = [member() for _ in range(4)]
+    for account in members:
+        await purse.grant(account, 100)
+    chance, sales = random.Random(23), ledger.house_account("lots:sales", "PTS")
+
+    async def sell() -> None:
+        buyer, seller = chance.sample(members, 2)
+        async with purse.transaction() as session:
+            await ledger.lock_lots(session, [buyer, seller])
+            terms: dict[str, Any] = {"key": key(), "kind": "club.points", "against": sales}
+            await ledger.spend(session, buyer, points(3), **terms)
+            await ledger.grant(session, seller, points(2), source="earned", **{**terms, "key": key()})
+
+    assert await together([sell() for _ in range(60)]) == {"done": 60}
+    assert sum([sum(await purse.left(account)) for account in members]) == 400 - 60
 
 
 async def test_the_same_spend_asked_for_often_at_once_takes_points_once(purse: Purse) -> None:

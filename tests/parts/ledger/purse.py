@@ -32,6 +32,7 @@ CLUB = Module(
         ledger.AccountKind(
             owner_kind="person", code="points", type="liability", floor=0, lots=True, number="2200", title="Points"
         ),
+        ledger.AccountKind(owner_kind="house", code="lots:sales", type="income", title="Share of sales"),
         ledger.TransactionKind(name="club.points", title="Points", legs=("house/lots:*", "person/points")),
     ),
 )

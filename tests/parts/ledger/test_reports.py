@@ -1,6 +1,7 @@
 """Reports and lists: what the books say together, and how a single thing in them is found."""
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from sqlalchemy import text
 
 from tests.parts.ledger.books import BANK, CLEARING, FEES, key, move, person, rupees
 from tests.parts.ledger.purse import START, Purse, member, open_purse
+from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
 
@@ -83,6 +85,12 @@ async def test_a_period_has_the_income_and_expenses_effective_in_it(books: Purse
     async with books.house.database.reading() as session:
         (found,) = await ledger.income_statement(session, since=START + 2 * DAY, until=START + 3 * DAY)
     assert (found.income, found.expenses, found.result) == (rupees(0), rupees(3_200), rupees(-3_200))
+
+
+async def test_every_line_of_the_house_s_chart_has_a_number_of_its_own(house: House) -> None:
+    numbers = Counter(kind.number for kind in house.provided(ledger.AccountKind))
+    assert None not in numbers
+    assert [number for number, times in numbers.items() if times > 1] == []
 
 
 async def tagged(books: Purse, wallet: ledger.AccountRef, n: int) -> ledger.Transaction:
