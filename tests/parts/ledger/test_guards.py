@@ -1,14 +1,18 @@
 """What the database itself refuses, whoever asks: the app role, and where possible the owner of the tables."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
-from tests.parts.ledger.books import BANK, TABLES, key, move, owner_url, person, plain
-from tests.parts.ledger.purse import Purse, member, open_purse
+from tests.parts.ledger.books import BANK, SHOP, TABLES, key, move, owner_url, person, plain
+from tests.parts.ledger.purse import CLUB, Purse, member, open_purse, points
+from tillhouse.apps.compose import build_house
 from tillhouse.apps.embedded import EmbeddedPostgres
+from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
+from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
 from tillhouse.parts.ledger.service import partitions
 
@@ -202,19 +206,19 @@ async def test_the_functions_move_no_lot_that_the_entries_do_not_say(used: Purse
     assert await used.everything() == before
 
 
-async def test_points_moved_past_the_lots_are_found(settings: KernelSettings, app_role: asyncpg.Connection) -> None:
+async def test_points_moved_past_the_lots_are_found(settings: KernelSettings) -> None:
+    def without_lots(house: House) -> Sequence[object]:
+        provided = CLUB.provides(house)
+        return [replace(one, lots=False) if isinstance(one, ledger.AccountKind) else one for one in provided]
+
     async with open_purse(settings, sound=False) as books:
         account = member()
         await books.grant(account, 10)
-        await app_role.execute(
-            """
-            SELECT ledger.post(ARRAY['house','person'], ARRAY['00000000-0000-0000-0000-000000000000', $1::uuid],
-                ARRAY['lots:spent','points'], ARRAY['PTS','PTS'], ARRAY['income','liability'], ARRAY[NULL,0]::bigint[],
-                ARRAY['past'], ARRAY[''::bytea], ARRAY['club.points'], ARRAY[NULL]::timestamptz[], ARRAY[NULL]::text[],
-                ARRAY[NULL]::bigint[], ARRAY[NULL]::bigint[], ARRAY[1,1], ARRAY[1,2], ARRAY[-1,1]::bigint[])
-            """,
-            account.owner_id,
-        )
+        other_house = build_house(settings, catalogue=(LEDGER, SHOP, replace(CLUB, provides=without_lots)))
+        spent = ledger.house_account("lots:spent", "PTS")
+        legs = [ledger.debit(account, points(1)), ledger.credit(spent, points(1))]
+        await Purse(other_house).post(ledger.Posting(key=key(), kind="club.points", legs=legs))
+        await other_house.close()
         assert [line.partition(":")[0] for line in await books.violations()] == ["ledger.lots"]
 
 

@@ -138,10 +138,11 @@ async def transactions(
     session: ReadSession, wanted: TransactionFilter, *, limit: int, before: int | None
 ) -> list[Transaction]:
     """Transactions with their legs, the last recorded first."""
-    query = select(TransactionRow).order_by(TransactionRow.id.desc()).limit(limit)
-    if wanted.account is not None:
-        own = select(EntryRow.transaction_id).join(AccountRow, AccountRow.id == EntryRow.account_id)
-        query = query.where(TransactionRow.id.in_(own.where(is_account(wanted.account))))
+    query, number = select(TransactionRow).limit(limit), TransactionRow.id
+    if wanted.account is not None:  # by the account's own index, newest first, however many entries it has
+        account_id = select(AccountRow.id).where(is_account(wanted.account)).scalar_subquery()
+        query = query.join(EntryRow, EntryRow.transaction_id == TransactionRow.id)
+        query, number = query.where(EntryRow.account_id == account_id), EntryRow.transaction_id
     if "tags" in wanted.metadata:
         tags = TransactionRow.details.op("->")(literal_column("'tags'"))
         query = query.where(
@@ -154,9 +155,10 @@ async def transactions(
         None if wanted.kind is None else TransactionRow.kind == wanted.kind,
         None if wanted.since is None else TransactionRow.effective_at >= wanted.since,
         None if wanted.until is None else TransactionRow.effective_at < wanted.until,
-        None if before is None else TransactionRow.id < before,
+        None if before is None else number < before,
     )
-    return await _with_legs(session, (await session.scalars(query.where(*conditions))).all())
+    query = query.where(*conditions).order_by(number.desc())
+    return await _with_legs(session, (await session.scalars(query)).all())
 
 
 async def _with_legs(session: ReadSession, rows: Sequence[TransactionRow]) -> list[Transaction]:
