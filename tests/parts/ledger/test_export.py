@@ -117,6 +117,11 @@ async def write_history(books: Purse, history: list[Any]) -> None:
     await books.hold(wallet, 20)
     await books.grant(account, 30)
     await books.spend(account, 10)
+    banks, rate = (ledger.house_account("bank", "USD"), BANK), ledger.Rate.parse("83.125", "USD", "INR")
+    async with books.transaction() as session:
+        await ledger.exchange(
+            session, banks[0], Money(1_003, "USD"), banks[1], key=key(), kind="=odd; kind", rate=rate, rounding="up"
+        )
 
 
 def test_hledger_accepts_any_journal_strictly_and_agrees_on_every_balance(settings: KernelSettings) -> None:

@@ -188,6 +188,22 @@ async def test_work_is_reserved_charged_at_its_true_cost_and_the_rest_is_free_ag
     assert await purse.left(account) == [10, 5]
 
 
+async def test_staff_see_which_lots_a_hold_has_reserved_and_a_transaction_has_moved(purse: Purse) -> None:
+    account = member()
+    lots = [await purse.grant(account, 10), await purse.grant(account, 10, days=3, price=Money(99, "THB"))]
+    held = await purse.reserve(account, 12)
+    charged = await purse.charge(held, 11)
+    async with purse.house.database.reading() as session:
+        assert await ledger.lots_reserved_by(session, held.id) == [
+            ledger.Part(lots[1].id, 10), ledger.Part(lots[0].id, 2)
+        ]  # fmt: skip
+        moved = await ledger.lots_moved_by(session, charged.transaction_id)
+        assert await ledger.lots_moved_by(session, lots[0].id) == []
+    assert [(m.lot_id, m.amount.minor, m.value) for m in moved] == [
+        (lots[1].id, -10, Money(99, "THB")), (lots[0].id, -1, None)
+    ]  # fmt: skip
+
+
 async def test_no_more_is_charged_than_was_reserved(purse: Purse) -> None:
     account = member()
     await purse.grant(account, 20)

@@ -154,6 +154,20 @@ async def test_reports_come_as_text_json_and_csv(books: Purse) -> None:
     assert [(row["debit"], row["credit"]) for row in rows] == [("1000.50", "0.00"), ("0.00", "1000.50")]
 
 
+async def test_a_period_s_result_comes_as_text_json_and_csv(books: Purse) -> None:
+    fees, clearing = ledger.house_account("fees:test", "INR"), ledger.house_account("clearing:test", "INR")
+    for day in (1, 2, 3):
+        posting = move(fees, clearing, day)
+        at = START.replace(day=day, hour=23)
+        await books.post(ledger.Posting(key=f"{day}", kind=posting.kind, legs=posting.legs, effective_at=at))
+    asked = ("income-statement", "--since", "2026-06-02", "--until", "2026-06-03")
+    (unit,) = json.loads((await till(books, *asked, "--json")).output)["units"]
+    assert (unit["income"], unit["expenses"], unit["result"]) == ("0.00", "0.05", "-0.05")
+    assert "house/fees:test (Fees)" in (await till(books, *asked)).output
+    rows = list(csv.DictReader(io.StringIO((await till(books, *asked, "--csv")).output)))
+    assert [(row["type"], row["amount"]) for row in rows] == [("expense", "0.05"), ("result", "-0.05")]
+
+
 async def test_the_journal_goes_to_standard_output(books: Purse) -> None:
     wallet = person()
     for day in (1, 2, 3):

@@ -43,6 +43,7 @@ from tillhouse.parts.ledger.domain.lots import (
     LotSource,
     LotsSummary,
     LotValue,
+    Part,
     RefundTooLarge,
 )
 from tillhouse.parts.ledger.domain.reports import BalanceSheet, IncomeStatement, ReportLine, TrialBalance
@@ -50,7 +51,15 @@ from tillhouse.parts.ledger.service.charts import kind_title
 from tillhouse.parts.ledger.service.exchanging import exchange, exchange_positions
 from tillhouse.parts.ledger.service.holding import close_account, get_hold, hold, open_holds, void
 from tillhouse.parts.ledger.service.lots import capture_reserved, grant, lock_lots, refund, reserve, revoke, spend
-from tillhouse.parts.ledger.service.lots_reading import lot_movements, lot_revenue, lot_value, lots_of, lots_summary
+from tillhouse.parts.ledger.service.lots_reading import (
+    lot_movements,
+    lot_revenue,
+    lot_value,
+    lots_moved_by,
+    lots_of,
+    lots_reserved_by,
+    lots_summary,
+)
 from tillhouse.parts.ledger.service.posting import capture, post, post_many, reverse
 from tillhouse.parts.ledger.service.reading import (
     accounts,
@@ -94,6 +103,7 @@ __all__ = [
     "LotsMoved",
     "LotsSummary",
     "NotReversible",
+    "Part",
     "Posting",
     "Rate",
     "RefundTooLarge",
@@ -129,7 +139,9 @@ __all__ = [
     "lot_movements",
     "lot_revenue",
     "lot_value",
+    "lots_moved_by",
     "lots_of",
+    "lots_reserved_by",
     "lots_summary",
     "open_holds",
     "post",

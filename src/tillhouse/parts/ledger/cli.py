@@ -18,10 +18,10 @@ from tillhouse.kernel.errors import FieldError, InvalidInput
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import Money
 from tillhouse.parts.ledger.domain.exporting import ExportFormat, cell, csv_line
-from tillhouse.parts.ledger.domain.reports import BalanceSheet, ReportLine, TrialBalance
+from tillhouse.parts.ledger.domain.reports import BalanceSheet, IncomeStatement, ReportLine, TrialBalance
 from tillhouse.parts.ledger.service.exporting import export
 from tillhouse.parts.ledger.service.openings import Imported, import_openings
-from tillhouse.parts.ledger.service.reporting import balance_sheet, trial_balance
+from tillhouse.parts.ledger.service.reporting import balance_sheet, income_statement, trial_balance
 
 T = TypeVar("T")
 
@@ -61,15 +61,32 @@ def balance_sheet_command(context: typer.Context, at: _At = None, as_json: _Json
     if as_json:
         typer.echo(json.dumps({"at": at, "units": [_sheet_json(one) for one in found]}, indent=2))
     elif as_csv:
-        typer.echo(csv_line(["number", "account", "title", "type", "unit", "amount"]), nl=False)
-        for one in found:
-            for line in one.lines:
-                typer.echo(csv_line([*_names(line), one.unit, line.natural]), nl=False)
-            typer.echo(csv_line(["", "", "Result", "result", one.unit, one.result]), nl=False)
+        _amounts_csv([(one.lines, one.result) for one in found])
     else:
         for one in found:
             rows = [(_label(line), str(line.natural)) for line in one.lines]
             _table(one.unit, [*rows, ("Result", str(one.result)), *_sheet_totals(one)])
+
+
+@app.command("income-statement")
+def income_statement_command(
+    context: typer.Context,
+    since: Annotated[str, typer.Option(metavar="DATE", help="First effective day (UTC).")],
+    until: Annotated[str, typer.Option(metavar="DATE", help="Last effective day (UTC).")],
+    as_json: _Json = False,
+    as_csv: _Csv = False,
+) -> None:
+    """What a period brought and cost: income − expenses = result in each unit."""
+    first, last = _beginning_of(_day(since)), _last_of(_day(until))
+    found = _read(context, lambda session: income_statement(session, since=first, until=last))
+    if as_json:
+        typer.echo(json.dumps({"since": since, "until": until, "units": [_income_json(o) for o in found]}, indent=2))
+    elif as_csv:
+        _amounts_csv([(one.lines, one.result) for one in found])
+    else:
+        for one in found:
+            rows = [(_label(line), str(line.natural)) for line in one.lines]
+            _table(one.unit, [*rows, ("Result", str(one.result))])
 
 
 @app.command("export")
@@ -167,14 +184,24 @@ def _beginning_of(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
+def _last_of(day: date) -> datetime:
+    return _beginning_of(day + timedelta(days=1)) - timedelta(microseconds=1)
+
+
 def _end_of(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    return _beginning_of(_day(text) + timedelta(days=1)) - timedelta(microseconds=1)
+    return None if text is None else _last_of(_day(text))
 
 
 def _bad(pointer: str, message: str) -> InvalidInput:
     return InvalidInput(message, errors=[FieldError(pointer, "invalid", message)])
+
+
+def _amounts_csv(units: Sequence[tuple[Sequence[ReportLine], Money]]) -> None:
+    typer.echo(csv_line(["number", "account", "title", "type", "unit", "amount"]), nl=False)
+    for lines, result in units:
+        for line in lines:
+            typer.echo(csv_line([*_names(line), result.unit, line.natural]), nl=False)
+        typer.echo(csv_line(["", "", "Result", "result", result.unit, result]), nl=False)
 
 
 def _names(line: ReportLine) -> list[str]:
@@ -207,9 +234,17 @@ def _trial_json(found: TrialBalance) -> dict[str, object]:
 
 
 def _sheet_json(found: BalanceSheet) -> dict[str, object]:
-    lines = [{**_line_json(line), "amount": str(line.natural)} for line in found.lines]
-    return {"unit": found.unit, "lines": lines, **{name.lower(): total for name, total in _sheet_totals(found)},
-            "result": str(found.result)}  # fmt: skip
+    totals = {name.lower(): total for name, total in _sheet_totals(found)}
+    return {"unit": found.unit, "lines": _amounts_json(found.lines), **totals, "result": str(found.result)}
+
+
+def _income_json(found: IncomeStatement) -> dict[str, object]:
+    totals = {"income": str(found.income), "expenses": str(found.expenses), "result": str(found.result)}
+    return {"unit": found.unit, "lines": _amounts_json(found.lines), **totals}
+
+
+def _amounts_json(lines: Sequence[ReportLine]) -> list[dict[str, str | None]]:
+    return [{**_line_json(line), "amount": str(line.natural)} for line in lines]
 
 
 def _sheet_totals(found: BalanceSheet) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.money import Money
 from tillhouse.parts.ledger.domain import AccountRef
-from tillhouse.parts.ledger.domain.lots import Lot, LotMovement, LotMovementKind, LotsSummary, LotValue, summarise
+from tillhouse.parts.ledger.domain.lots import Lot, LotMovement, LotMovementKind, LotsSummary, LotValue, Part, summarise
 from tillhouse.parts.ledger.store import lots as store
 
 
@@ -25,7 +25,17 @@ async def lots_summary(session: ReadSession, account: AccountRef) -> LotsSummary
 
 async def lot_movements(session: ReadSession, lot_id: int) -> Sequence[LotMovement]:
     """What was taken from a lot and given back to it, oldest first."""
-    return await store.movements(session, [lot_id])
+    return await store.movements(session, lot_id=lot_id, transaction_id=None)
+
+
+async def lots_moved_by(session: ReadSession, transaction_id: int) -> Sequence[LotMovement]:
+    """What a transaction took from lots or gave back, in that order; nothing for a grant or any other."""
+    return await store.movements(session, lot_id=None, transaction_id=transaction_id)
+
+
+async def lots_reserved_by(session: ReadSession, hold_id: int) -> Sequence[Part]:
+    """What a hold has pinned, in the order in which it is spent. Only an open hold keeps it."""
+    return await store.pins(session, hold_id)
 
 
 async def lot_value(session: ReadSession, *, unit: str | None = None) -> Sequence[LotValue]:

@@ -1,6 +1,6 @@
 """Lots: the functions of migration 0011 that write them, and reads in natural amounts."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Row, Select, func, select, text
@@ -183,15 +183,18 @@ async def accounts_with_ended_lots(session: ReadSession, now: datetime, limit: i
     return [ref_of(row) for row in await session.scalars(query)]
 
 
-async def movements(session: ReadSession, lot_ids: Collection[int]) -> list[LotMovement]:
-    """Every movement of some lots, oldest first."""
+async def movements(session: ReadSession, *, lot_id: int | None, transaction_id: int | None) -> list[LotMovement]:
+    """Every movement of a lot, oldest first, or by a transaction, in the order taken."""
     query = (
         select(LotMovementRow, LotRow, AccountRow.unit)
         .join(LotRow, LotRow.id == LotMovementRow.lot_id)
         .join(AccountRow, AccountRow.id == LotRow.account_id)
-        .where(LotMovementRow.lot_id.in_(lot_ids))
         .order_by(LotMovementRow.transaction_id, LotMovementRow.place)
     )
+    if lot_id is not None:
+        query = query.where(LotMovementRow.lot_id == lot_id)
+    if transaction_id is not None:
+        query = query.where(LotMovementRow.transaction_id == transaction_id)
     return [_movement(*row) for row in await session.execute(query)]
 
 
