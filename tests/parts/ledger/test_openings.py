@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from tests.parts.ledger.books import BANK, SHOP, move, person
 from tests.parts.ledger.purse import CLUB, START, Purse, open_purse
@@ -18,7 +17,7 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
-from tillhouse.parts.ledger.cli import app
+from tillhouse.parts.ledger.cli import command
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
 
 OPENING = ledger.house_account("opening", "INR")
@@ -36,7 +35,7 @@ async def till(books: Purse, *arguments: str) -> Result:
         return build_house(books.house.settings, catalogue=(LEDGER, SHOP, CLUB))
 
     # The command runs its own event loop, as it does in a shell.
-    return await asyncio.to_thread(CliRunner().invoke, app, arguments, obj=fresh_house)
+    return await asyncio.to_thread(CliRunner().invoke, command, arguments, obj=fresh_house)
 
 
 def a_file(folder: Path, *lines: str, name: str = "opening.csv") -> str:

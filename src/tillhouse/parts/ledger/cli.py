@@ -9,9 +9,9 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, TypeVar, get_args
+from typing import TypeVar, get_args
 
-import typer
+import click
 
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.errors import FieldError, InvalidInput
@@ -25,11 +25,16 @@ from tillhouse.parts.ledger.service.reporting import balance_sheet, income_state
 
 T = TypeVar("T")
 
-app = typer.Typer(no_args_is_help=True, help="Reports, exports and opening balances of the books.")
+_at = click.option("--at", metavar="DATE", help="Until the end of this day (UTC); default: now.")
+_since = click.option("--since", metavar="DATE", help="First effective day (UTC).")
+_until = click.option("--until", metavar="DATE", help="Last effective day (UTC).")
+_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+_as_csv = click.option("--csv", "as_csv", is_flag=True, help="CSV, for spreadsheets.")
 
-_At = Annotated[str | None, typer.Option("--at", metavar="DATE", help="Until the end of this day (UTC); default: now.")]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")]
-_Csv = Annotated[bool, typer.Option("--csv", help="CSV, for spreadsheets.")]
+
+@click.group()
+def command() -> None:
+    """Reports, exports and opening balances of the books."""
 
 
 class _Undone(Exception):  # leaves the transaction, carrying what was found
@@ -38,28 +43,36 @@ class _Undone(Exception):  # leaves the transaction, carrying what was found
         self.found = found
 
 
-@app.command("trial-balance")
-def trial_balance_command(context: typer.Context, at: _At = None, as_json: _Json = False, as_csv: _Csv = False) -> None:
+@command.command("trial-balance")
+@_at
+@_as_json
+@_as_csv
+@click.pass_context
+def trial_balance_command(context: click.Context, at: str | None, as_json: bool, as_csv: bool) -> None:
     """Every account of the chart that is not at zero: debits and credits, which are equal in each unit."""
     found = _read(context, lambda session: trial_balance(session, at=_end_of(at)))
     if as_json:
-        typer.echo(json.dumps({"at": at, "units": [_trial_json(one) for one in found]}, indent=2))
+        click.echo(json.dumps({"at": at, "units": [_trial_json(one) for one in found]}, indent=2))
     elif as_csv:
-        typer.echo(csv_line(["number", "account", "title", "type", "unit", "debit", "credit"]), nl=False)
+        click.echo(csv_line(["number", "account", "title", "type", "unit", "debit", "credit"]), nl=False)
         for line in (line for one in found for line in one.lines):
-            typer.echo(csv_line([*_names(line), line.total.unit, line.debit, line.credit]), nl=False)
+            click.echo(csv_line([*_names(line), line.total.unit, line.debit, line.credit]), nl=False)
     else:
         for one in found:
             rows = [(_label(line), _shown(line.debit), _shown(line.credit)) for line in one.lines]
             _table(one.unit, [*rows, ("", str(one.debit), str(one.credit))])
 
 
-@app.command("balance-sheet")
-def balance_sheet_command(context: typer.Context, at: _At = None, as_json: _Json = False, as_csv: _Csv = False) -> None:
+@command.command("balance-sheet")
+@_at
+@_as_json
+@_as_csv
+@click.pass_context
+def balance_sheet_command(context: click.Context, at: str | None, as_json: bool, as_csv: bool) -> None:
     """What the house has, what it owes, and the result: assets = liabilities + equity + result in each unit."""
     found = _read(context, lambda session: balance_sheet(session, at=_end_of(at)))
     if as_json:
-        typer.echo(json.dumps({"at": at, "units": [_sheet_json(one) for one in found]}, indent=2))
+        click.echo(json.dumps({"at": at, "units": [_sheet_json(one) for one in found]}, indent=2))
     elif as_csv:
         _amounts_csv([(one.lines, one.result) for one in found])
     else:
@@ -68,19 +81,18 @@ def balance_sheet_command(context: typer.Context, at: _At = None, as_json: _Json
             _table(one.unit, [*rows, ("Result", str(one.result)), *_sheet_totals(one)])
 
 
-@app.command("income-statement")
-def income_statement_command(
-    context: typer.Context,
-    since: Annotated[str, typer.Option(metavar="DATE", help="First effective day (UTC).")],
-    until: Annotated[str, typer.Option(metavar="DATE", help="Last effective day (UTC).")],
-    as_json: _Json = False,
-    as_csv: _Csv = False,
-) -> None:
+@command.command("income-statement")
+@click.option("--since", metavar="DATE", required=True, help="First effective day (UTC).")
+@click.option("--until", metavar="DATE", required=True, help="Last effective day (UTC).")
+@_as_json
+@_as_csv
+@click.pass_context
+def income_statement_command(context: click.Context, since: str, until: str, as_json: bool, as_csv: bool) -> None:
     """What a period brought and cost: income − expenses = result in each unit."""
     first, last = _beginning_of(_day(since)), _last_of(_day(until))
     found = _read(context, lambda session: income_statement(session, since=first, until=last))
     if as_json:
-        typer.echo(json.dumps({"since": since, "until": until, "units": [_income_json(o) for o in found]}, indent=2))
+        click.echo(json.dumps({"since": since, "until": until, "units": [_income_json(o) for o in found]}, indent=2))
     elif as_csv:
         _amounts_csv([(one.lines, one.result) for one in found])
     else:
@@ -89,45 +101,41 @@ def income_statement_command(
             _table(one.unit, [*rows, ("Result", str(one.result))])
 
 
-@app.command("export")
-def export_command(
-    context: typer.Context,
-    form: Annotated[str, typer.Option("--format", help="csv, jsonl or hledger.")] = "csv",
-    since: Annotated[str | None, typer.Option(metavar="DATE", help="First effective day (UTC).")] = None,
-    until: Annotated[str | None, typer.Option(metavar="DATE", help="Last effective day (UTC).")] = None,
-) -> None:
+@command.command("export")
+@click.option(
+    "--format", "form", type=click.Choice(get_args(ExportFormat)), default="csv", help="csv, jsonl or hledger."
+)
+@_since
+@_until
+@click.pass_context
+def export_command(context: click.Context, form: ExportFormat, since: str | None, until: str | None) -> None:
     """Write the journal to standard output, in the order recorded. It may be larger than memory."""
-    chosen = next((known for known in get_args(ExportFormat) if known == form), None)
-    if chosen is None:
-        raise _bad("/format", "A format is csv, jsonl or hledger.")
     first = None if since is None else _beginning_of(_day(since))
     last = None if until is None else _beginning_of(_day(until) + timedelta(days=1))
 
     async def write(session: ReadSession) -> None:
-        async for piece in export(session, chosen, since=first, until=last):
+        async for piece in export(session, form, since=first, until=last):
             sys.stdout.write(piece)
 
     _read(context, write)
 
 
-@app.command("import-opening")
-def import_opening(
-    context: typer.Context,
-    file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="owner_kind,owner_id,code,unit,amount,date")
-    ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be booked; book nothing.")] = False,
-    as_json: _Json = False,
-) -> None:
+@command.command("import-opening")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would be booked; book nothing.")
+@_as_json
+@click.pass_context
+def import_opening(context: click.Context, file: Path, dry_run: bool, as_json: bool) -> None:
     """Book opening balances against house/opening: all lines of the file, or none when one is wrong. Safe to repeat.
 
-    An amount is what the account holds: positive for money in the bank and for what is owed to a person.
+    FILE is CSV with the columns owner_kind,owner_id,code,unit,amount,date. An amount is what the account holds:
+    positive for money in the bank and for what is owed to a person.
     """
     found = asyncio.run(_import(context.obj(), file, dry_run=dry_run))
     for line in _import_json(found, dry_run) if as_json else _import_text(found, dry_run):
-        typer.echo(line)
+        click.echo(line)
     if found.faults:
-        raise typer.Exit(1)
+        context.exit(1)
 
 
 async def _import(house: House, file: Path, *, dry_run: bool) -> Imported:
@@ -161,7 +169,7 @@ def _import_json(found: Imported, dry_run: bool) -> Iterator[str]:
     yield json.dumps({"dry_run": dry_run, "booked": booked, "already": already, "faults": faults}, indent=2)
 
 
-def _read(context: typer.Context, work: Callable[[ReadSession], Awaitable[T]]) -> T:
+def _read(context: click.Context, work: Callable[[ReadSession], Awaitable[T]]) -> T:
     async def run() -> T:
         house: House = context.obj()
         try:
@@ -197,11 +205,11 @@ def _bad(pointer: str, message: str) -> InvalidInput:
 
 
 def _amounts_csv(units: Sequence[tuple[Sequence[ReportLine], Money]]) -> None:
-    typer.echo(csv_line(["number", "account", "title", "type", "unit", "amount"]), nl=False)
+    click.echo(csv_line(["number", "account", "title", "type", "unit", "amount"]), nl=False)
     for lines, result in units:
         for line in lines:
-            typer.echo(csv_line([*_names(line), result.unit, line.natural]), nl=False)
-        typer.echo(csv_line(["", "", "Result", "result", result.unit, result]), nl=False)
+            click.echo(csv_line([*_names(line), result.unit, line.natural]), nl=False)
+        click.echo(csv_line(["", "", "Result", "result", result.unit, result]), nl=False)
 
 
 def _names(line: ReportLine) -> list[str]:
@@ -218,10 +226,10 @@ def _shown(amount: Money) -> str:
 
 def _table(unit: str, rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    typer.echo(f"\n{unit}")
+    click.echo(f"\n{unit}")
     for label, *amounts in rows:
         shown = "  ".join(amount.rjust(width) for amount, width in zip(amounts, widths[1:], strict=True))
-        typer.echo(f"  {label:<{widths[0]}}  {shown}")
+        click.echo(f"  {label:<{widths[0]}}  {shown}")
 
 
 def _line_json(line: ReportLine) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.ledger.settings import LedgerSettings
 
 if TYPE_CHECKING:
-    import typer
+    import click
 
 
 def _models() -> ModuleType:
@@ -32,10 +32,10 @@ def _invariants() -> Sequence[Invariant]:
     return INVARIANTS
 
 
-def _cli() -> "typer.Typer":
-    from tillhouse.parts.ledger.cli import app
+def _cli() -> "click.Group":
+    from tillhouse.parts.ledger.cli import command
 
-    return app
+    return command
 
 
 def _provides(house: House) -> Sequence[object]:
