@@ -23,10 +23,10 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "relay": "Send due jobs and events to the workers.",
         "migrate": "Bring the database to the revision this build needs.",
         "audit": "Check every invariant of the books and of the house.",
-        "ledger": "Close a period of the books; keep the head of their seal elsewhere.",
         "demo": "Fill the database with believable data.",
         "jobs": "List, replay and cancel background jobs.",
         "keys": "Make and rotate encryption keys.",
+        "ledger": "Reports, exports, opening balances; close a period; the seal of the books.",
         "people": "Create administrators and API keys.",
         "docs": "Write the reference pages that are generated from the code.",
     }

@@ -18,7 +18,7 @@ from tillhouse.kernel.settings import ModuleSettings
 from tillhouse.kernel.vault import SealedColumn
 
 if TYPE_CHECKING:
-    import typer
+    import click
 
     from tillhouse.kernel.house import House
     from tillhouse.kernel.work import AnyHandler, AnyJob
@@ -126,7 +126,7 @@ class Module:
     invariants: Callable[[], Sequence[Invariant]] = _nothing
     provides: Callable[["House"], Sequence[object]] = lambda house: ()
     sealed: tuple[SealedColumn, ...] = ()
-    cli: Callable[[], "typer.Typer"] | None = None
+    cli: Callable[[], "click.Group"] | None = None
     demo: Callable[[], Demo] | None = None
     accent: str = "house"
     icon: str = "store"

@@ -4,14 +4,13 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
-from click.testing import Result
-from typer.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from tests.parts.ledger.books import SHOP, Books, person
 from tillhouse.apps.compose import build_house
 from tillhouse.kernel.house import House
 from tillhouse.parts.ledger import api as ledger
-from tillhouse.parts.ledger.cli import app
+from tillhouse.parts.ledger.cli import command
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
 from tillhouse.parts.ledger.service import sealing
 
@@ -21,7 +20,7 @@ async def till(books: Books, *arguments: str) -> Result:
         return build_house(books.house.settings, catalogue=(LEDGER, SHOP))
 
     # The command runs its own event loop, as it does in a shell.
-    return await asyncio.to_thread(CliRunner().invoke, app, arguments, obj=fresh_house)
+    return await asyncio.to_thread(CliRunner().invoke, command, arguments, obj=fresh_house)
 
 
 async def test_a_period_is_closed_with_its_reason(books: Books) -> None:

@@ -4,13 +4,18 @@ from datetime import timedelta
 
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.work import Job, Schedule, enqueue
-from tillhouse.parts.ledger.events import EnsurePartitions, ExpireHolds, Seal
+from tillhouse.parts.ledger.events import EnsurePartitions, ExpireHolds, ExpireLots, Seal
 from tillhouse.parts.ledger.flows import seal
-from tillhouse.parts.ledger.service import holding, partitions
+from tillhouse.parts.ledger.service import holding, lots, partitions
 
 
 async def _expire_holds(session: Session, task: ExpireHolds) -> None:
     if await holding.expire(session):
+        await enqueue(session, task)
+
+
+async def _expire_lots(session: Session, task: ExpireLots) -> None:
+    if await lots.expire(session):
         await enqueue(session, task)
 
 
@@ -24,6 +29,12 @@ JOBS = (
         run=_expire_holds,
         schedule=Schedule(every=timedelta(seconds=30)),
         example=ExpireHolds,
+    ),
+    Job(
+        task=ExpireLots,
+        run=_expire_lots,
+        schedule=Schedule(every=timedelta(seconds=60)),
+        example=ExpireLots,
     ),
     Job(
         task=EnsurePartitions,

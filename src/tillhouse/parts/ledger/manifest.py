@@ -12,7 +12,7 @@ from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.ledger.settings import LedgerSettings
 
 if TYPE_CHECKING:
-    import typer
+    import click
 
 
 def _models() -> ModuleType:
@@ -33,8 +33,17 @@ def _invariants() -> Sequence[Invariant]:
     return INVARIANTS
 
 
+def _cli() -> "click.Group":
+    from tillhouse.parts.ledger.cli import command
+
+    return command
+
+
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ledger.domain import REVERSAL_KIND
+    from tillhouse.parts.ledger.domain.exchange import EXCHANGE_ACCOUNTS
+    from tillhouse.parts.ledger.domain.lots import LOT_ACCOUNTS, LOT_KINDS
+    from tillhouse.parts.ledger.domain.openings import OPENING_ACCOUNTS, OPENING_KIND
     from tillhouse.parts.ledger.ports import Anchors
     from tillhouse.parts.ledger.providers.anchor_file import FileAnchor
     from tillhouse.parts.ledger.providers.anchor_log import LogAnchor
@@ -43,13 +52,9 @@ def _provides(house: House) -> Sequence[object]:
     settings = house.settings_of(LedgerSettings)
     file = settings.anchor_file or Path(house.settings.data_folder) / "anchors" / "ledger.jsonl"
     log = [LogAnchor()] if settings.anchor_log else []
-    return (HouseChart(house), REVERSAL_KIND, Anchors((FileAnchor(Path(file)), *log)))
-
-
-def _cli() -> "typer.Typer":
-    from tillhouse.parts.ledger.cli import app
-
-    return app
+    anchors = Anchors((FileAnchor(Path(file)), *log))
+    accounts = (*LOT_ACCOUNTS, *EXCHANGE_ACCOUNTS, *OPENING_ACCOUNTS)
+    return (HouseChart(house), anchors, REVERSAL_KIND, OPENING_KIND, *LOT_KINDS, *accounts)
 
 
 MODULE = Module(

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Sequence,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -56,7 +57,17 @@ class TransactionRow(Base):
     """A transaction. `effective_at` is its business time, `recorded_at` the moment it was written, after the locks."""
 
     __tablename__ = "transactions"
-    __table_args__ = ({"schema": SCHEMA, "postgresql_partition_by": "RANGE (id)"},)
+    __table_args__ = (
+        Index(
+            "ix_transactions_tags",
+            literal_column("(metadata -> 'tags'::text)").label("tags"),
+            postgresql_ops={"tags": "jsonb_path_ops"},
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "off"},
+            postgresql_where=text("metadata ? 'tags'"),
+        ),
+        {"schema": SCHEMA, "postgresql_partition_by": "RANGE (id)"},
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     effective_at: Mapped[datetime]
@@ -202,3 +213,56 @@ class HoldRow(Base):
     ended_at: Mapped[datetime | None]
     state: Mapped[str] = mapped_column(Text, server_default="open")
     details: Mapped[JsonObject | None] = mapped_column("metadata")
+
+
+class LotRow(Base):
+    """Points or credits of one origin. Its number is that of the transaction that granted it."""
+
+    __tablename__ = "lots"
+    __table_args__ = (
+        Index("ix_lots_account_id_id", "account_id", "id"),
+        Index("ix_lots_open", "account_id", postgresql_where=text("remaining > 0")),
+        Index("ix_lots_expiring", "expires_at", postgresql_where=text("remaining > 0 AND expires_at IS NOT NULL")),
+        {"schema": SCHEMA},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(BigInteger, ForeignKey(AccountRow.id))
+    granted: Mapped[int]
+    remaining: Mapped[int]
+    price: Mapped[int | None] = mapped_column(comment="paid for the whole lot, in minor units of price_unit")
+    expires_at: Mapped[datetime | None]
+    priority: Mapped[int] = mapped_column(Integer)
+    source: Mapped[str] = mapped_column(Text)
+    price_unit: Mapped[str | None] = mapped_column(Text)
+
+
+class LotMovementRow(Base):
+    """What a transaction took from a lot or gave back to it, and what that left."""
+
+    __tablename__ = "lot_movements"
+    __table_args__ = (
+        Index("ix_lot_movements_lot_id_transaction_id", "lot_id", "transaction_id"),
+        Index("ix_lot_movements_spend_id", "spend_id", postgresql_where=text("spend_id IS NOT NULL")),
+        {"schema": SCHEMA},
+    )
+
+    transaction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    lot_id: Mapped[int] = mapped_column(BigInteger, ForeignKey(LotRow.id), primary_key=True)
+    amount: Mapped[int]
+    remaining: Mapped[int]
+    spend_id: Mapped[int | None]
+    extends_to: Mapped[datetime | None]
+    place: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(Text)
+
+
+class LotPinRow(Base):
+    """What a hold has reserved of a lot: in force while the hold is open."""
+
+    __tablename__ = "lot_pins"
+    __table_args__ = (Index("ix_lot_pins_lot_id", "lot_id"), {"schema": SCHEMA})
+
+    hold_id: Mapped[int] = mapped_column(BigInteger, ForeignKey(HoldRow.id), primary_key=True)
+    lot_id: Mapped[int] = mapped_column(BigInteger, ForeignKey(LotRow.id), primary_key=True)
+    amount: Mapped[int]

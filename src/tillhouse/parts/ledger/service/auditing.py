@@ -1,8 +1,17 @@
 """What is always true of the ledger, as sentences with the query that looks for the contrary."""
 
+from collections.abc import Sequence
+
+from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.manifest import Invariant
 from tillhouse.parts.ledger.service import sealing
+from tillhouse.parts.ledger.service.charts import chart_of
 from tillhouse.parts.ledger.store import auditing
+
+
+async def _lots(session: ReadSession) -> Sequence[str]:
+    return await auditing.lots(session, [kind for kind in chart_of(session).accounts if kind.lots])
+
 
 INVARIANTS = (
     Invariant("ledger.zero_sum", "Every transaction sums to zero in each unit.", auditing.zero_sum),
@@ -53,4 +62,18 @@ INVARIANTS = (
         thorough=sealing.not_as_anchored,
     ),
     Invariant("ledger.partitions", "No row lies in a default partition.", auditing.partitions),
+    Invariant("ledger.lots", "The balance of an account with lots is what its lots have left.", _lots),
+    Invariant(
+        "ledger.lot_movements",
+        "What a lot has left is what was granted and moved, and every movement is in an entry of its account.",
+        auditing.lot_movements,
+    ),
+    Invariant(
+        "ledger.lot_refunds", "No more is given back to a lot than its spend took from it.", auditing.lot_refunds
+    ),
+    Invariant(
+        "ledger.lot_pins",
+        "An open hold on lots has pinned its whole amount, and a lot has at least what is pinned of it.",
+        auditing.lot_pins,
+    ),
 )

@@ -13,6 +13,7 @@ from tillhouse.parts.ledger.domain import (
     MAX_POSTINGS,
     REVERSAL,
     AccountClosed,
+    AccountRef,
     AlreadyReversed,
     BalanceTooLarge,
     CaptureNotCovered,
@@ -35,11 +36,12 @@ from tillhouse.parts.ledger.store.writing import Batch, Outcome
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """A posting with what it does besides: end a hold, or reverse a transaction."""
+    """A posting with what it does besides: end a hold, reverse a transaction, move the lots of an account."""
 
     posting: Posting
     captures: int | None = None
     reverses: int | None = None
+    lots_of: AccountRef | None = None
 
     @property
     def hash(self) -> bytes:
@@ -89,6 +91,13 @@ async def reverse(
     return await _write_one(session, _Order(posting, reverses=transaction_id))
 
 
+async def post_with_lots(
+    session: Session, posting: Posting, lots_of: AccountRef, *, captures: int | None = None
+) -> Transaction:
+    """Write a posting as `post` does; the caller has locked the account `lots_of` and moves its lots with it."""
+    return await _write_one(session, _Order(posting, captures=captures, lots_of=lots_of))
+
+
 async def post_many(session: Session, postings: Sequence[Posting]) -> Sequence[Transaction | DomainError]:
     """Write up to 10,000 transactions in one call, in order, each with its own outcome.
 
@@ -131,7 +140,7 @@ async def _write(session: Session, orders: Sequence[_Order]) -> list[Transaction
 
 
 def _check(chart: Chart, order: _Order) -> None:
-    chart.check(order.posting)
+    chart.check(order.posting, lots_of=order.lots_of)
     if (order.posting.kind == REVERSAL) != (order.reverses is not None):
         raise UnknownKind(N_("A reversal is written by reversing a transaction, not by posting."))
 

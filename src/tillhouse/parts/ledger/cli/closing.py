@@ -1,14 +1,11 @@
-"""`till ledger`: closing a period, and the heads of the sealed chain.
-
-The context's object is a function that builds a house for this command; `apps/commands/ledger.py` puts it there.
-"""
+"""Closing a period, and the heads of the sealed chain, from the command line."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-import typer
+import click
 from pydantic import TypeAdapter
 
 from tillhouse.kernel.access import SYSTEM
@@ -21,15 +18,17 @@ from tillhouse.parts.ledger.service import closing
 T = TypeVar("T")
 _HEAD = TypeAdapter(Head)
 
-app = typer.Typer(no_args_is_help=True, help="Close a period of the books; keep the head of their seal elsewhere.")
 
-
-@app.command("close-period")
-def close_period(
-    context: typer.Context,
-    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC; not included.")],
-    reason: Annotated[str, typer.Option(help="Why; it is kept with the closing.")],
-) -> None:
+@click.command("close-period")
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    required=True,
+    help="In UTC; not included.",
+)
+@click.option("--reason", required=True, help="Why; it is kept with the closing.")
+@click.pass_context
+def close_period(context: click.Context, until: datetime, reason: str) -> None:
     """Let nothing take effect before a time any more. It is not taken back."""
 
     async def close(house: House) -> None:
@@ -37,21 +36,23 @@ def close_period(
             await closing.close_period(session, until.replace(tzinfo=UTC), by=SYSTEM, reason=reason)
 
     _run(context, close)
-    typer.echo(f"The books are closed up to {until:%Y-%m-%d %H:%M:%S} UTC.")
+    click.echo(f"The books are closed up to {until:%Y-%m-%d %H:%M:%S} UTC.")
 
 
-@app.command("anchor")
-def anchor(context: typer.Context) -> None:
+@click.command("anchor")
+@click.pass_context
+def anchor(context: click.Context) -> None:
     """Keep the head of the sealed chain with every anchor, and print it: for a place out of reach."""
     head = _run(context, keep_head)
     if head is None:
-        typer.echo("Nothing is sealed yet: the worker does that once a minute.", err=True)
-        raise typer.Exit(1)
-    typer.echo(_HEAD.dump_json(head).decode())
+        click.echo("Nothing is sealed yet: the worker does that once a minute.", err=True)
+        context.exit(1)
+    click.echo(_HEAD.dump_json(head).decode())
 
 
-@app.command("export-anchors")
-def export_anchors(context: typer.Context) -> None:
+@click.command("export-anchors")
+@click.pass_context
+def export_anchors(context: click.Context) -> None:
     """Print every head that the anchors keep, a JSON object a line."""
 
     async def kept(house: House) -> Sequence[Head]:
@@ -59,10 +60,10 @@ def export_anchors(context: typer.Context) -> None:
         return [head for heads in lists for head in heads or ()]
 
     for head in _run(context, kept):
-        typer.echo(_HEAD.dump_json(head).decode())
+        click.echo(_HEAD.dump_json(head).decode())
 
 
-def _run(context: typer.Context, work: Callable[[House], Awaitable[T]]) -> T:
+def _run(context: click.Context, work: Callable[[House], Awaitable[T]]) -> T:
     async def run() -> T:
         house: House = context.obj()
         try:

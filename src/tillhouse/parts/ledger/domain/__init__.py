@@ -89,6 +89,8 @@ class AccountKind:
 
     `code` may end in `*` (`clearing:*`). `floor` is the least that a posting or hold may leave available, in minor
     units of the natural sign; None lets the account go below zero. It is written into the account when that is opened.
+    `number` is its place in reports ("1100"). What an account with `lots` holds is lots of points or credits: a
+    liability that never goes below zero, moved by `grant`, `spend`, `refund` and `reserve` alone.
     """
 
     owner_kind: str
@@ -96,6 +98,12 @@ class AccountKind:
     type: AccountType
     title: str
     floor: int | None = None
+    number: str | None = None
+    lots: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lots and (self.type != "liability" or self.floor != 0):
+            raise ValueError(f"{self.pattern}: an account with lots is a liability with a floor of 0")
 
     @property
     def pattern(self) -> str:
@@ -334,6 +342,18 @@ class AccountNotAllowed(InvalidInput):
     code = "account_not_allowed"
 
 
+class CarriesLots(InvalidInput):
+    """The account holds lots: it takes no posting or hold that does not say which."""
+
+    code = "account_carries_lots"
+
+    def __init__(self, account: AccountRef) -> None:
+        super().__init__(
+            N_("What {account} holds are lots with a source and an expiry: grant, spend, refund or reserve them."),
+            account=account.path,
+        )
+
+
 class BadPosting(InvalidInput):
     """The legs do not make a transaction: `errors` say why."""
 
@@ -354,12 +374,15 @@ class Chart:
 
     def account_kind(self, account: AccountRef) -> AccountKind:
         """The line of the chart that covers `account`. Raises `UnknownAccount`."""
-        found = self._exact.get(account.path)
-        if found is None:
-            found = next((kind for kind in self._starred if _matches(kind.pattern, account.path)), None)
+        found = self.kind_at(account.path)
         if found is None or (account.owner_kind == "house") != (account.owner_id is None):
             raise UnknownAccount(N_("There is no account of the kind {account} in this house."), account=account.path)
         return found
+
+    def kind_at(self, path: str) -> AccountKind | None:
+        """The line of the chart that covers a path, if one does; an exact one wins over a starred one."""
+        found = self._exact.get(path)
+        return found or next((kind for kind in self._starred if _matches(kind.pattern, path)), None)
 
     def transaction_kind(self, name: str) -> TransactionKind:
         """The kind of that name. Raises `UnknownKind`."""
@@ -368,15 +391,16 @@ class Chart:
         except KeyError:
             raise UnknownKind(N_("There is no transaction kind {kind} in this house."), kind=name) from None
 
-    def check(self, posting: Posting) -> None:
-        """Pass if `posting` may be written.
+    def check(self, posting: Posting, *, lots_of: AccountRef | None = None) -> None:
+        """Pass if `posting` may be written. The lots of the account `lots_of` are moved with it.
 
-        Raises `BadPosting`, `UnknownKind`, `AccountNotAllowed`, `UnknownAccount`.
+        Raises `BadPosting`, `UnknownKind`, `AccountNotAllowed`, `UnknownAccount`, `CarriesLots`.
         """
         check_posting(posting)
         kind = self.transaction_kind(posting.kind)
         for account, _ in posting.legs:
-            self.account_kind(account)
+            if self.account_kind(account).lots and account != lots_of:
+                raise CarriesLots(account)
             if not kind.allows(account):
                 raise AccountNotAllowed(
                     N_("A transaction of kind {kind} may not touch {account}."), kind=kind.name, account=account.path
