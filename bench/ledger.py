@@ -4,7 +4,7 @@
 
 Starts an embedded PostgreSQL in a temporary folder (fsync on) with 100,000 accounts. The limit is COPY of the same rows
 into the same tables with the same indexes. `--pgledger` names a checkout of github.com/pgr0ss/pgledger: its SQL runs on
-the same server. django-hordak is measured when it can be imported (requirements-bench.lock). Everything here (server,
+the same server. Everything here (server,
 clients, web process) shares the machine's processors.
 """
 
@@ -273,7 +273,6 @@ _RATIOS = (
     ("HTTP / pgledger's SQL alone", "POST /transactions, 32 connections", "pgledger: 20 clients"),
     ("HTTP / HTTP, one hot account", "POST /transactions, 32 connections, one hot account",
      "POST /transactions, 32 connections"),
-    ("post in a transaction / hordak", f"post in a transaction, {AT_ONCE} at once", "hordak: 1 client"),
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.identity.service import machines
 from tillhouse.parts.ledger import api as ledger
-from tillhouse.parts.ledger.flows import GroupedPosts
+from tillhouse.parts.ledger.flows.grouping import GroupedPosts
 
 Answer = ledger.Transaction | DomainError
 

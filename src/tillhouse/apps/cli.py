@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "demo": "Fill the database with believable data.",
         "jobs": "List, replay and cancel background jobs.",
         "keys": "Make and rotate encryption keys.",
+        "ledger": "Reports, exports, opening balances; close a period; the seal of the books.",
         "people": "Create administrators and API keys.",
         "bench": "Measure this machine, and us against our peers.",
         "docs": "Write the reference pages that are generated from the code.",

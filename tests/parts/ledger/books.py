@@ -27,6 +27,11 @@ CLEARING = ledger.house_account("clearing:test", "INR")
 FEES = ledger.house_account("fees:test", "INR")
 BANK_USD = ledger.house_account("bank", "USD")
 
+TABLES = (
+    "accounts", "transactions", "entries", "keys", "reversals", "holds", "lots", "lot_movements", "lot_pins",
+    "closed_periods",
+)  # fmt: skip
+
 SHOP = Module(
     name="shop",
     title="Shop",
@@ -125,8 +130,7 @@ class Books:
         """All rows of the ledger but accounts that were only opened: to see that nothing changed."""
         connection = await asyncpg.connect(plain(self.house.settings.database_url))
         try:
-            names = ("transactions", "entries", "keys", "reversals", "holds", "closed_periods")
-            tables = {name: f"SELECT * FROM ledger.{name}" for name in names}
+            tables = {t: f"SELECT * FROM ledger.{t}" for t in TABLES if t != "accounts"}
             tables["accounts"] = "SELECT * FROM ledger.accounts WHERE sequence > 0 OR held > 0"
             return {name: await connection.fetch(f"{query} ORDER BY 1, 2") for name, query in tables.items()}
         finally:

@@ -1,6 +1,7 @@
 """The adapters to Razorpay and RazorpayX: signatures by the published vectors, errors by what they mean for money."""
 
 import json
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -11,17 +12,29 @@ from tillhouse.kernel.edge import BrowserOrigin
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import NotSent, Outbound, OutcomeUnknown
-from tillhouse.parts.payments.ports import BadSignature, Refused
-from tillhouse.parts.payments.providers.razorpay.gateway import Places, RazorpayGateway
+from tillhouse.parts.payments.domain import Method
+from tillhouse.parts.payments.ports import BadSignature, OrderRequest, Refused
+from tillhouse.parts.payments.providers.razorpay.client import Places, RazorpayClient
+from tillhouse.parts.payments.providers.razorpay.gateway import RazorpayGateway
 from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
 from tillhouse.parts.payments.providers.razorpayx.gateway import RazorpayXGateway
 from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSettings
 
 ORDER, PAYMENT = "order_ABCDEFGHIJKLMN", "pay_ABCDEFGHIJKLMN"
+REQUEST = OrderRequest(
+    receipt="r",
+    amount=Money(100, "INR"),
+    method=Method.CHECKOUT,
+    title="t",
+    purpose="p",
+    return_url="http://house/",
+    expires_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
 
 
 def gateway(**changed: object) -> RazorpayGateway:
-    return RazorpayGateway(Outbound(), RazorpaySettings(**changed), sandbox="http://sandbox")  # type: ignore[arg-type]
+    settings = RazorpaySettings(**changed)  # type: ignore[arg-type]
+    return RazorpayGateway(RazorpayClient(Outbound(), settings, sandbox="http://sandbox"))
 
 
 def answering(status: int, body: object) -> RazorpayGateway:
@@ -29,7 +42,7 @@ def answering(status: int, body: object) -> RazorpayGateway:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     transport = httpx.MockTransport(lambda request: httpx.Response(status, content=content))
     outbound = Outbound(mounts={"http://sandbox": transport})
-    return RazorpayGateway(outbound, RazorpaySettings(), sandbox="http://sandbox")
+    return RazorpayGateway(RazorpayClient(outbound, RazorpaySettings(), sandbox="http://sandbox"))
 
 
 def test_the_checkouts_signature_is_that_of_the_published_vector() -> None:
@@ -85,7 +98,7 @@ async def test_the_official_sdk_reads_what_we_make_and_agrees_on_what_is_signed(
 )
 async def test_an_answer_is_what_it_means_for_the_money(status: int, body: object, expected: type[Exception]) -> None:
     with pytest.raises(expected) as raised:
-        await answering(status, body).create_order(receipt="r", amount=Money(100, "INR"), purpose="p")
+        await answering(status, body).create_order(REQUEST)
     assert raised.type is expected
 
 
@@ -102,7 +115,8 @@ async def test_a_provider_that_cannot_be_reached_was_not_told_anything() -> None
 
     outbound = Outbound(mounts={"http://sandbox": httpx.MockTransport(nobody)})
     with pytest.raises(NotSent):
-        await RazorpayGateway(outbound, RazorpaySettings(), sandbox="http://sandbox").find_order("r")
+        client = RazorpayClient(outbound, RazorpaySettings(), sandbox="http://sandbox")
+        await RazorpayGateway(client).find_order(REQUEST)
 
 
 @pytest.mark.parametrize("identifier", ["../orders", "pay_1/capture", "pay_1?x=1", "", "pay_é"])
@@ -113,17 +127,17 @@ async def test_an_id_cannot_lead_to_another_address(identifier: str) -> None:
 
 async def test_unknown_fields_empty_notes_and_nulls_are_read() -> None:
     body = {
-        "id": PAYMENT, "amount": 100, "currency": "INR", "status": "refunded", "order_id": None, "captured": True,
+        "id": PAYMENT, "amount": 100, "currency": "INR", "status": "refunded", "order_id": ORDER, "captured": True,
         "amount_refunded": 100, "notes": [], "fee": None, "tax": None, "something_new": {"a": 1},
     }  # fmt: skip
     facts = await answering(200, body).fetch_payment(PAYMENT)
-    assert (facts.state, facts.refunded, facts.order_id) == ("captured", 100, "")
+    assert (facts.state, facts.refunded, facts.order_id) == ("captured", 100, ORDER)
     uncaptured = await answering(200, {**body, "captured": False}).fetch_payment(PAYMENT)
     assert uncaptured.state == "failed"
 
 
 def test_without_a_sandbox_the_real_addresses_are_used() -> None:
-    real = RazorpayGateway(Outbound(), RazorpaySettings())
+    real = RazorpayClient(Outbound(), RazorpaySettings())
     assert real.places == Places.at("https://api.razorpay.com/v1")
     assert real.places.script == "https://checkout.razorpay.com/v1/checkout.js"
     assert RazorpayXGateway(Outbound(), RazorpayXSettings())._base == "https://api.razorpay.com/v1"
@@ -133,9 +147,8 @@ def test_without_a_sandbox_the_real_addresses_are_used() -> None:
 
 async def test_pages_may_load_the_checkout_and_nothing_else(till: Till) -> None:
     origins = {(origin.directive, origin.origin) for origin in till.house.provided(BrowserOrigin)}
-    assert origins == {
-        (directive, "http://sandbox") for directive in ("script-src", "frame-src", "connect-src", "form-action")
-    }
+    directives = ("script-src", "frame-src", "connect-src", "form-action", "img-src")
+    assert origins == {(directive, "http://sandbox") for directive in directives}
 
 
 def test_the_seeds_names_of_secrets_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:

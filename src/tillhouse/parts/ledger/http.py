@@ -28,7 +28,7 @@ from tillhouse.parts.ledger.domain import (
     Transaction,
     UnknownKind,
 )
-from tillhouse.parts.ledger.flows import GroupedPosts
+from tillhouse.parts.ledger.flows.grouping import GroupedPosts
 from tillhouse.parts.ledger.service import posting as writing
 from tillhouse.parts.ledger.service import reading
 from tillhouse.parts.ledger.service.charts import HouseChart, chart_of

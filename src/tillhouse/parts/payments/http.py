@@ -175,13 +175,14 @@ def _destination(body: schemas.VpaIn | schemas.BankAccountIn) -> Destination:
 
 
 def _order_out(house: House, order: OrderView) -> schemas.OrderOut:
+    proofs = registry.installed_gateway(house, order.provider).proofs
     return schemas.OrderOut(
         id=order.id,
         provider=order.provider,
         provider_order_id=order.provider_order_id,
         amount=str(order.amount),
         currency=order.amount.unit,
-        key_id=registry.gateway(house, order.provider).key_id,
+        key_id=proofs.public_key if proofs else "",
         purpose=order.purpose,
         status=order.state,
         message=gettext(order.sentence),

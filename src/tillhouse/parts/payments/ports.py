@@ -4,15 +4,24 @@ Every call that reaches a provider raises `NotSent` (no effect), `OutcomeUnknown
 None may be made while a transaction is open.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from datetime import date, datetime
+from typing import ClassVar, Literal, Protocol
 from uuid import UUID
 
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.errors import DomainError, Forbidden
 from tillhouse.kernel.money import Money
-from tillhouse.parts.payments.domain import Destination, PaymentFacts, PayoutFacts
+from tillhouse.parts.payments.domain import (
+    Destination,
+    DisputeFacts,
+    Method,
+    PaymentFacts,
+    PayoutFacts,
+    RefundFacts,
+    TransferFacts,
+)
 
 
 class Refused(DomainError):
@@ -34,12 +43,14 @@ class BadSignature(Forbidden):
 
 
 @dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a gateway can do. Amounts are minor units of each currency."""
+class Offer:
+    """One way to pay at a gateway. `least` and `most` are minor units; no `countries` means buyers of any."""
 
-    currencies: frozenset[str]
+    method: Method
+    currency: str
     least: int
-    captures_by_itself: bool
+    most: int | None = None
+    countries: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +60,93 @@ class CheckoutScript:
     script_url: str
     form_url: str
     options: Mapping[str, str | int]
+    kind: Literal["script"] = "script"
 
 
 @dataclass(frozen=True, slots=True)
+class CheckoutForm:
+    """A form that the browser posts to the gateway. The order of the fields is signed: keep it."""
+
+    url: str
+    fields: Sequence[tuple[str, str]]
+    kind: Literal["form"] = "form"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutRedirect:
+    """A page of the gateway to send the browser to."""
+
+    url: str
+    kind: Literal["redirect"] = "redirect"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutQr:
+    """A code to be scanned with a banking app.
+
+    `text` is what the code says, when we draw it ourselves; otherwise `image_url` shows it. `lines` are (message id,
+    value) pairs for whoever types it in instead: bank, account, amount, what to write.
+    """
+
+    text: str | None
+    image_url: str | None
+    lines: Sequence[tuple[str, str]] = ()
+    kind: Literal["qr"] = "qr"
+
+
+Checkout = CheckoutScript | CheckoutForm | CheckoutRedirect | CheckoutQr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """What a gateway is asked to take money for. `receipt` is unique and ours (32 hex digits).
+
+    `return_url` is where the browser comes back to, whatever became of it: what it says there proves nothing.
+    `token` is the payer's card as the gateway's own script named it, for `Method.CARD` where the gateway needs one;
+    `bank` the payer's bank for internet and mobile banking, in the gateway's words. `code` is what the payer has to
+    write, for `Method.BANK_TRANSFER`: it becomes the order's id.
+    """
+
+    receipt: str
+    amount: Money
+    method: Method
+    title: str
+    purpose: str
+    return_url: str
+    expires_at: datetime
+    email: str | None = None
+    token: str | None = None
+    bank: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOrder:
+    """An order as the gateway has it: its id, and how it is paid. No `checkout`: nothing more is asked of the payer."""
+
+    order_id: str
+    checkout: Checkout | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderEvent:
-    """An event whose signature was right. What it says is a hint: the truth is asked of the provider."""
+    """An event whose signature was right. What it says is a hint: the truth is asked of the provider.
+
+    It is about exactly one thing: a payment or order, a payout, a refund, a dispute, or a bank transfer. Refunds and
+    disputes name their payment too. `receipt` is ours, for gateways whose payments do not name their order. `amount` is
+    the payment's or payout's whole amount, when the event is about one.
+    """
 
     event_id: str
     name: str
     payment_id: str | None = None
     order_id: str | None = None
+    receipt: str | None = None
     payout_id: str | None = None
     payout_reference: str | None = None
+    refund_id: str | None = None
+    dispute_id: str | None = None
+    transfer_id: str | None = None
     amount: Money | None = None
 
 
@@ -72,22 +158,42 @@ class Payee:
     reference: str
 
 
-class Gateway(Protocol):
-    """Takes money. Orders first, then payments for them."""
+class EventSource(Protocol):
+    """Reads what a provider sends us."""
 
     name: ClassVar[str]
-    key_id: str
-    capabilities: Capabilities
 
-    async def create_order(self, *, receipt: str, amount: Money, purpose: str) -> str:
-        """Make an order; returns the gateway's id. Not idempotent: ask `find_order` before a second try."""
+    def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
+        """Check the signature over the raw bytes, then read them. Raises `BadSignature`."""
         ...
 
-    async def find_order(self, receipt: str) -> str | None:
-        """The gateway's id of the order with our `receipt`, if it was ever made."""
+
+class Gateway(EventSource, Protocol):
+    """Takes money. Orders first, then payments for them."""
+
+    @property
+    def offers(self) -> Sequence[Offer]: ...
+
+    async def create_order(self, order: OrderRequest) -> GatewayOrder:
+        """Make an order. Where the gateway knows idempotency keys the receipt is the key.
+
+        Not idempotent otherwise: ask `find_order` before a second try.
+        """
         ...
 
-    async def fetch_payment(self, payment_id: str) -> PaymentFacts: ...
+    async def find_order(self, order: OrderRequest) -> GatewayOrder | None:
+        """The gateway's order with our receipt, if it was ever made."""
+        ...
+
+    async def cancel_order(self, order_id: str) -> None:
+        """See to it that an unpaid order can no longer be paid. Harmless for one that is paid or ended."""
+        ...
+
+    async def fetch_payment(self, payment_id: str, *, order_id: str | None = None) -> PaymentFacts:
+        """One payment. `order_id` is our order that it is said to be for: where the gateway's payment does not name
+        its order, the adapter finds out whether that is so. `order_id` of the facts is the gateway's word, or empty.
+        """
+        ...
 
     async def payments_of(self, order_id: str) -> list[PaymentFacts]:
         """Every try at paying an order, newest first."""
@@ -97,23 +203,85 @@ class Gateway(Protocol):
         """Take what was authorised. Raises `Refused` when it is captured already or can no longer be."""
         ...
 
-    def checkout(self, order_id: str, amount: Money, *, title: str) -> CheckoutScript: ...
+
+class CheckoutProofs(Protocol):
+    """A gateway whose checkout hands the browser signed fields."""
+
+    public_key: str
+
+    def checkout_fields(self, order_id: str, amount: Money) -> CheckoutScript:
+        """The checkout of an order that was made before."""
+        ...
 
     def verify_checkout(self, *, order_id: str, payment_id: str, signature: str) -> None:
         """Check what the browser brings back, against OUR order's id. Raises `BadSignature`."""
         ...
 
-    def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
-        """Check the signature over the raw bytes, then read them. Raises `BadSignature`."""
+
+class Refunds(Protocol):
+    """Gives captured money back the way it came."""
+
+    async def refund(self, *, key: UUID, payment_id: str, amount: Money) -> RefundFacts:
+        """Give back. The same `key` with the same details never gives back twice and answers the first one's state.
+        An adapter whose gateway has no such key asks `find_refund` first.
+        """
+        ...
+
+    async def find_refund(self, *, key: UUID, payment_id: str) -> RefundFacts | None:
+        """The refund with our key, if it was ever made."""
+        ...
+
+    async def fetch_refund(self, *, refund_id: str, payment_id: str) -> RefundFacts: ...
+
+
+class Disputes(Protocol):
+    """Tells of payments that a payer's bank takes back."""
+
+    async def fetch_dispute(self, dispute_id: str) -> DisputeFacts: ...
+
+
+class Transfers(Protocol):
+    """Tells of money on our bank account that names its order by a code."""
+
+    async def fetch_transfer(self, transfer_id: str) -> TransferFacts: ...
+
+    async def transfers_since(self, transfer_id: str | None) -> list[TransferFacts]:
+        """Transfers after that one, oldest first, for what no event told us of."""
         ...
 
 
-class PayoutGateway(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettlementLine:
+    """One line of what a gateway settled to our bank. `gross` is positive for money in our favour.
+
+    `subject_id` is the provider's id of what it is about; `fee` includes `tax`. The gateway paid gross − fee.
+    """
+
+    settlement_id: str
+    line_id: str
+    kind: Literal["payment", "refund", "dispute", "payout", "adjustment"]
+    subject_id: str
+    gross: Money
+    fee: Money
+    tax: Money
+    settled_on: date
+    bank_reference: str = ""
+
+
+class SettlementReports(Protocol):
+    """Tells what reached, or should reach, our bank."""
+
+    async def settled_on(self, day: date) -> list[SettlementLine]:
+        """Every line settled on that day of the provider's business calendar."""
+        ...
+
+
+class PayoutGateway(EventSource, Protocol):
     """Pays money out."""
 
-    name: ClassVar[str]
-    currencies: frozenset[str]
-    key_valid_hours: int
+    currencies: ClassVar[frozenset[str]]
+    destinations: ClassVar[frozenset[str]]
+    key_valid_hours: ClassVar[int]
 
     async def create_payout(self, *, key: UUID, amount: Money, to: Destination, payee: Payee) -> PayoutFacts:
         """Pay out. The same `key` with the same details never pays twice and answers the first one's state."""
@@ -125,23 +293,44 @@ class PayoutGateway(Protocol):
 
     async def fetch_payout(self, payout_id: str) -> PayoutFacts: ...
 
-    def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
-        """Check the signature over the raw bytes, then read them. Raises `BadSignature`."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What a bank says of an account. `registered_name` is whose it is, where the bank tells."""
+
+    check_id: str
+    state: Literal["pending", "valid", "invalid"]
+    registered_name: str | None = None
+    reason: str | None = None
+
+
+class AccountChecks(Protocol):
+    """Finds out whether a destination exists and whose it is, usually by sending the smallest amount there."""
+
+    async def check_account(self, *, key: UUID, to: Destination, payee: Payee) -> AccountFacts: ...
+
+    async def fetch_check(self, check_id: str) -> AccountFacts: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledGateway:
-    """A gateway that this house has, as composition finds it."""
+    """A gateway that this house has, as composition finds it, with what it can do besides taking money."""
 
     gateway: Gateway
+    proofs: CheckoutProofs | None = None
+    refunds: Refunds | None = None
+    disputes: Disputes | None = None
+    transfers: Transfers | None = None
+    reports: SettlementReports | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledPayoutGateway:
     """A provider of payouts that this house has, as composition finds it."""
 
     gateway: PayoutGateway
+    checks: AccountChecks | None = None
+    reports: SettlementReports | None = None
 
 
 @dataclass(frozen=True, slots=True)

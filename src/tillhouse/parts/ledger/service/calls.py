@@ -12,6 +12,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger.domain import (
     REVERSAL,
     AccountClosed,
+    AccountRef,
     AlreadyReversed,
     BalanceTooLarge,
     CaptureNotCovered,
@@ -33,11 +34,12 @@ Result = Transaction | DomainError
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A posting with what it does besides: end a hold, or reverse a transaction."""
+    """A posting with what it does besides: end a hold, reverse a transaction, move the lots of an account."""
 
     posting: Posting
     captures: int | None = None
     reverses: int | None = None
+    lots_of: AccountRef | None = None
 
     @property
     def hash(self) -> bytes:
@@ -97,7 +99,7 @@ class Call:
 
 
 def _check(chart: Chart, order: Order) -> None:
-    chart.check(order.posting)
+    chart.check(order.posting, lots_of=order.lots_of)
     if (order.posting.kind == REVERSAL) != (order.reverses is not None):
         raise UnknownKind(N_("A reversal is written by reversing a transaction, not by posting."))
 

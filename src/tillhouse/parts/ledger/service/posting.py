@@ -6,7 +6,15 @@ from datetime import datetime
 from tillhouse.kernel.db import JsonValue, Session, after_commit
 from tillhouse.kernel.errors import DomainError, InvalidInput, NotFound
 from tillhouse.kernel.text import N_
-from tillhouse.parts.ledger.domain import MAX_POSTINGS, REVERSAL, BulkRefused, NotReversible, Posting, Transaction
+from tillhouse.parts.ledger.domain import (
+    MAX_POSTINGS,
+    REVERSAL,
+    AccountRef,
+    BulkRefused,
+    NotReversible,
+    Posting,
+    Transaction,
+)
 from tillhouse.parts.ledger.service.calls import Call, Order, Result
 from tillhouse.parts.ledger.service.charts import house_chart
 from tillhouse.parts.ledger.store import reading, writing
@@ -53,6 +61,13 @@ async def reverse(
     legs = [(account, -amount) for account, amount in original.legs]
     posting = Posting(key=key, kind=REVERSAL, legs=legs, effective_at=effective_at, metadata=metadata or {})
     return await _write_one(session, Order(posting, reverses=transaction_id))
+
+
+async def post_with_lots(
+    session: Session, posting: Posting, lots_of: AccountRef, *, captures: int | None = None
+) -> Transaction:
+    """Write a posting as `post` does; the caller has locked the account `lots_of` and moves its lots with it."""
+    return await _write_one(session, Order(posting, captures=captures, lots_of=lots_of))
 
 
 async def post_many(session: Session, postings: Sequence[Posting], *, atomic: bool = False) -> Sequence[Result]:

@@ -135,7 +135,17 @@ async def post_at_once(database: Database, batch: Batch, known: KnownAccounts) -
 
 def _columns(batch: Batch, known: KnownAccounts) -> Sequence[object]:
     ids = batch.put_in_order(known)
-    accounts, kinds = batch.positions, batch.kinds_of_accounts
+    return (
+        *account_columns(list(batch.positions), batch.kinds_of_accounts),
+        ids,
+        batch.keys, batch.hashes, batch.kinds, _or_null(batch.effective), _or_null(batch.metadata),
+        _or_null(batch.reverses), _or_null(batch.captures),
+        batch.leg_postings, batch.leg_accounts, batch.leg_amounts,
+    )  # fmt: skip
+
+
+def account_columns(accounts: Sequence[AccountRef], kinds: Sequence[AccountKind]) -> Sequence[Sequence[object]]:
+    """Accounts as the SQL functions take them: owner kinds, owner ids, codes, units, types, floors."""
     return (
         [account.owner_kind for account in accounts],
         [account.owner_id or HOUSE for account in accounts],
@@ -143,11 +153,7 @@ def _columns(batch: Batch, known: KnownAccounts) -> Sequence[object]:
         [account.unit for account in accounts],
         [kind.type for kind in kinds],
         [kind.floor for kind in kinds],
-        ids,
-        batch.keys, batch.hashes, batch.kinds, _or_null(batch.effective), _or_null(batch.metadata),
-        _or_null(batch.reverses), _or_null(batch.captures),
-        batch.leg_postings, batch.leg_accounts, batch.leg_amounts,
-    )  # fmt: skip
+    )
 
 
 def _or_null(column: Sequence[object]) -> Sequence[object] | None:

@@ -1,8 +1,16 @@
-"""The rules of orders, payments and payouts. No I/O, no framework."""
+"""The rules of orders, payments, refunds, disputes and payouts. No I/O, no framework."""
 
-from tillhouse.parts.payments.domain.destinations import BankAccount, Destination, Vpa, destination_from
+from tillhouse.parts.payments.domain.destinations import (
+    BankAccount,
+    Destination,
+    StripeAccount,
+    ThaiBankAccount,
+    Vpa,
+    destination_from,
+)
 from tillhouse.parts.payments.domain.orders import (
     ORDER_MOVES,
+    Method,
     OrderState,
     PaymentFacts,
     mismatch,
@@ -18,18 +26,41 @@ from tillhouse.parts.payments.domain.payouts import (
     payout_sentence,
     payout_step,
 )
+from tillhouse.parts.payments.domain.refunds import (
+    DISPUTE_MOVES,
+    REFUND_MOVES,
+    DisputeFacts,
+    DisputeState,
+    RefundFacts,
+    RefundState,
+    dispute_step,
+    refund_sentence,
+    refund_step,
+)
+from tillhouse.parts.payments.domain.transfers import TransferFacts
 
 __all__ = [
+    "DISPUTE_MOVES",
     "ORDER_MOVES",
     "PAYOUT_MOVES",
+    "REFUND_MOVES",
     "BankAccount",
     "Destination",
+    "DisputeFacts",
+    "DisputeState",
+    "Method",
     "OrderState",
     "PaymentFacts",
     "PayoutFacts",
     "PayoutState",
+    "RefundFacts",
+    "RefundState",
+    "StripeAccount",
+    "ThaiBankAccount",
+    "TransferFacts",
     "Vpa",
     "destination_from",
+    "dispute_step",
     "mismatch",
     "next_order_check",
     "next_payout_check",
@@ -37,4 +68,6 @@ __all__ = [
     "order_step",
     "payout_sentence",
     "payout_step",
+    "refund_sentence",
+    "refund_step",
 ]

@@ -44,7 +44,35 @@ class BankAccount:
         return f"{self.ifsc[:4]} …{self.account_number[-4:]}"
 
 
-Destination = Vpa | BankAccount
+@dataclass(frozen=True, slots=True)
+class ThaiBankAccount:
+    """A Thai bank account. `bank` is Omise's name of the bank, such as `kbank` or `scb`."""
+
+    name: str
+    bank: str
+    account_number: str
+    kind: Literal["thai_bank_account"] = "thai_bank_account"
+
+    @property
+    def masked(self) -> str:
+        """Enough to recognise it by: `KBANK …6789`."""
+        return f"{self.bank.upper()} …{self.account_number[-4:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class StripeAccount:
+    """A connected account at Stripe, which pays out to the bank by itself."""
+
+    account_id: str
+    kind: Literal["stripe_account"] = "stripe_account"
+
+    @property
+    def masked(self) -> str:
+        """Enough to recognise it by: `Stripe …9aBc`."""
+        return f"Stripe …{self.account_id[-4:]}"
+
+
+Destination = Vpa | BankAccount | ThaiBankAccount | StripeAccount
 
 
 def destination_from(

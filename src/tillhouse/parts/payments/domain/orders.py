@@ -44,6 +44,20 @@ ORDER_MOVES: dict[OrderState, frozenset[OrderState]] = {
     _S.DISPUTED: frozenset({_S.CAPTURED, _S.REFUNDED}),
 }
 
+
+class Method(StrEnum):
+    """How a buyer pays. A gateway's own page (`checkout`) lets them choose there."""
+
+    CHECKOUT = "checkout"
+    CARD = "card"
+    UPI_QR = "upi_qr"
+    PAYMENT_LINK = "payment_link"
+    PROMPTPAY = "promptpay"
+    INTERNET_BANKING = "internet_banking"
+    MOBILE_BANKING = "mobile_banking"
+    BANK_TRANSFER = "bank_transfer"
+
+
 # What a person is told, in the order of the states.
 _SENTENCES = {
     _S.CREATED: N_("We are preparing your payment. No money has moved."),

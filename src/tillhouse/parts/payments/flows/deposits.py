@@ -1,15 +1,15 @@
 """Money in: an order is made at the gateway, its payments are asked for, verified, captured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments import store
-from tillhouse.parts.payments.domain import OrderState
+from tillhouse.parts.payments.domain import Method, OrderState
 from tillhouse.parts.payments.models import OrderRow
-from tillhouse.parts.payments.ports import CheckoutScript, Refused
+from tillhouse.parts.payments.ports import CheckoutProofs, CheckoutScript, OrderRequest, Refused
 from tillhouse.parts.payments.service.orders import (
     NewOrder,
     after_check,
@@ -18,7 +18,7 @@ from tillhouse.parts.payments.service.orders import (
     order_for,
     refuse_order,
 )
-from tillhouse.parts.payments.service.registry import gateway
+from tillhouse.parts.payments.service.registry import gateway, installed_gateway
 from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.payments.service.views import OrderView, order_view
 
@@ -48,8 +48,7 @@ async def start_order(house: House, wish: NewOrder) -> OrderView:
         order = await begin_order(session, wish)
     if order.provider_order_id or order.state != OrderState.CREATED:
         return order_view(order)
-    provider_order_id = None if order.id == wish.id else await gateway(house, order.provider).find_order(order.receipt)
-    return order_view(await _make(house, order, provider_order_id))
+    return order_view(await _make(house, order, may_exist=order.id != wish.id))
 
 
 async def verify_checkout(house: House, proof: CheckoutProof, *, owner: tuple[str, UUID] | None = None) -> OrderView:
@@ -63,7 +62,7 @@ async def verify_checkout(house: House, proof: CheckoutProof, *, owner: tuple[st
         if order is None or (owner is not None and (order.owner_kind, order.owner_id) != owner):
             raise NotFound(N_("There is no such payment."))
     known = gateway(house, order.provider)
-    known.verify_checkout(
+    _proofs(house, order.provider).verify_checkout(
         order_id=order.provider_order_id or "", payment_id=proof.payment_id, signature=proof.signature
     )
     facts = await known.fetch_payment(proof.payment_id)
@@ -82,7 +81,8 @@ def checkout_of(house: House, order: OrderView, *, title: str) -> CheckoutScript
     payable = (OrderState.PENDING, OrderState.FAILED)
     if order.provider_order_id is None or order.state not in payable:
         raise Conflict(N_("This can no longer be paid: start again."))
-    return gateway(house, order.provider).checkout(order.provider_order_id, order.amount, title=title)
+    script = _proofs(house, order.provider).checkout_fields(order.provider_order_id, order.amount)
+    return replace(script, options={**script.options, "name": title})
 
 
 async def check_order(house: House, order_id: UUID) -> None:
@@ -94,10 +94,11 @@ async def check_order(house: House, order_id: UUID) -> None:
     known = gateway(house, order.provider)
     provider_order_id = order.provider_order_id
     if provider_order_id is None and order.state == OrderState.CREATED:
-        provider_order_id = await known.find_order(order.receipt)
-        if provider_order_id:
+        made = await known.find_order(_request(house, order))
+        if made:
+            provider_order_id = made.order_id
             async with house.database.transaction() as session:
-                await attach_order(session, order.id, provider_order_id)
+                await attach_order(session, order.id, made.order_id)
     if provider_order_id:
         for facts in reversed(await known.payments_of(provider_order_id)):
             async with house.database.transaction() as session:
@@ -124,15 +125,32 @@ async def capture_payment(house: House, payment_id: UUID) -> None:
         await settle(session, facts)
 
 
-async def _make(house: House, order: OrderRow, provider_order_id: str | None) -> OrderRow:
-    known = gateway(house, order.provider)
+async def _make(house: House, order: OrderRow, *, may_exist: bool) -> OrderRow:
+    known, request = gateway(house, order.provider), _request(house, order)
     try:
-        made = provider_order_id or await known.create_order(
-            receipt=order.receipt, amount=order.money, purpose=order.purpose
-        )
+        made = (await known.find_order(request) if may_exist else None) or await known.create_order(request)
     except Refused as refused:
         async with house.database.transaction() as session:
             await refuse_order(session, order.id, refused)
         raise
     async with house.database.transaction() as session:
-        return await attach_order(session, order.id, made)
+        return await attach_order(session, order.id, made.order_id)
+
+
+def _request(house: House, order: OrderRow) -> OrderRequest:
+    return OrderRequest(
+        receipt=order.receipt,
+        amount=order.money,
+        method=Method.CHECKOUT,
+        title=order.purpose,
+        purpose=order.purpose,
+        return_url=house.settings.base_url,
+        expires_at=order.expires_at,
+    )
+
+
+def _proofs(house: House, provider: str) -> CheckoutProofs:
+    proofs = installed_gateway(house, provider).proofs
+    if proofs is None:
+        raise NotFound(N_("There is no such payment."))
+    return proofs

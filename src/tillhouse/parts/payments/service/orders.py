@@ -51,10 +51,11 @@ async def begin_order(session: Session, wish: NewOrder) -> OrderRow:
         message = N_("This is not something that can be paid for here.")
         raise InvalidInput(message, errors=[FieldError("/purpose", "unknown_purpose", message)])
     provider = gateway(house, settings.gateway)
-    if wish.amount.unit not in provider.capabilities.currencies:
+    offer = next((one for one in provider.offers if one.currency == wish.amount.unit), None)
+    if offer is None:
         message = N_("This currency cannot be paid with here.")
         raise InvalidInput(message, errors=[FieldError("/currency", "currency_not_taken", message)])
-    least = max(settings.deposit_min, provider.capabilities.least)
+    least = max(settings.deposit_min, offer.least)
     check_limits(wish.amount, least=least, most=settings.deposit_max)
     row = OrderRow(
         id=wish.id,

@@ -1,6 +1,7 @@
 """Payouts: reserved, approved, begun, and what the provider says of them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -19,6 +20,8 @@ from tillhouse.parts.payments.domain import (
     Destination,
     PayoutFacts,
     PayoutState,
+    StripeAccount,
+    ThaiBankAccount,
     Vpa,
     mismatch,
     next_payout_check,
@@ -38,6 +41,12 @@ from tillhouse.parts.payments.service.books import book_payout, free_payout, hol
 from tillhouse.parts.payments.service.orders import OverLimit, check_limits
 from tillhouse.parts.payments.service.registry import payout_gateway, settings_of
 
+_DESTINATIONS: dict[str, Callable[..., Destination]] = {
+    "vpa": Vpa,
+    "bank_account": BankAccount,
+    "thai_bank_account": ThaiBankAccount,
+    "stripe_account": StripeAccount,
+}
 _DAY = timedelta(hours=24)
 _SENDABLE = (PayoutState.RESERVED, PayoutState.SENDING, PayoutState.UNKNOWN)
 _ASKABLE = (PayoutState.PROCESSING, PayoutState.PROCESSED)
@@ -315,4 +324,4 @@ def _unsealed(text: str, payout: PayoutRow) -> tuple[Destination, Payee]:
     details = json.loads(text)
     payee = Payee(details.pop("payee"), payout.owner_id.hex)
     kind = details.pop("kind")
-    return (Vpa(**details) if kind == "vpa" else BankAccount(**details)), payee
+    return _DESTINATIONS[kind](**details), payee

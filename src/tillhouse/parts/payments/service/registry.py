@@ -9,12 +9,17 @@ from tillhouse.parts.payments.ports import Gateway, InstalledGateway, InstalledP
 from tillhouse.parts.payments.settings import PaymentsSettings
 
 
-def gateway(house: House, name: str) -> Gateway:
-    """The gateway of that name. Raises `NotFound`."""
+def installed_gateway(house: House, name: str) -> InstalledGateway:
+    """The gateway of that name with all that it can do. Raises `NotFound`."""
     for installed in house.provided(InstalledGateway):
         if installed.gateway.name == name:
-            return installed.gateway
+            return installed
     raise _unknown(name)
+
+
+def gateway(house: House, name: str) -> Gateway:
+    """The gateway of that name. Raises `NotFound`."""
+    return installed_gateway(house, name).gateway
 
 
 def payout_gateway(house: House, name: str) -> PayoutGateway:

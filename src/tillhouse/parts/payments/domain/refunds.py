@@ -1,0 +1,107 @@
+"""What giving money back goes through: refunds that we ask for, and disputes that a payer's bank opens.
+
+    refund    created ─► sending ─► pending ─► processed        dispute   open ⇄ under_review ─► won, lost
+                 └► failed  └► unknown ┘ └► failed ◄┘                        └───────────────────────┘
+
+A refund that was processed may still fail: the payer's bank sends it back. `sending` is written before the call.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.text import N_
+
+
+class RefundState(StrEnum):
+    """Where a refund stands."""
+
+    CREATED = "created"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    PROCESSED = "processed"
+    FAILED = "failed"
+
+
+_R = RefundState
+REFUND_MOVES: dict[RefundState, frozenset[RefundState]] = {
+    _R.CREATED: frozenset({_R.SENDING, _R.FAILED}),
+    _R.SENDING: frozenset({_R.UNKNOWN, _R.PENDING, _R.PROCESSED, _R.FAILED}),
+    _R.UNKNOWN: frozenset({_R.SENDING, _R.PENDING, _R.PROCESSED, _R.FAILED}),
+    _R.PENDING: frozenset({_R.PROCESSED, _R.FAILED}),
+    _R.PROCESSED: frozenset({_R.FAILED}),
+    _R.FAILED: frozenset(),
+}
+
+_REFUND_SENTENCES = {
+    _R.CREATED: N_("The refund is being prepared. The money is set aside."),
+    _R.SENDING: N_("The refund is on its way to the bank."),
+    _R.UNKNOWN: N_("We are waiting for the bank's answer. The money stays set aside until we have it."),
+    _R.PENDING: N_("The bank is working on it. The money arrives within a few working days."),
+    _R.PROCESSED: N_("Given back to where it came from."),
+    _R.FAILED: N_("The bank could not give the money back. It is in the wallet again."),
+}
+
+
+class DisputeState(StrEnum):
+    """Where a dispute stands."""
+
+    OPEN = "open"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+
+
+_D = DisputeState
+DISPUTE_MOVES: dict[DisputeState, frozenset[DisputeState]] = {
+    _D.OPEN: frozenset({_D.UNDER_REVIEW, _D.WON, _D.LOST}),
+    _D.UNDER_REVIEW: frozenset({_D.OPEN, _D.WON, _D.LOST}),
+    # An end can be heard of before the beginning; a second round (pre-arbitration) is a dispute of its own.
+    _D.WON: frozenset(),
+    _D.LOST: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFacts:
+    """One refund as the gateway tells it: `pending`, `processed` or `failed`. `reference` is our row's id, if told."""
+
+    provider: str
+    refund_id: str
+    payment_id: str
+    amount: Money
+    state: RefundState
+    reference: str | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeFacts:
+    """One dispute as the gateway tells it. `fee` is what the gateway keeps for it, in minor units of `amount`."""
+
+    provider: str
+    dispute_id: str
+    payment_id: str
+    amount: Money
+    state: DisputeState
+    reason: str = ""
+    fee: int = 0
+    respond_by: datetime | None = None
+
+
+def refund_step(now: RefundState, wanted: RefundState) -> RefundState | None:
+    """The state after hearing of `wanted`, or None when hearing it changes nothing (old news, or not allowed)."""
+    return wanted if wanted in REFUND_MOVES[now] else None
+
+
+def dispute_step(now: DisputeState, wanted: DisputeState) -> DisputeState | None:
+    """The state after hearing of `wanted`, or None when hearing it changes nothing (old news, or not allowed)."""
+    return wanted if wanted in DISPUTE_MOVES[now] else None
+
+
+def refund_sentence(state: RefundState) -> str:
+    """What the state means for the money: an English message id."""
+    return _REFUND_SENTENCES[state]
