@@ -202,7 +202,8 @@ async def _posted_elsewhere(outside: asyncpg.Connection) -> datetime:
     await outside.execute("""
         SELECT ledger.post(ARRAY['house','house'], array_fill(gen_random_uuid(), ARRAY[2]), ARRAY['a','b'],
             ARRAY['INR','INR'], ARRAY['asset','asset'], ARRAY[NULL,NULL]::bigint[], NULL, ARRAY['other'],
-            ARRAY[''::bytea], ARRAY['k'], NULL, NULL, NULL, NULL, ARRAY[1,1], ARRAY[1,2], ARRAY[100,-100]::bigint[], false, false)
+            ARRAY[''::bytea], ARRAY['k'], NULL, NULL, NULL, NULL,
+            ARRAY[1,1], ARRAY[1,2], ARRAY[100,-100]::bigint[], false, false)
     """)
     found: datetime = await outside.fetchval("SELECT max(recorded_at) FROM ledger.transactions")
     return found
