@@ -1,8 +1,12 @@
-"""Messages to the owner about their money. A house without a part that sends messages sends none."""
+"""Messages to the owner about their money, and what the outside hears of it.
+
+A house without a part that sends messages sends none.
+"""
 
 from uuid import UUID
 
 from tillhouse.kernel.db import JsonObject, Session, house_of
+from tillhouse.kernel.publishing import publishing
 from tillhouse.kernel.web.formats import money
 from tillhouse.kernel.work import Handler
 from tillhouse.parts.identity import api as identity
@@ -15,6 +19,7 @@ from tillhouse.parts.payments.events import (
     PayoutReversed,
 )
 from tillhouse.parts.payments.models import OrderRow, PayoutRow
+from tillhouse.parts.payments.service.published import PUBLISHED
 
 
 async def _deposit_received(session: Session, event: PaymentCaptured) -> None:
@@ -59,4 +64,5 @@ HANDLERS = (
     Handler(event=PayoutProcessed, name="tell_withdrawal_paid", run=_withdrawal_paid),
     Handler(event=PayoutFailed, name="tell_withdrawal_failed", run=_withdrawal_failed),
     Handler(event=PayoutReversed, name="tell_withdrawal_returned", run=_withdrawal_returned),
+    *publishing(PUBLISHED),
 )
