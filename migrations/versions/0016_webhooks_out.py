@@ -60,7 +60,7 @@ def upgrade() -> None:
             sending_until timestamptz,
             created_at timestamptz NOT NULL,
             finished_at timestamptz,
-            CONSTRAINT uq_webhook_deliveries_message_id UNIQUE (message_id, endpoint_id)
+            CONSTRAINT uq_webhook_deliveries_message_id_endpoint_id UNIQUE (message_id, endpoint_id)
         );
         CREATE INDEX ix_webhook_deliveries_endpoint_id_id ON channels.webhook_deliveries (endpoint_id, id);
         CREATE INDEX ix_webhook_deliveries_pending ON channels.webhook_deliveries (endpoint_id, due_at)
@@ -76,6 +76,6 @@ def upgrade() -> None:
             status bigint,
             error text,
             answer text NOT NULL,
-            CONSTRAINT uq_webhook_attempts_delivery_id UNIQUE (delivery_id, number)
+            CONSTRAINT uq_webhook_attempts_delivery_id_number UNIQUE (delivery_id, number)
         );
     """)

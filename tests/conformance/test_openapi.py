@@ -81,6 +81,13 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/payments/payout"): {**PAYOUT, "person_id": "{person_id}"},
     ("POST", "/wallets/deposit"): {"amount": "150", "currency": "INR"},
     ("POST", "/wallets/withdraw"): PAYOUT,
+    ("POST", "/webhook-endpoints"): {
+        "url": "https://hooks.example.com/in", "event_types": ["payment.captured"], "description": "Books",
+    },
+    ("PATCH", "/webhook-endpoints/{endpoint_id}"): {
+        "url": "https://hooks.example.com/in", "event_types": ["*"], "description": "Books", "status": "paused",
+    },
+    ("POST", "/webhook-endpoints/{endpoint_id}/rotate-secret"): {"overlap_hours": 24},
     ("POST", "/earnings"): EARNING,
     ("PUT", "/earnings/{earning_id}"): EARNING,
     ("POST", "/expenses"): EXPENSE,

@@ -94,14 +94,14 @@ class Receiver:
     """Takes everything, until told how to answer; `script` is used up first."""
 
     answer: int | Callable[[httpx.Request], httpx.Response] = 200
-    script: list[int | httpx.Response | Exception] = field(default_factory=list)
+    script: list[int | httpx.Response | BaseException] = field(default_factory=list)
     got: list[Received] = field(default_factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         host = request.headers["host"]
         self.got.append(Received(str(request.url.copy_with(host=host)), request.headers, request.content))
         answer = self.script.pop(0) if self.script else self.answer
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, int):
             return httpx.Response(answer, text=f"answer {answer}")
@@ -201,10 +201,11 @@ async def open_office(
     settings: KernelSettings, sandbox: Sandbox, at: clock.TestClock, *modules: Module
 ) -> AsyncIterator[Office]:
     receiver = Receiver()
+    internet = Internet(receiver)
     mounts = {
         "http://sandbox": SandboxTransport(sandbox),
-        f"https://{PUBLIC}": Internet(receiver),
-        "https://[2606:2800::1]": Internet(receiver),
+        f"https://{PUBLIC}": internet,
+        "https://[2606:2800::1]": internet,
     }
     house = build_house(settings, catalogue=modules or (IDENTITY, CHANNELS, TIPS), mounts=mounts)
     office = Office(house, create_app(house), receiver, at, {"hooks.example.com": [PUBLIC]})

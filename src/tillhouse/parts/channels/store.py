@@ -232,7 +232,7 @@ async def delete_webhooks_before(session: Session, instant: datetime) -> bool:
     return rows_of(deleted) == _BITE
 
 
-async def _wake(session: Session, line: Select[tuple[UUID]], **also: datetime) -> Sequence[UUID]:
+async def _wake(session: Session, line: Select[UUID], **also: datetime) -> Sequence[UUID]:
     ids = (await session.execute(line)).scalars().all()
     if ids:
         taken = update(WebhookDeliveryRow).where(WebhookDeliveryRow.id.in_(ids))
@@ -240,5 +240,5 @@ async def _wake(session: Session, line: Select[tuple[UUID]], **also: datetime) -
     return ids
 
 
-async def _one(session: ReadSession, statement: Select[tuple[Row]]) -> Row | None:
+async def _one(session: ReadSession, statement: Select[Row]) -> Row | None:
     return (await session.execute(statement)).scalar_one_or_none()

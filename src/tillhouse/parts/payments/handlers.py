@@ -8,7 +8,7 @@ from uuid import UUID
 from tillhouse.kernel.db import JsonObject, Session, house_of
 from tillhouse.kernel.publishing import publishing
 from tillhouse.kernel.web.formats import money
-from tillhouse.kernel.work import Handler
+from tillhouse.kernel.work import AnyHandler, Handler
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
@@ -58,7 +58,7 @@ async def _tell(session: Session, about: OrderRow | PayoutRow, template: str, da
         await identity.notify(session, about.owner_id, template, data)
 
 
-HANDLERS = (
+HANDLERS: tuple[AnyHandler, ...] = (
     Handler(event=PaymentCaptured, name="tell_deposit_received", run=_deposit_received),
     Handler(event=PayoutRequested, name="tell_withdrawal_requested", run=_withdrawal_requested),
     Handler(event=PayoutProcessed, name="tell_withdrawal_paid", run=_withdrawal_paid),
