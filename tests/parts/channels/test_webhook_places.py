@@ -165,7 +165,7 @@ async def test_the_call_goes_to_the_address_that_was_checked_with_the_hosts_own_
         seen.append(request)
         return await send(request, **more)  # type: ignore[arg-type]  # what httpx was given
 
-    office.house.outbound._client.send = watch  # type: ignore[method-assign,assignment]
+    office.house.outbound._client.send = watch  # type: ignore[method-assign]
     await office.told()
     (request,) = seen
     assert request.url.host == PUBLIC

@@ -1,9 +1,12 @@
 """Webhooks out: planned with the event, signed by the standard, tried on a schedule, at least once."""
 
 import base64
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -300,3 +303,23 @@ async def test_deliveries_are_forgotten_after_the_days_that_the_settings_say(off
         await run_due(office.house)
         assert len(await office.deliveries()) == kept
         office.at.advance(timedelta(days=2))
+
+
+# What integrators are told to do
+
+
+async def test_the_verification_by_hand_of_the_how_to_works(office: Office) -> None:
+    page = (Path(__file__).parents[3] / "docs/howto/receive-webhooks.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(import base64.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    _, secret = await office.endpoint()
+    await office.told()
+    (received,) = office.receiver.got
+    names["verify"](secret, received.headers, received.body)
+    for wrong in ((new_secret(), received.body), (secret, received.body + b" ")):
+        with pytest.raises(ValueError, match="not signed by us"):
+            names["verify"](wrong[0], received.headers, wrong[1])
+    received.headers["webhook-timestamp"] = "1000000000"
+    with pytest.raises(ValueError, match="replayed"):
+        names["verify"](secret, received.headers, received.body)

@@ -35,7 +35,10 @@ def destination_of(url: str, rules: Rules) -> Destination:
     """Where `url` leads, as far as it can be told without asking for the name. Raises `InvalidInput` (`/url`)."""
     try:
         parts = urlsplit(url)
-        host, port = (parts.hostname or "").rstrip("."), _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
+        host, port = (
+            (parts.hostname or "").rstrip("."),
+            _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port,
+        )
     except ValueError:
         raise _refused("bad_url", _BAD) from None
     if not host or not port or parts.fragment or len(url) > LONGEST_URL or not _is_plain(url):
