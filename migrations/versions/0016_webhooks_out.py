@@ -20,6 +20,7 @@ def upgrade() -> None:
             status text NOT NULL CONSTRAINT ck_webhook_endpoints_status
                 CHECK (status IN ('enabled', 'paused', 'disabled')),
             disabled_reason text,
+            slow boolean NOT NULL,
             failing_since timestamptz,
             created_at timestamptz NOT NULL,
             updated_at timestamptz NOT NULL

@@ -21,6 +21,7 @@ from tillhouse.kernel.work import Occurrence, enqueue, run_due
 from tillhouse.parts.channels import store
 from tillhouse.parts.channels.domain.webhooks import Outcome
 from tillhouse.parts.channels.events import LookAfterWebhooks
+from tillhouse.parts.channels.flows import webhooks as flow
 from tillhouse.parts.channels.service import deliveries, endpoints
 from tillhouse.sandbox.app import Sandbox
 
@@ -127,32 +128,56 @@ async def test_a_try_that_was_overtaken_decides_nothing_unless_it_arrived(office
     assert (await office.delivery()).state == "delivered"
 
 
-async def test_a_slow_endpoint_has_a_few_places_and_the_rest_waits_in_line(office: Office) -> None:
-    await office.endpoint("https://hooks.example.com/slow")
-    planned_ids = [await planned(office) for _ in range(7)]
-    began = [await begin(office, delivery_id) for delivery_id in planned_ids]
-    assert [one is not None for one in began] == [True] * 4 + [False] * 3
+async def test_an_endpoint_has_a_few_places_and_the_rest_waits_in_line(office: Office) -> None:
+    await office.endpoint()
+    await office.told()  # it has shown that it is quick
+    waiting = [await planned(office) for _ in range(7)]
+    began = [await begin(office, delivery_id) for delivery_id in waiting]
+    assert [one is not None for one in began] == [True] * 3 + [False] * 4
     await run_due(office.house)  # their jobs find no place, and are over
-    assert office.receiver.got == []
+    assert len(office.receiver.got) == 1
     await end(office, began[0], Outcome(200))
     await run_due(office.house)
-    assert len(office.receiver.got) == 3  # one place is enough: whoever ends hands it on
-    assert {row.state for row in await office.deliveries() if row.id in planned_ids[4:]} == {"delivered"}
+    assert len(office.receiver.got) == 1 + 4  # one place is enough: whoever ends hands it on
+    assert await states(office, *waiting[3:]) == {"delivered"}
 
 
-async def test_an_endpoint_that_is_slow_holds_up_nobody_else(office: Office) -> None:
-    slow, _ = await office.endpoint("https://hooks.example.com/slow")
-    began = [await begin(office, await planned(office)) for _ in range(4)]
-    assert all(began)
-    await office.endpoint("https://hooks.example.com/quick")
+async def test_slow_endpoints_share_a_few_places_and_hold_up_nobody_else(office: Office) -> None:
+    quick, _ = await office.endpoint("https://hooks.example.com/quick")
     await office.told()
-    assert [httpx.URL(one.url).path for one in office.receiver.got] == ["/quick"]
-    for sending in began:
+    slow = [(await office.endpoint(f"https://hooks.example.com/slow/{number}"))[0] for number in range(5)]
+    lines = [[await planned(office, endpoint.id) for _ in range(3)] for endpoint in slow]
+    began = [await begin(office, delivery_id) for line in lines for delivery_id in line]
+    assert [one is not None for one in began] == [True, False, False] * 3 + [False] * 6
+    await run_due(office.house)
+    assert len(office.receiver.got) == 1
+    async with office.house.database.transaction() as session:
+        await deliveries.send_test(session, STAFF, quick.id)
+    await run_due(office.house)
+    assert [httpx.URL(one.url).path for one in office.receiver.got] == ["/quick"] * 2
+    await end(office, began[0], Outcome(200, slow=True))
+    assert (await office.see(slow[0].id)).slow
+    await run_due(office.house)  # its place goes round among all that wait, and they turn out to be quick
+    for sending in (began[3], began[6]):
         await end(office, sending, Outcome(200))
     await run_due(office.house)
-    async with office.house.database.reading() as session:
-        found = await store.deliveries(session, endpoint_id=slow.id, limit=100)
-    assert {row.state for row, _ in found} == {"delivered"}
+    assert await states(office, *(one for line in lines for one in line)) == {"delivered"}
+    assert not any([(await office.see(endpoint.id)).slow for endpoint in slow])
+
+
+async def test_a_try_that_takes_long_makes_its_endpoint_slow_until_one_does_not(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, _ = await office.endpoint()
+    assert row.slow
+    await office.told()
+    assert not (await office.see(row.id)).slow
+    with monkeypatch.context() as patched:
+        patched.setattr(flow, "SLOW_SECONDS", -1)  # everything takes longer than that
+        await office.told()
+    assert (await office.see(row.id)).slow
+    await office.told()
+    assert not (await office.see(row.id)).slow
 
 
 async def test_an_endpoint_that_is_deleted_while_something_is_under_way_is_gone(office: Office) -> None:
@@ -165,11 +190,15 @@ async def test_an_endpoint_that_is_deleted_while_something_is_under_way_is_gone(
     assert await office.deliveries() == []
 
 
-async def planned(office: Office) -> UUID:
-    """A delivery whose job has not run."""
+async def planned(office: Office, endpoint_id: UUID | None = None) -> UUID:
+    """A delivery whose job has not run: to this endpoint, or to the only one."""
     async with office.house.database.transaction() as session:
-        (endpoint,) = await store.endpoints(session, machine_id=None, limit=2)
-        return (await deliveries.send_test(session, STAFF, endpoint.id)).id
+        (only, *_) = await store.endpoints(session, machine_id=None, limit=1)
+        return (await deliveries.send_test(session, STAFF, endpoint_id or only.id)).id
+
+
+async def states(office: Office, *ids: UUID) -> set[str]:
+    return {row.state for row in await office.deliveries() if row.id in ids}
 
 
 async def begin(office: Office, delivery_id: UUID) -> deliveries.Sending | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from tests.parts.channels.receiver import Office, TipLeft, open_office, verified
@@ -26,6 +27,7 @@ from tillhouse.parts.identity.service import machines
 from tillhouse.sandbox.app import Sandbox
 
 STAFF = Principal("person", id=None)
+COUNTED = ("delivered", "retried", "dead")
 PAUSES = [5, 300, 1800, 7200, 18000, 36000]
 
 
@@ -303,6 +305,24 @@ async def test_deliveries_are_forgotten_after_the_days_that_the_settings_say(off
         await run_due(office.house)
         assert len(await office.deliveries()) == kept
         office.at.advance(timedelta(days=2))
+
+
+# What is counted
+
+
+def counted() -> dict[str, float]:
+    found = {state: REGISTRY.get_sample_value("webhook_deliveries_total", {"state": state}) for state in COUNTED}
+    return {state: value or 0 for state, value in found.items()}
+
+
+async def test_what_becomes_of_deliveries_is_counted(office: Office) -> None:
+    before = counted()
+    await office.endpoint()
+    office.receiver.script = [500, 200, 410]
+    await office.told()
+    await office.later(timedelta(seconds=6))
+    await office.told()
+    assert {state: now - before[state] for state, now in counted().items()} == {"delivered": 1, "retried": 1, "dead": 1}
 
 
 # What integrators are told to do

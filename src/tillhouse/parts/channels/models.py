@@ -50,7 +50,7 @@ class WebhookEndpointRow(Base):
     """An address that events are sent to: a machine's own, or the house's (`machine_id` is null).
 
     `created_by` is the person who is told when it is disabled. `failing_since` is set by the first delivery that is
-    given up, and cleared by the next that is taken.
+    given up, and cleared by the next that is taken. `slow` says so of its last try; a new one has yet to show.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -68,6 +68,7 @@ class WebhookEndpointRow(Base):
     event_types: Mapped[list[str]] = mapped_column(ARRAY(Text))
     status: Mapped[str] = mapped_column(Text)
     disabled_reason: Mapped[str | None] = mapped_column(Text)
+    slow: Mapped[bool] = mapped_column(Boolean)
     failing_since: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -37,7 +37,10 @@ class ChannelsSettings(ModuleSettings):
     twilio_phone_number: str = setting("+15005550006", "Sender of SMS.", aliases=("TWILIO_PHONE_NUMBER",))
     webhook_keep_days: PositiveInt = setting(30, "Days that deliveries of webhooks are kept and can be sent again.")
     webhook_in_flight: PositiveInt = setting(
-        4, "Most webhooks under way to one endpoint at once: a slow one holds up nobody else."
+        3, "Most webhooks under way to one endpoint at once. One that is slow has a single place."
+    )
+    webhook_in_flight_slow: PositiveInt = setting(
+        3, "Most webhooks under way to slow endpoints together, so that they never fill a worker."
     )
     webhook_disable_after_days: PositiveInt = setting(
         5, "Days for which an endpoint may take nothing before it is disabled and its owner told."

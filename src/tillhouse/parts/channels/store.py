@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 
 from tillhouse.kernel.db import ReadSession, Session, rows_of
 from tillhouse.kernel.ids import new_id
@@ -149,6 +150,44 @@ async def in_flight(session: ReadSession, endpoint_id: UUID, now: datetime) -> i
     """How many deliveries are under way to an endpoint."""
     under_way = (WebhookDeliveryRow.endpoint_id == endpoint_id, WebhookDeliveryRow.sending_until > now)
     return await session.scalar(select(func.count()).select_from(WebhookDeliveryRow).where(*under_way)) or 0
+
+
+async def lock_slow_places(session: Session) -> None:
+    """Make whoever asks for a place among the slow endpoints take turns, until the transaction ends."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext("channels.webhooks.slow"))))
+
+
+async def in_flight_slow(session: ReadSession, now: datetime) -> int:
+    """How many deliveries are under way to slow endpoints."""
+    under_way = (
+        select(func.count())
+        .select_from(WebhookDeliveryRow)
+        .join(WebhookEndpointRow, WebhookEndpointRow.id == WebhookDeliveryRow.endpoint_id)
+        .where(WebhookEndpointRow.slow, WebhookDeliveryRow.sending_until > now)
+    )
+    return await session.scalar(under_way) or 0
+
+
+async def take_waiting_slow(session: Session, now: datetime) -> Sequence[UUID]:
+    """Take the delivery to a slow endpoint with a free place that has waited longest out of their line."""
+    other = aliased(WebhookDeliveryRow)
+    busy = select(other.id).where(other.endpoint_id == WebhookEndpointRow.id, other.sending_until > now).exists()
+    line = (
+        select(WebhookDeliveryRow.id)
+        .join(WebhookEndpointRow, WebhookEndpointRow.id == WebhookDeliveryRow.endpoint_id)
+        .where(
+            WebhookEndpointRow.slow,
+            WebhookEndpointRow.status == "enabled",
+            ~busy,
+            WebhookDeliveryRow.state == "pending",
+            WebhookDeliveryRow.waiting,
+            WebhookDeliveryRow.due_at <= now,
+        )
+        .order_by(WebhookDeliveryRow.due_at, WebhookDeliveryRow.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=WebhookDeliveryRow)
+    )
+    return await _wake(session, line)
 
 
 async def take_waiting(session: Session, endpoint_id: UUID, now: datetime, limit: int) -> Sequence[UUID]:

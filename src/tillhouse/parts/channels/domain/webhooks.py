@@ -25,6 +25,7 @@ DeliveryState = Literal["pending", "delivered", "dead"]
 EVERYTHING = "*"
 TEST = "webhook.test"
 TIMEOUT_SECONDS = 15
+SLOW_SECONDS = 3  # an endpoint whose last try took longer shares a few places with the others of its kind
 KEPT_OF_ANSWER = 2048  # bytes
 OVERLAP = timedelta(hours=24)  # how long the former secret still signs after a rotation
 
@@ -47,12 +48,16 @@ _SECRET_BYTES = 32  # the standard allows 24 to 64
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one try ended: the answer's status, or why there was none. `wait` is what the receiver asked for."""
+    """How one try ended: the answer's status, or why there was none. `wait` is what the receiver asked for.
+
+    `slow`: it took so long that a row of them would keep a worker from other work.
+    """
 
     status: int | None
     error: str | None = None
     answer: str = ""
     wait: timedelta | None = None
+    slow: bool = False
 
     @property
     def taken(self) -> bool:

@@ -4,6 +4,8 @@ At least once: whoever dies between sending and noting sends again, under the sa
 """
 
 import asyncio
+import time
+from dataclasses import replace
 from datetime import timedelta
 
 from tillhouse.kernel import clock
@@ -15,6 +17,7 @@ from tillhouse.parts.channels import store
 from tillhouse.parts.channels.domain.destinations import allowed, destination_of
 from tillhouse.parts.channels.domain.webhooks import (
     KEPT_OF_ANSWER,
+    SLOW_SECONDS,
     TIMEOUT_SECONDS,
     Outcome,
     readable,
@@ -33,7 +36,9 @@ async def deliver_webhook(run: JobRun, task: DeliverWebhook) -> None:
         sending = await deliveries.begin(session, task.delivery_id, run.job_id)
     if sending is None:
         return
+    began = time.monotonic()
     outcome = await _try(run.house, sending)
+    outcome = replace(outcome, slow=time.monotonic() - began > SLOW_SECONDS)
     async with run.transaction() as session:
         await deliveries.record(session, sending, outcome)
 

@@ -2,7 +2,9 @@
 
 A place is a right to send to one endpoint; there are a few of them, so that a slow endpoint holds up nobody else. A
 delivery that finds none is left `waiting`, without a job; whichever finishes next takes the one that has waited
-longest. What a dying worker leaves behind, `look_after` finds.
+longest. Endpoints whose last try was slow, or that have yet to show, have one place each and share a few in all: a
+worker runs eight quick jobs at once, sign-in codes among them, and must not be filled by those. What a dying worker
+leaves behind, `look_after` finds.
 """
 
 import random
@@ -37,7 +39,13 @@ from tillhouse.parts.channels.models import (
     WebhookEndpointRow,
     WebhookMessageRow,
 )
-from tillhouse.parts.channels.service.endpoints import disable, endpoint_for, locked_for, send_waiting
+from tillhouse.parts.channels.service.endpoints import (
+    disable,
+    endpoint_for,
+    locked_for,
+    send_waiting,
+    send_waiting_slow,
+)
 from tillhouse.parts.channels.settings import ChannelsSettings
 from tillhouse.parts.identity import api as identity
 
@@ -112,6 +120,7 @@ async def record(session: Session, sent: Sending, outcome: Outcome) -> None:
     attempt.error, attempt.answer = outcome.error, outcome.answer
     if delivery.sending_job == sent.job_id:
         delivery.sending_job = delivery.sending_until = None
+    was_slow, endpoint.slow = endpoint.slow, outcome.slow
     if outcome.taken:
         endpoint.failing_since = None
         if delivery.state != "delivered":
@@ -119,8 +128,10 @@ async def record(session: Session, sent: Sending, outcome: Outcome) -> None:
     elif delivery.state == "pending" and attempt.number == delivery.attempts:
         await _failed(session, endpoint, delivery, outcome)
     await session.flush()
-    if endpoint.status == "enabled":
-        await send_waiting(session, endpoint.id, 1)
+    if endpoint.status == "enabled" and not endpoint.slow:
+        await send_waiting(session, endpoint.id, _places(session) if was_slow else 1)
+    if was_slow or endpoint.slow:
+        await send_waiting_slow(session)
 
 
 async def redeliver(session: Session, actor: Principal, delivery_id: UUID) -> WebhookDeliveryRow:
@@ -201,8 +212,21 @@ async def _may_go(session: Session, endpoint: WebhookEndpointRow) -> bool:
     if endpoint.machine_id and not await identity.machine_works(session, endpoint.machine_id):
         await disable(session, endpoint, "key_revoked")
         return False
-    most = house_of(session).settings_of(ChannelsSettings).webhook_in_flight
-    return await store.in_flight(session, endpoint.id, clock.now()) < most
+    under_way = await store.in_flight(session, endpoint.id, clock.now())
+    if not endpoint.slow:
+        return under_way < _places(session)
+    return under_way == 0 and await _slow_place(session)
+
+
+async def _slow_place(session: Session) -> bool:
+    """Whether the slow endpoints have a place left among them; asked by one at a time."""
+    await store.lock_slow_places(session)
+    most = house_of(session).settings_of(ChannelsSettings).webhook_in_flight_slow
+    return await store.in_flight_slow(session, clock.now()) < most
+
+
+def _places(session: Session) -> int:
+    return house_of(session).settings_of(ChannelsSettings).webhook_in_flight
 
 
 async def _sending(

@@ -50,6 +50,7 @@ async def create(
         description=description,
         event_types=sorted(set(event_types)),
         status="enabled",
+        slow=True,
         created_at=now,
         updated_at=now,
     )
@@ -138,6 +139,12 @@ async def disable(session: Session, row: WebhookEndpointRow, reason: DisabledRea
 async def send_waiting(session: Session, endpoint_id: UUID, places: int) -> None:
     """Begin with the deliveries that have waited longest for a place."""
     for delivery_id in await store.take_waiting(session, endpoint_id, clock.now(), places):
+        await enqueue(session, DeliverWebhook(delivery_id=delivery_id))
+
+
+async def send_waiting_slow(session: Session) -> None:
+    """Begin with the delivery that has waited longest for one of the places of slow endpoints."""
+    for delivery_id in await store.take_waiting_slow(session, clock.now()):
         await enqueue(session, DeliverWebhook(delivery_id=delivery_id))
 
 
