@@ -99,6 +99,13 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/ledger/transactions"): TRANSACTION,
     ("POST", "/ledger/transactions/bulk"): {"atomic": False, "transactions": [TRANSACTION]},
     ("POST", "/ledger/transactions/{id}/reverse"): {"effective_at": None, "metadata": {}},
+    ("POST", "/webhook-endpoints"): {
+        "url": "https://hooks.example.com/in", "event_types": ["payment.captured"], "description": "Books",
+    },
+    ("PATCH", "/webhook-endpoints/{endpoint_id}"): {
+        "url": "https://hooks.example.com/in", "event_types": ["*"], "description": "Books", "status": "paused",
+    },
+    ("POST", "/webhook-endpoints/{endpoint_id}/rotate-secret"): {"overlap_hours": 24},
     ("POST", "/earnings"): EARNING,
     ("PUT", "/earnings/{earning_id}"): EARNING,
     ("POST", "/expenses"): EXPENSE,

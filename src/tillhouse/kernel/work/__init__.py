@@ -16,7 +16,7 @@ from tillhouse.kernel.work.definitions import (
     task,
 )
 from tillhouse.kernel.work.due import fire_schedules, run_due
-from tillhouse.kernel.work.outbox import emit, enqueue
+from tillhouse.kernel.work.outbox import Occurrence, emit, enqueue, occurrence
 from tillhouse.kernel.work.running import Ran
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "JobRun",
     "JobView",
     "Lane",
+    "Occurrence",
     "Ran",
     "Schedule",
     "Task",
@@ -40,6 +41,7 @@ __all__ = [
     "fire_schedules",
     "job",
     "jobs",
+    "occurrence",
     "replay",
     "run_due",
     "task",

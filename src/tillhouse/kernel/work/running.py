@@ -24,6 +24,7 @@ from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.work import store
 from tillhouse.kernel.work.definitions import Cancelled
 from tillhouse.kernel.work.metrics import measured
+from tillhouse.kernel.work.outbox import HANDLES
 from tillhouse.kernel.work.registry import Work, registry_of
 from tillhouse.kernel.work.store import Claim
 
@@ -134,8 +135,21 @@ async def _attempt(house: House, claim: Claim, work: Work, message: Any) -> None
             await work.job.flow(Run(house, claim), message)
             await _in_transaction(house, claim, None, None)
         else:
-            run = work.job.run if work.job else work.handler.run if work.handler else None
+            run = work.job.run if work.job else _reaction(claim, work)
             await _in_transaction(house, claim, run, message)
+
+
+def _reaction(claim: Claim, work: Work) -> Callable[[Session, Any], Awaitable[None]]:
+    """The handler's function, its session knowing which event it is about: the unique key of a delivery is its id."""
+    assert work.handler
+    assert claim.unique_key
+    react, event_id = work.handler.run, UUID(claim.unique_key)
+
+    async def run(session: Session, event: Any) -> None:
+        session.info[HANDLES] = event_id
+        await react(session, event)
+
+    return run
 
 
 async def _in_transaction(

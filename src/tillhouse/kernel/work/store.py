@@ -33,6 +33,7 @@ class Claim:
     deadline: datetime | None
     cancel_requested: bool
     request_id: str | None
+    unique_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ async def claim(session: Session, job_id: UUID, holder: str, lease: timedelta) -
         )
         .returning(
             JobRow.id, JobRow.name, JobRow.payload, JobRow.attempt, JobRow.lease_holder.label("holder"),
-            JobRow.deadline, JobRow.cancel_requested, JobRow.request_id,
+            JobRow.deadline, JobRow.cancel_requested, JobRow.request_id, JobRow.unique_key,
         )
     )  # fmt: skip
     row = (await session.execute(statement)).one_or_none()

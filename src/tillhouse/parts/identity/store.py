@@ -306,6 +306,11 @@ async def api_key_by_hash(session: ReadSession, key_hash: bytes) -> ApiKeyRow | 
     return (await session.execute(select(ApiKeyRow).where(ApiKeyRow.key_hash == key_hash))).scalar_one_or_none()
 
 
+async def api_key(session: ReadSession, key_id: UUID) -> ApiKeyRow | None:
+    """A key by id."""
+    return (await session.execute(select(ApiKeyRow).where(ApiKeyRow.id == key_id))).scalar_one_or_none()
+
+
 async def api_keys(session: ReadSession) -> Sequence[ApiKeyRow]:
     """Every key, newest first."""
     return (await session.execute(select(ApiKeyRow).order_by(ApiKeyRow.id.desc()))).scalars().all()

@@ -1,10 +1,14 @@
-"""Messages to the owner about their money. A house without a part that sends messages sends none."""
+"""Messages to the owner about their money, and what the outside hears of it.
+
+A house without a part that sends messages sends none.
+"""
 
 from uuid import UUID
 
 from tillhouse.kernel.db import JsonObject, Session, house_of
+from tillhouse.kernel.publishing import publishing
 from tillhouse.kernel.web.formats import money
-from tillhouse.kernel.work import Handler
+from tillhouse.kernel.work import AnyHandler, Handler
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
@@ -15,6 +19,7 @@ from tillhouse.parts.payments.events import (
     PayoutReversed,
 )
 from tillhouse.parts.payments.models import OrderRow, PayoutRow
+from tillhouse.parts.payments.service.published import PUBLISHED
 
 
 async def _deposit_received(session: Session, event: PaymentCaptured) -> None:
@@ -53,10 +58,11 @@ async def _tell(session: Session, about: OrderRow | PayoutRow, template: str, da
         await identity.notify(session, about.owner_id, template, data)
 
 
-HANDLERS = (
+HANDLERS: tuple[AnyHandler, ...] = (
     Handler(event=PaymentCaptured, name="tell_deposit_received", run=_deposit_received),
     Handler(event=PayoutRequested, name="tell_withdrawal_requested", run=_withdrawal_requested),
     Handler(event=PayoutProcessed, name="tell_withdrawal_paid", run=_withdrawal_paid),
     Handler(event=PayoutFailed, name="tell_withdrawal_failed", run=_withdrawal_failed),
     Handler(event=PayoutReversed, name="tell_withdrawal_returned", run=_withdrawal_returned),
+    *publishing(PUBLISHED),
 )

@@ -68,10 +68,12 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.payments.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
     from tillhouse.parts.payments.service.checks import erase_person, reasons_to_keep
     from tillhouse.parts.payments.service.deposits import PURPOSE, pending_of
+    from tillhouse.parts.payments.service.published import PUBLISHED
     from tillhouse.parts.wallets.api import PendingSource
 
     return (
         PURPOSE,
+        *PUBLISHED,
         *ACCOUNT_KINDS,
         *TRANSACTION_KINDS,
         PendingSource(pending_of),

@@ -9,7 +9,7 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.db import in_transaction
 from tillhouse.kernel.outbound import NotSent, OutcomeUnknown
 from tillhouse.kernel.text import N_
-from tillhouse.parts.channels.domain import Channel
+from tillhouse.parts.channels.domain.messages import Channel
 from tillhouse.parts.channels.ports import Outgoing, Refused, Taken
 from tillhouse.parts.channels.settings import ChannelsSettings
 

@@ -8,11 +8,12 @@ message stays `unknown` until the provider's callback says more, so that our own
 from tillhouse.kernel import clock
 from tillhouse.kernel.outbound import NotSent, OutcomeUnknown
 from tillhouse.kernel.work import JobRun
-from tillhouse.parts.channels import service, store
-from tillhouse.parts.channels.domain import Status
+from tillhouse.parts.channels import store
+from tillhouse.parts.channels.domain.messages import Status
 from tillhouse.parts.channels.events import SendMessage
 from tillhouse.parts.channels.models import MessageRow
 from tillhouse.parts.channels.ports import Carriers, Outgoing, Refused
+from tillhouse.parts.channels.service import messages
 
 ATTEMPTS = 6
 
@@ -49,11 +50,11 @@ async def _begin(run: JobRun, task: SendMessage) -> tuple[Outgoing, str, bool] |
         row = await store.lock_message(session, task.message_id)
         if row is None or row.status not in ("queued", "unknown"):
             return None
-        harmless = service.CHALLENGE in row.data
+        harmless = messages.CHALLENGE in row.data
         if not harmless and _may_have_arrived(row):
             row.status = "unknown"
             return None
-        outgoing = await service.render(session, row)
+        outgoing = await messages.render(session, row)
         if outgoing is None:
             row.status, row.error_code = "failed", "code_no_longer_good"
             return None
@@ -78,7 +79,7 @@ async def _end(
     error_code: str | None = None,
 ) -> None:
     async with run.transaction() as session:
-        await service.record(
+        await messages.record(
             session, task.message_id, status, provider=provider, provider_id=provider_id, error_code=error_code
         )
 

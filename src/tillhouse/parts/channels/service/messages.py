@@ -15,7 +15,7 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.work import enqueue
 from tillhouse.parts.channels import store
-from tillhouse.parts.channels.domain import Channel, Status, may_follow
+from tillhouse.parts.channels.domain.messages import Channel, Status, may_follow
 from tillhouse.parts.channels.events import ForgetMessages, SendMessage
 from tillhouse.parts.channels.models import MessageRow
 from tillhouse.parts.channels.ports import Outgoing

@@ -10,15 +10,15 @@ from tillhouse.kernel.errors import Forbidden
 from tillhouse.kernel.http import TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
-from tillhouse.parts.channels import service
-from tillhouse.parts.channels.domain import status_of_twilio
+from tillhouse.parts.channels.domain.messages import status_of_twilio
 from tillhouse.parts.channels.providers.twilio import is_signed
+from tillhouse.parts.channels.service import messages
 from tillhouse.parts.channels.settings import ChannelsSettings
 
-_router = APIRouter(prefix="/channels")
+router = APIRouter(prefix="/channels")
 
 
-@_router.post(
+@router.post(
     "/webhook/twilio",
     status_code=204,
     dependencies=[Depends(open_to_all("Twilio signs its callbacks")), Depends(rate_limit("600/minute", by="ip"))],
@@ -33,7 +33,7 @@ async def twilio_status(request: Request, house: TheHouse, session: Write, messa
     values = dict(form)
     status = status_of_twilio(values.get("MessageStatus", ""))
     if status:
-        await service.record(
+        await messages.record(
             session,
             message,
             status,
@@ -41,8 +41,3 @@ async def twilio_status(request: Request, house: TheHouse, session: Write, messa
             provider_id=values.get("MessageSid"),
             error_code=f"twilio_{values['ErrorCode']}" if values.get("ErrorCode") else None,
         )
-
-
-def router() -> APIRouter:
-    """All JSON endpoints of channels."""
-    return _router
