@@ -127,9 +127,10 @@ class Limits:
 def limits(house: House, unit: str) -> Limits:
     """The limits of this house in `unit`."""
     found = house.settings_of(PaymentsSettings)
+    least, most = found.deposit_range(unit)
     return Limits(
-        deposit_least=Money(found.deposit_min, unit),
-        deposit_most=Money(found.deposit_max, unit),
+        deposit_least=Money(least, unit),
+        deposit_most=Money(most, unit),
         withdrawal_least=Money(found.withdrawal_min, unit),
         withdrawal_most=Money(found.withdrawal_max, unit),
         withdrawal_daily=Money(found.withdrawal_daily, unit),

@@ -22,6 +22,7 @@ from tillhouse.parts.payments.domain import (
     RefundFacts,
     TransferFacts,
 )
+from tillhouse.parts.payments.domain import Offer as Offer  # noqa: PLC0414  adapters find it beside their port
 
 
 class Refused(DomainError):
@@ -40,17 +41,6 @@ class BadSignature(Forbidden):
     """What claims to come from a provider does not."""
 
     code = "bad_signature"
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One way to pay at a gateway. `least` and `most` are minor units; no `countries` means buyers of any."""
-
-    method: Method
-    currency: str
-    least: int
-    most: int | None = None
-    countries: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +93,8 @@ class OrderRequest:
 
     `return_url` is where the browser comes back to, whatever became of it: what it says there proves nothing.
     `token` is the payer's card as the gateway's own script named it, for `Method.CARD` where the gateway needs one;
-    `bank` the payer's bank for internet and mobile banking, in the gateway's words.
+    `bank` the payer's bank for internet and mobile banking, in the gateway's words. `code` is what the payer has to
+    write, for `Method.BANK_TRANSFER`: it becomes the order's id.
     """
 
     receipt: str
@@ -116,6 +107,7 @@ class OrderRequest:
     email: str | None = None
     token: str | None = None
     bank: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +123,15 @@ class ProviderEvent:
     """An event whose signature was right. What it says is a hint: the truth is asked of the provider.
 
     It is about exactly one thing: a payment or order, a payout, a refund, a dispute, or a bank transfer. Refunds and
-    disputes name their payment too. `amount` is the payment's or payout's whole amount, when the event is about one.
+    disputes name their payment too. `receipt` is ours, for gateways whose payments do not name their order. `amount` is
+    the payment's or payout's whole amount, when the event is about one.
     """
 
     event_id: str
     name: str
     payment_id: str | None = None
     order_id: str | None = None
+    receipt: str | None = None
     payout_id: str | None = None
     payout_reference: str | None = None
     refund_id: str | None = None
@@ -343,6 +337,7 @@ class SettledPayment:
 
 
 OnSettled = Callable[[Session, SettledPayment], Awaitable[None]]
+OnRefund = Callable[[Session, SettledPayment, Money], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,9 +347,14 @@ class Purpose:
     `on_settled` runs in the transaction that books the money, in a savepoint: it takes the money from the buyer's
     wallet for what was bought. A `DomainError` from it refuses the sale, and the money stays in the wallet; anything
     else that it raises is tried again later. `self_service` lets a person start it through the API with any amount.
+
+    `on_refund` runs in the transaction that begins a refund of that much of the payment, before the money is set aside:
+    it takes back what was sold and puts the money into the owner's wallet again, or refuses with a `DomainError`. It is
+    not asked about a sale that was refused, nor about money that the payer's bank or the gateway took by itself.
     """
 
     name: str
     title: str
     on_settled: OnSettled
     self_service: bool = False
+    on_refund: OnRefund | None = None

@@ -13,9 +13,18 @@ from tillhouse.kernel.db import JsonObject, ReadSession, Session, rows_of
 from tillhouse.kernel.ids import new_id
 from tillhouse.parts.payments.domain import OrderState, PayoutState
 from tillhouse.parts.payments.domain.payouts import HOLDS_MONEY, NEVER_HAPPENED
-from tillhouse.parts.payments.models import ExceptionRow, OrderRow, PaymentRow, PayoutRow, ProviderEventRow
+from tillhouse.parts.payments.models import (
+    DisputeRow,
+    ExceptionRow,
+    OrderRow,
+    PaymentRow,
+    PayoutRow,
+    ProviderEventRow,
+    RefundRow,
+)
 
 Row = TypeVar("Row", OrderRow, PayoutRow)
+Due = TypeVar("Due", OrderRow, PayoutRow, RefundRow, DisputeRow)
 
 _AT_ONCE = 500
 
@@ -150,7 +159,7 @@ async def erase_destinations(session: Session, owner_id: UUID, empty: bytes) -> 
 # --- what is due ----------------------------------------------------------------------------------------------------
 
 
-async def take_due(session: Session, table: type[Row], next_check_at: datetime) -> list[UUID]:
+async def take_due(session: Session, table: type[Due], next_check_at: datetime) -> list[UUID]:
     """Ids of rows that are due to be asked about, pushed to `next_check_at` so that nobody else takes them now."""
     due = (
         select(table.id)
