@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "demo": "Fill the database with believable data.",
         "jobs": "List, replay and cancel background jobs.",
         "keys": "Make and rotate encryption keys.",
+        "payments": "List and replay providers' events.",
         "people": "Create administrators and API keys.",
         "docs": "Write the reference pages that are generated from the code.",
     }

@@ -11,16 +11,22 @@ from uuid import UUID
 
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
+from tillhouse.kernel.errors import NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import cut, decode_id
+from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import api as identity
+from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import (
     BankAccount,
     Destination,
+    DisputeState,
+    Method,
     OrderState,
     PayoutState,
+    RefundState,
     Vpa,
     destination_from,
     order_sentence,
@@ -29,32 +35,77 @@ from tillhouse.parts.payments.domain import (
 from tillhouse.parts.payments.flows.deposits import (
     CheckoutProof,
     NotThisPayment,
+    check_order,
     checkout_of,
     start_order,
     verify_checkout,
 )
-from tillhouse.parts.payments.ports import BadSignature, CheckoutScript, Purpose, Refused, SettledPayment
-from tillhouse.parts.payments.service import registry
+from tillhouse.parts.payments.ports import (
+    BadSignature,
+    Checkout,
+    CheckoutForm,
+    CheckoutQr,
+    CheckoutRedirect,
+    CheckoutScript,
+    InstalledGateway,
+    Purpose,
+    Refused,
+    SettledPayment,
+)
+from tillhouse.parts.payments.service import inbox, registry, transfers
+from tillhouse.parts.payments.service import refunds as refund_service
+from tillhouse.parts.payments.service.books import account_of
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
-from tillhouse.parts.payments.service.orders import NewOrder, OverLimit, order_for
+from tillhouse.parts.payments.service.orders import (
+    NewOrder,
+    OverLimit,
+    checkout_in,
+    order_for,
+    order_in_link,
+    pay_path,
+)
+from tillhouse.parts.payments.service.orders import claim_order as _claim_order
 from tillhouse.parts.payments.service.payouts import NewPayout, needs_step_up, payout_for, reserve_payout
+from tillhouse.parts.payments.service.refunds import CannotRefund
+from tillhouse.parts.payments.service.returns import debt_account
 from tillhouse.parts.payments.service.views import (
+    DisputeView,
+    EventView,
     OrderView,
     PaymentView,
     PayoutView,
+    RefundView,
+    TransferView,
+    dispute_view,
+    event_view,
     order_view,
     payment_view,
     payout_view,
+    refund_view,
+    transfer_view,
 )
 from tillhouse.parts.payments.settings import PaymentsSettings
+from tillhouse.parts.payments.store import refunds as refund_store
+from tillhouse.parts.payments.store import transfers as transfer_store
 
 __all__ = [
     "BadSignature",
     "BankAccount",
+    "CannotRefund",
+    "Checkout",
+    "CheckoutForm",
     "CheckoutProof",
+    "CheckoutQr",
+    "CheckoutRedirect",
     "CheckoutScript",
+    "Debt",
     "Destination",
+    "DisputeState",
+    "DisputeView",
+    "EventView",
+    "InstalledGateway",
     "Limits",
+    "Method",
     "NewOrder",
     "NotThisPayment",
     "OrderState",
@@ -66,26 +117,47 @@ __all__ = [
     "PayoutView",
     "Purpose",
     "Receipt",
+    "RefundState",
+    "RefundView",
     "Refused",
     "SettledPayment",
+    "TransferView",
     "Vpa",
+    "check_order",
+    "checkout_in_order",
     "checkout_of",
+    "claim_order",
+    "debts",
     "destination_from",
+    "dispute",
+    "disputes",
+    "events",
     "exceptions",
     "limits",
     "needs_step_up",
     "order",
+    "order_of_link",
     "order_sentence",
     "orders_of",
+    "paid_into",
     "parked_events",
+    "pay_path",
+    "payments_of",
     "payout",
     "payout_sentence",
     "payouts_of",
+    "place_transfer",
     "proof_from_checkout",
     "receipt",
+    "refund",
+    "refunds",
+    "release_transfer",
+    "replay_event",
     "start_deposit",
     "start_order",
+    "start_refund",
     "start_withdrawal",
+    "transfers_seen",
     "verify_checkout",
 ]
 
@@ -110,6 +182,15 @@ class PaymentException:
     reason: str
     details: JsonObject
     opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """What an owner owes the house: what it advanced for money that went back to payers after it was spent."""
+
+    owner_kind: str
+    owner_id: UUID
+    amount: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +236,38 @@ def proof_from_checkout(fields: Mapping[str, str]) -> CheckoutProof | None:
     if not all(fields.get(name) for name in wanted):
         return None
     return CheckoutProof("razorpay", *(fields[name] for name in wanted))
+
+
+async def start_refund(
+    session: Session,
+    payment_id: UUID,
+    amount: Money | None,
+    *,
+    reason: str,
+    key: str,
+    by: UUID | None,
+    advance: bool = False,
+) -> RefundView:
+    """Begin to give `amount` of a payment back to its payer (all that is left, for None); the same key does so once.
+
+    With `advance` the house lends what the wallet lacks, as a debt of its owner. Raises `NotFound`, `CannotRefund`,
+    `InvalidInput`, `Conflict`, what the product's `on_refund` raises, and the ledger's `InsufficientFunds`.
+    """
+    return refund_view(
+        await refund_service.start_refund(session, payment_id, amount, reason=reason, key=key, by=by, advance=advance)
+    )
+
+
+async def claim_order(session: Session, order_id: UUID, person_id: UUID) -> OrderView:
+    """Make an order of a payer without an account a person's, with its money, when they have confirmed its e-mail
+    address. Raises `NotFound` for everybody else.
+    """
+    return order_view(await _claim_order(session, order_id, person_id))
+
+
+def paid_into(settled: SettledPayment) -> ledger.AccountRef:
+    """The account that a settled payment is in: for a purpose that also sells to payers without an account."""
+    return account_of(settled.owner_kind, settled.owner_id, settled.amount.unit)
 
 
 async def start_withdrawal(
@@ -232,6 +345,107 @@ async def parked_events(session: ReadSession, *, limit: int = 100) -> list[tuple
     """Events that were put aside, newest first: provider, event id, name, reason."""
     rows = await store.parked_events(session, limit=limit)
     return [(row.provider, row.event_id, row.name, row.reason or "") for row in rows]
+
+
+async def order_of_link(session: ReadSession, token: str) -> OrderView:
+    """The order that a pay link is of. Raises `NotFound` for a link that is none of ours."""
+    return order_view(await order_in_link(session, token))
+
+
+async def checkout_in_order(session: ReadSession, order_id: UUID) -> Checkout | None:
+    """How the gateway wants an order paid; None when nothing (more) is asked of the payer. Raises `NotFound`."""
+    row = await order_for(session, order_id, owner=None)
+    return checkout_in(house_of(session), row) if row.paid_at is None else None
+
+
+async def payments_of(session: ReadSession, order_id: UUID) -> list[PaymentView]:
+    """Every try at paying an order, oldest first."""
+    return [payment_view(row) for row in await store.payments_of_order(session, order_id)]
+
+
+async def refund(session: ReadSession, refund_id: UUID) -> RefundView:
+    """One refund. Raises `NotFound`."""
+    row = await refund_store.refund_by_id(session, refund_id)
+    if row is None:
+        raise NotFound(N_("There is no such refund."))
+    return refund_view(row)
+
+
+async def refunds(
+    session: ReadSession,
+    *,
+    order_id: UUID | None = None,
+    payment_id: UUID | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
+) -> tuple[Sequence[RefundView], str | None]:
+    """Refunds, newest first, all or those of an order or payment; and the cursor of the next page."""
+    rows = await refund_store.refunds(
+        session, order_id=order_id, payment_id=payment_id, limit=limit + 1, before=_before(cursor)
+    )
+    page, next_cursor = cut([refund_view(row) for row in rows], limit, lambda view: (str(view.id),))
+    return page, next_cursor
+
+
+async def dispute(session: ReadSession, dispute_id: UUID) -> DisputeView:
+    """One dispute. Raises `NotFound`."""
+    row = await refund_store.dispute_by_id(session, dispute_id)
+    if row is None:
+        raise NotFound(N_("There is no such dispute."))
+    return dispute_view(row)
+
+
+async def disputes(
+    session: ReadSession, *, limit: int = 20, cursor: str | None = None
+) -> tuple[Sequence[DisputeView], str | None]:
+    """Disputes, newest first, and the cursor of the next page."""
+    rows = await refund_store.disputes(session, limit=limit + 1, before=_before(cursor))
+    page, next_cursor = cut([dispute_view(row) for row in rows], limit, lambda view: (str(view.id),))
+    return page, next_cursor
+
+
+async def debts(session: ReadSession) -> list[Debt]:
+    """Who owes the house money that it advanced for refunds and lost disputes, and how much now."""
+    owners = {debt_account(*owner): owner for owner in await refund_store.debtors(session)}
+    owed = await ledger.balances(session, list(owners))
+    return [Debt(*owners[account][:2], found.posted) for account, found in owed.items() if found.posted]
+
+
+async def transfers_seen(
+    session: ReadSession, *, open_only: bool = False, limit: int = 20, cursor: str | None = None
+) -> tuple[Sequence[TransferView], str | None]:
+    """Lines of our bank accounts, newest first; with `open_only` those whose money waits in suspense."""
+    rows = await transfer_store.transfers(session, open_only=open_only, limit=limit + 1, before=_before(cursor))
+    vault = house_of(session).vault
+    views = [transfer_view(row, vault.open(row.content)) for row in rows]
+    page, next_cursor = cut(views, limit, lambda view: (str(view.id),))
+    return page, next_cursor
+
+
+async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID) -> TransferView:
+    """A person says which order an unplaced transfer is for. Raises `NotFound`, `Conflict`."""
+    row = await transfers.place_transfer(session, transfer_row_id, order_id)
+    return transfer_view(row, house_of(session).vault.open(row.content))
+
+
+async def release_transfer(session: Session, transfer_row_id: UUID) -> TransferView:
+    """A part payment goes to the wallet of its order's owner. Raises `NotFound`, `Conflict`."""
+    row = await transfers.release_transfer(session, transfer_row_id)
+    return transfer_view(row, house_of(session).vault.open(row.content))
+
+
+async def events(
+    session: ReadSession, *, state: str | None = None, limit: int = 20, cursor: str | None = None
+) -> tuple[Sequence[EventView], str | None]:
+    """Providers' events, newest first, all or those of one state (`received`, `processed`, `ignored`, `parked`)."""
+    rows = await store.events(session, state=state, limit=limit + 1, before=_before(cursor))
+    page, next_cursor = cut([event_view(row) for row in rows], limit, lambda view: (str(view.id),))
+    return page, next_cursor
+
+
+async def replay_event(session: Session, event_row_id: UUID) -> EventView:
+    """Have a stored event looked at again. Raises `NotFound`, `Conflict`."""
+    return event_view(await inbox.replay_event(session, event_row_id))
 
 
 def _owner(person_id: UUID | None) -> tuple[str, UUID] | None:

@@ -12,6 +12,8 @@ transferred     Dr clearing:<provider>   Cr suspense:transfers, then Dr suspense
 "Wallet" is the person's, or, for a payer without an account, that of the order.
 """
 
+from uuid import UUID
+
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
@@ -87,11 +89,16 @@ TRANSACTION_KINDS = (
 TRANSFERS = "suspense:transfers"
 
 
+def account_of(owner_kind: str, owner_id: UUID, unit: str) -> ledger.AccountRef:
+    """The wallet of an owner: a person's, or that of an order whose payer has no account."""
+    if owner_kind == "person":
+        return wallets.account_ref(owner_id, unit)
+    return ledger.AccountRef(owner_kind, owner_id, wallets.ACCOUNT_CODE, unit)
+
+
 def wallet_of(row: OrderRow | PayoutRow) -> ledger.AccountRef:
-    """The wallet of an order's or payout's owner, which for a payer without an account is the order's."""
-    if row.owner_kind == "person":
-        return wallets.account_ref(row.owner_id, row.currency)
-    return ledger.AccountRef(row.owner_kind, row.owner_id, wallets.ACCOUNT_CODE, row.currency)
+    """The wallet of an order's or payout's owner."""
+    return account_of(row.owner_kind, row.owner_id, row.currency)
 
 
 def clearing(provider: str, unit: str) -> ledger.AccountRef:

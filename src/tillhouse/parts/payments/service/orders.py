@@ -25,6 +25,7 @@ from tillhouse.parts.payments.domain import (
     choose,
     link_token,
     next_order_check,
+    order_id_in,
     order_step,
 )
 from tillhouse.parts.payments.events import CapturePayment
@@ -249,3 +250,11 @@ _CHECKOUTS: dict[str, Callable[..., Checkout]] = {
     "redirect": CheckoutRedirect,
     "qr": CheckoutQr,
 }
+
+
+async def order_in_link(session: ReadSession, token: str) -> OrderRow:
+    """The order that a pay link is of. Raises `NotFound` for a link that is none of ours."""
+    order_id = order_id_in(house_of(session).settings.secret_key, token)
+    if order_id is None:
+        raise NotFound(N_("There is no such payment."))
+    return await order_for(session, order_id, owner=None)

@@ -83,7 +83,7 @@ async def start_refund(
             raise Conflict(N_("This request was made before with other details: start again."))
         return earlier
     _check_possible(session, payment)
-    wanted = amount or Money(await _left(session, payment), payment.currency)
+    wanted = Money(await _left(session, payment), payment.currency) if amount is None else amount
     await _check_amount(session, payment, wanted)
     await _take_back(session, order, payment, wanted)
     refund = _row(payment, wanted, key=key, reason=reason, by=by, origin="house")

@@ -15,8 +15,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, RefundRow
 from tillhouse.parts.payments.service.attention import look_into
-from tillhouse.parts.payments.service.books import clearing, wallet_of
-from tillhouse.parts.wallets import api as wallets
+from tillhouse.parts.payments.service.books import account_of, clearing, wallet_of
 
 _TRIES = 5
 
@@ -154,7 +153,7 @@ async def book_dispute_fee(session: Session, dispute: DisputeRow) -> int:
 async def collect_debt(session: Session, owner_kind: str, owner_id: UUID, unit: str, *, key: str) -> int:
     """Pay what an owner owes out of what is free in their wallet; returns how many minor units. `key` is used once."""
     debt = debt_account(owner_kind, owner_id, unit)
-    wallet = ledger.AccountRef(owner_kind, owner_id, wallets.ACCOUNT_CODE, unit)
+    wallet = account_of(owner_kind, owner_id, unit)
     for _ in range(_TRIES):
         found = await ledger.balances(session, [debt, wallet])
         amount = min(found[debt].posted.minor, found[wallet].available.minor)
