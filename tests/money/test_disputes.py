@@ -14,11 +14,12 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
-from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, OrderState
+from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, OrderState, PaymentFacts
 from tillhouse.parts.payments.ports import ProviderEvent
 from tillhouse.parts.payments.service.disputes import settle_dispute
 from tillhouse.parts.payments.service.inbox import take_event
 from tillhouse.parts.payments.service.refunds import CannotRefund, start_refund
+from tillhouse.parts.payments.service.settle import settle
 
 NEWS = (DisputeState.OPEN, DisputeState.UNDER_REVIEW)
 
@@ -150,8 +151,11 @@ async def test_a_second_round_is_a_dispute_of_its_own(till: Till) -> None:
 async def test_a_second_payment_of_a_disputed_order_sells_nothing_again(till: Till) -> None:
     case = await Case.begin(till)
     await case.hear(DisputeState.OPEN)
-    await till.pay(case.order)
-    await till.quiet()
+    second = PaymentFacts(
+        "razorpay", "pay_second", case.order.provider_order_id or "", rupees("100.00"), OrderState.CAPTURED
+    )
+    async with till.house.database.transaction() as session:
+        await settle(session, second)
     assert await till.wallet(case.person) == "200.00"
     assert await case.state() == OrderState.DISPUTED
     assert ("payment", "paid_twice") in await till.exceptions()

@@ -134,6 +134,7 @@ __all__ = [
     "events",
     "exceptions",
     "limits",
+    "missing",
     "needs_step_up",
     "order",
     "order_of_link",
@@ -356,6 +357,11 @@ async def checkout_in_order(session: ReadSession, order_id: UUID) -> Checkout | 
     """How the gateway wants an order paid; None when nothing (more) is asked of the payer. Raises `NotFound`."""
     row = await order_for(session, order_id, owner=None)
     return checkout_in(house_of(session), row) if row.paid_at is None else None
+
+
+async def missing(session: ReadSession, order_id: UUID) -> Money:
+    """What is still to be paid of an order by bank transfer. Raises `NotFound`."""
+    return await transfers.missing_of(session, await order_for(session, order_id, owner=None))
 
 
 async def payments_of(session: ReadSession, order_id: UUID) -> list[PaymentView]:

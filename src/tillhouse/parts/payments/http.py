@@ -268,7 +268,7 @@ def _checkout_wish(request: Request, caller: Principal, body: schemas.CheckoutIn
         bank=body.bank,
         token=body.token,
         email=body.email.lower() if body.email else None,
-        locale=reader().language,
+        locale=reader().language.tag,
         return_path=body.return_path,
     )
 

@@ -13,6 +13,9 @@ Amount = Annotated[str, StringConstraints(min_length=1, max_length=24, pattern=_
 Currency = Annotated[str, StringConstraints(min_length=3, max_length=12, pattern=r"^[A-Z_]+$")]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
 ProviderId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_]+$")]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")]
+# A path of this house alone: two slashes at its beginning would name another host.
+OurPage = Annotated[str, StringConstraints(max_length=300, pattern=r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&-]*)?$")]
 
 Kind = Literal["order", "payout"]
 
@@ -134,12 +137,8 @@ class CheckoutIn(DepositIn):
     method: Method | None = None
     bank: Short | None = None
     token: Short | None = None
-    email: (
-        Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")] | None
-    ) = None
-    return_path: (
-        Annotated[str, StringConstraints(max_length=300, pattern=r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&-]*)?$")] | None
-    ) = None
+    email: Email | None = None
+    return_path: OurPage | None = None
 
 
 class FieldOut(BaseModel):

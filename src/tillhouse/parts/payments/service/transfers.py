@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.db import Session, house_of
+from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
@@ -95,7 +95,7 @@ async def partly_paid_too_late(session: Session, order: OrderRow) -> None:
         await look_into(session, "order", str(order.id), "partly_paid", received=total, asked=order.amount)
 
 
-async def missing_of(session: Session, order: OrderRow) -> Money:
+async def missing_of(session: ReadSession, order: OrderRow) -> Money:
     """What is still to be paid of an order by bank transfer."""
     waiting = sum(transfer.amount for transfer in await store.waiting_for(session, order.id))
     return Money(order.amount - waiting, order.currency)
