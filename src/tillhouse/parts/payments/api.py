@@ -158,6 +158,7 @@ __all__ = [
     "start_order",
     "start_refund",
     "start_withdrawal",
+    "title_of",
     "transfers_seen",
     "verify_checkout",
 ]
@@ -330,10 +331,15 @@ async def receipt(session: ReadSession, order_id: UUID, *, person_id: UUID | Non
     if not paid:
         return None
     person = await identity.person(session, row.owner_id) if row.owner_kind == "person" else None
-    known = registry.purpose(house_of(session), row.purpose)
-    return Receipt(
-        order_view(row), payment_view(paid[0]), person.name if person else "", known.title if known else row.purpose
-    )
+    view = order_view(row)
+    payer = person.name if person else row.email or ""
+    return Receipt(view, payment_view(paid[0]), payer, await title_of(session, view))
+
+
+async def title_of(session: ReadSession, view: OrderView) -> str:
+    """What an order is for: a message id."""
+    known = registry.purpose(house_of(session), view.purpose)
+    return known.title if known else view.purpose
 
 
 async def exceptions(session: ReadSession, *, limit: int = 100) -> list[PaymentException]:

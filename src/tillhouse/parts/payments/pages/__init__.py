@@ -1,27 +1,9 @@
-"""The receipt of a payment, made to be printed."""
+"""Pages of payments: the page on which an order is paid, and the receipt."""
 
-from typing import Annotated
-from uuid import UUID
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from tillhouse.parts.payments.pages import paying, receipts
 
-from tillhouse.kernel.access import Principal, require
-from tillhouse.kernel.errors import NotFound
-from tillhouse.kernel.http import Read
-from tillhouse.kernel.text import N_
-from tillhouse.kernel.web.deps import Pages
-from tillhouse.parts.payments import api
-
-router = APIRouter(prefix="/payments")
-Looker = Annotated[Principal, Depends(require("payments.status"))]
-
-
-@router.get("/{order_id}/receipt")
-async def receipt(request: Request, session: Read, looker: Looker, pages: Pages, order_id: UUID) -> Response:
-    """Who paid what, when, and under which numbers: one's own, or any for staff."""
-    person_id = None if looker.may("payments.status_of_all") else looker.person_id
-    found = await api.receipt(session, order_id, person_id=person_id)
-    if found is None:
-        raise NotFound(N_("Nothing has been paid here, so there is no receipt."))
-    return pages.render_page(request, "payments/receipt.html", {"receipt": found})
+router = APIRouter()
+router.include_router(paying.router)
+router.include_router(receipts.router)
