@@ -1,5 +1,6 @@
 """Providers' events, after they are stored: the truth is asked of the provider and settled."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from tillhouse.kernel.house import House
@@ -61,6 +62,7 @@ async def _refund(house: House, event_row_id: UUID, refund_id: str, subject: Sub
     known = installed_gateway(house, subject.provider).refunds
     assert known is not None
     facts = await known.fetch_refund(refund_id=refund_id, payment_id=subject.payment_id or "")
+    facts = replace(facts, payment_id=facts.payment_id or subject.payment_id or "")
     payments = await _payments_of(house, subject)
     async with house.database.transaction() as session:
         for payment in payments:
@@ -72,6 +74,7 @@ async def _dispute(house: House, event_row_id: UUID, dispute_id: str, subject: S
     known = installed_gateway(house, subject.provider).disputes
     assert known is not None
     facts = await known.fetch_dispute(dispute_id)
+    facts = replace(facts, payment_id=facts.payment_id or subject.payment_id or "")
     payments = await _payments_of(house, subject)
     async with house.database.transaction() as session:
         for payment in payments:

@@ -41,6 +41,9 @@ async def settle(session: Session, facts: PaymentFacts, *, source: str = "") -> 
         await look_into(session, "payment", subject, reason, order=str(order.id), expected=expected, found=found)
         return reason
     payment = await _payment(session, order, facts)
+    if payment.order_id != order.id:
+        await look_into(session, "payment", subject, "payment_of_another_order", order=str(order.id))
+        return "payment_of_another_order"
     await _take_in(session, order, payment, facts, source)
     await session.flush()
     return None
@@ -99,6 +102,8 @@ async def _take_in(session: Session, order: OrderRow, payment: PaymentRow, facts
         await _captured(session, order, payment, facts, source)
     elif step == OrderState.FAILED:
         await _failed(session, order, payment)
+    if payment.captured_at and facts.state == OrderState.FAILED:
+        await look_into(session, "payment", str(payment.id), "failed_after_capture", order=str(order.id))
     if payment.captured_at and facts.refunded > await refunded_total(session, payment.id):
         await enqueue(session, CheckRefunds(payment_id=payment.id))
 
