@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.parts.payments.gateways import let_razorpay_refund
 from tests.parts.payments.till import Till, new_person, open_till, rupees, shop
@@ -18,6 +19,7 @@ from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState, PaymentFacts, RefundFacts, RefundState
 from tillhouse.parts.payments.ports import Purpose, SettledPayment
+from tillhouse.parts.payments.service.checks import reasons_to_keep
 from tillhouse.parts.payments.service.refunds import CannotRefund, record_refund, start_refund
 from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.wallets.api import account_ref
@@ -357,3 +359,24 @@ async def hear_of_payment(till: Till, order: api.OrderView) -> None:
     facts = await fetch(till, order)
     async with till.house.database.transaction() as session:
         await settle(session, facts)
+
+
+async def test_refunds_are_counted_by_provider_and_status(till: Till) -> None:
+    def counted(status: str) -> float:
+        return REGISTRY.get_sample_value("refunds_total", {"provider": "razorpay", "status": status}) or 0
+
+    before = counted("requested"), counted("processed")
+    _, _, payment = await paid(till)
+    await refund(till, payment)
+    await till.quiet()
+    await processed(till)
+    assert (counted("requested"), counted("processed")) == (before[0] + 1, before[1] + 1)
+
+
+async def test_a_person_who_owes_cannot_be_erased(till: Till) -> None:
+    person, _, payment = await paid(till)
+    await till.withdraw(person, "100.00")
+    await refund(till, payment, advance=True)
+    await till.pass_time(timedelta(minutes=10))
+    async with till.house.database.reading() as session:
+        assert await reasons_to_keep(session, person) == ["You still owe us money for a payment that was taken back."]
