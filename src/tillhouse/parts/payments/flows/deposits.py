@@ -100,7 +100,8 @@ async def check_order(house: House, order_id: UUID) -> None:
     if order is None:
         return
     known = gateway(house, order.provider)
-    if order.provider_order_id and order.state == OrderState.PENDING and order.expires_at <= clock.now():
+    unpaid = order.state in (OrderState.PENDING, OrderState.FAILED)
+    if order.provider_order_id and unpaid and order.expires_at <= clock.now():
         with suppress(Refused):  # it is paid, or ended already: `payments_of` tells
             await known.cancel_order(order.provider_order_id)
     provider_order_id = order.provider_order_id
