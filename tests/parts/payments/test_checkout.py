@@ -22,7 +22,17 @@ from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
-from tillhouse.parts.payments.domain import Method, Offer, OrderState, choose, link_token, order_id_in
+from tillhouse.parts.payments.domain import (
+    Method,
+    Offer,
+    OrderState,
+    RefundFacts,
+    RefundState,
+    choose,
+    link_token,
+    order_id_in,
+)
+from tillhouse.parts.payments.service.refunds import record_refund
 from tillhouse.sandbox.smtp import smtp_server
 
 # --- which gateway --------------------------------------------------------------------------------------------------
@@ -363,3 +373,28 @@ async def test_money_lands_before_a_claim_and_after_it(till: Till) -> None:
     await till.outside("POST", f"/_sandbox/razorpay/orders/{made['provider_order_id']}/pay", {})
     await till.quiet()
     assert (await till.wallet(asha.id), rupees("150.00").minor) == ("150.00", 15_000)
+
+
+@pytest.mark.parametrize("returned", [False, True], ids=["before it was processed", "after it was processed"])
+async def test_a_refund_that_fails_after_the_claim_comes_to_the_person(till: Till, returned: bool) -> None:
+    made = await checkout(nobody(till), email="asha@example.com")
+    await till.outside("POST", f"/_sandbox/razorpay/orders/{made['provider_order_id']}/pay", {})
+    await till.quiet()
+    asha = await someone(till)
+    assert asha.id
+    async with till.house.database.transaction() as session:
+        (payment,) = await api.payments_of(session, UUID(made["id"]))
+        refund = await api.start_refund(session, payment.id, rupees("50.00"), reason="", key="k", by=None)
+    await till.quiet()
+    if returned:
+        till.sandbox_clock.advance(200)
+        await till.quiet()
+    async with till.house.database.transaction() as session:
+        await api.claim_order(session, UUID(made["id"]), asha.id)
+    assert await till.wallet(asha.id) == "100.00"
+    async with till.house.database.reading() as session:
+        outside = (await api.refund(session, refund.id)).provider_refund_id or ""
+    failed = RefundFacts("razorpay", outside, "", rupees("50.00"), RefundState.FAILED)
+    async with till.house.database.transaction() as session:
+        await record_refund(session, refund.id, failed)
+    assert (await till.wallet(asha.id), await till.available(asha.id)) == ("150.00", "150.00")

@@ -17,6 +17,7 @@ from tillhouse.parts.payments.service.refunds import restate, room_for
 from tillhouse.parts.payments.service.returns import (
     book_chargeback,
     book_dispute_fee,
+    bring_home,
     collect_debt,
     free_disputed,
     hold_disputed,
@@ -88,6 +89,7 @@ async def _decided(
     session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow, facts: DisputeFacts
 ) -> None:
     await free_disputed(session, dispute)
+    await bring_home(session, order, dispute.hold_id, key=f"dispute:{dispute.id}")
     lost = facts.state == DisputeState.LOST
     transaction_id = await _take(session, order, payment, dispute) if lost else None
     dispute.transaction_id, dispute.closed_at = transaction_id, clock.now()

@@ -28,6 +28,7 @@ from tillhouse.parts.payments.service.attention import count_deposit, count_refu
 from tillhouse.parts.payments.service.registry import installed_gateway, purpose
 from tillhouse.parts.payments.service.returns import (
     book_refund,
+    bring_home,
     collect_debt,
     free_refund,
     return_refund,
@@ -349,6 +350,7 @@ async def _failed(session: Session, order: OrderRow, payment: PaymentRow, refund
         await free_refund(session, refund)
     else:
         refund.reversal_id = await return_refund(session, refund)
+    await bring_home(session, order, refund.hold_id, key=f"refund:{refund.id}")
     _move(session, refund, RefundState.FAILED)
     refund.finished_at, refund.next_check_at = clock.now(), None
     await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"refund:{refund.id}")

@@ -171,6 +171,21 @@ async def collect_debt(session: Session, owner_kind: str, owner_id: UUID, unit: 
     return 0
 
 
+async def bring_home(session: Session, order: OrderRow, hold_id: int | None, *, key: str) -> None:
+    """Move what a hold has set free to the order's owner, where the order was claimed while it was held."""
+    if hold_id is None:
+        return
+    held = await ledger.get_hold(session, hold_id)
+    home = wallet_of(order)
+    if held.account == home or held.account.owner_kind != "order":
+        return
+    legs = (ledger.debit(held.account, held.amount), ledger.credit(home, held.amount))
+    posting = ledger.Posting(
+        key=f"payments.claim:{key}", kind="payments.claim", legs=legs, metadata={"order": str(order.id)}
+    )
+    await ledger.post(session, posting)
+
+
 async def _advance(session: Session, order: OrderRow, missing: Money, key: str) -> int:
     posting = ledger.Posting(
         key=f"payments.advance:{key}:{missing.minor}",
