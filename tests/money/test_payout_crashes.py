@@ -8,7 +8,7 @@ from tests.parts.payments.crashes import Killed, killed_at
 from tests.parts.payments.till import Till, new_person
 from tillhouse.parts.payments.domain import Destination, PayoutState, Vpa
 
-MOST_STEPS = 120
+MOST_STEPS = 200
 
 ENDS = [
     (Vpa("success@razorpay"), PayoutState.PROCESSED, "0.00"),

@@ -1,13 +1,14 @@
 """A sandbox in this process, its clock in our hand, and an app that takes its webhooks."""
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from tests.sandbox.stripe_shop import Shop, open_shop
 from tillhouse.sandbox.app import Sandbox, create_sandbox
 from tillhouse.sandbox.clock import ManualClock
 from tillhouse.sandbox.settings import SandboxSettings
@@ -92,3 +93,18 @@ async def razorpay(sandbox: Sandbox, settings: SandboxSettings) -> AsyncIterator
         auth=(settings.razorpay_key_id, settings.razorpay_key_secret),
     ) as client:
         yield client
+
+
+@pytest.fixture
+async def contact(razorpay: httpx.AsyncClient) -> str:
+    """Someone whom RazorpayX can pay."""
+    response = await razorpay.post("/contacts", json={"name": "Asha Kumar", "type": "customer", "reference_id": "u1"})
+    identifier: str = response.json()["id"]
+    return identifier
+
+
+@pytest.fixture
+def shop(receiver: Receiver, clock: ManualClock) -> Iterator[Shop]:
+    """A shop that takes money with Stripe's official SDK, over sockets."""
+    with open_shop(receiver, clock) as shop:
+        yield shop

@@ -49,6 +49,8 @@ class Shop:
     browser: webdriver.Chrome
     url: str
     order_id: str
+    sandbox_url: str
+    auth: tuple[str, str]
 
     def visit(self, **query: str) -> None:
         self.browser.get(str(httpx.URL(f"{self.url}/", params={"order_id": self.order_id, **query})))
@@ -107,14 +109,19 @@ def shop(browser: webdriver.Chrome) -> Iterator[Shop]:
         fields = dict(parse_qsl((await request.body()).decode()))
         return Response(f"<!doctype html><title>{' '.join(sorted(fields))}</title>", media_type="text/html")
 
-    routes = [Route("/", page), Route("/shop.js", script), Route("/paid", paid, methods=["POST"])]
+    async def back(request: Request) -> Response:
+        query = request.query_params
+        title = f"{query['invoice']} {query['razorpay_payment_link_status']}"
+        return Response(f"<!doctype html><title>{title}</title>", media_type="text/html")
+
+    routes = [Route("/back", back), Route("/", page), Route("/shop.js", script), Route("/paid", paid, methods=["POST"])]
     with serving(Starlette(routes=routes)) as url:
         settings = SandboxSettings(web=url)
         with serving(create_sandbox(settings)) as sandbox_url:
             auth = (settings.razorpay_key_id, settings.razorpay_key_secret)
             body = {"amount": 150_000, "currency": "INR", "payment": {"capture": "automatic"}}
             order = httpx.post(f"{sandbox_url}/razorpay/v1/orders", json=body, auth=auth).json()
-            yield Shop(browser, url, order["id"])
+            yield Shop(browser, url, order["id"], sandbox_url, auth)
 
 
 def test_paying_closes_checkout_and_hands_the_page_the_signed_fields(shop: Shop) -> None:
@@ -150,6 +157,35 @@ def test_leaving_or_escape_dismisses_checkout(shop: Shop) -> None:
     shop.visit()
     shop.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert shop.told("dismissed") == "true"
+
+
+def test_a_payment_link_is_paid_in_two_parts_after_a_decline(shop: Shop) -> None:
+    sandbox_url, auth = shop.sandbox_url, shop.auth
+    body = {"amount": 100_000, "accept_partial": True, "reference_id": "INV-1", "description": "Tyres"}
+    body |= {"callback_url": f"{shop.url}/back?invoice=7", "callback_method": "get"}
+    link = httpx.post(f"{sandbox_url}/razorpay/v1/payment_links", json=body, auth=auth).json()
+
+    shop.browser.get(link["short_url"])
+    field = shop.browser.find_element(By.ID, "rupees")
+    field.clear()
+    field.send_keys("400")
+    shop.press("Continue")
+    shop.type_vpa("failure@razorpay")
+    shop.press("Pay ₹400.00")
+    shop.press("Try again")
+    shop.type_vpa("success@razorpay")
+    shop.press("Pay ₹400.00")
+    WebDriverWait(shop.browser, 10).until(lambda b: b.title == "7 partially_paid")
+
+    shop.browser.get(link["short_url"])
+    assert "₹400.00 of ₹1,000.00" in shop.browser.page_source
+    shop.press("Continue")
+    shop.press("Pay ₹600.00")
+    WebDriverWait(shop.browser, 10).until(lambda b: b.title == "7 paid")
+    shop.browser.get(link["short_url"])
+    assert "This link is paid" in shop.browser.page_source
+    found = httpx.get(f"{sandbox_url}/razorpay/v1/payment_links/{link['id']}", auth=auth).json()
+    assert (found["status"], [payment["amount"] for payment in found["payments"]]) == ("paid", [40_000, 60_000])
 
 
 def test_with_redirect_the_signed_fields_come_back_as_a_form_post(shop: Shop) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.sandbox.test_razorpay_payments import AUTOMATIC, order_of, pay
 from tillhouse.sandbox.app import Sandbox
 from tillhouse.sandbox.clock import ManualClock
+from tillhouse.sandbox.settings import SandboxSettings
 from tillhouse.sandbox.smtp import smtp_server
 
 HTML = {"accept": "text/html"}
@@ -20,6 +21,16 @@ PAGES = [
     "/_sandbox/razorpay/orders",
     "/_sandbox/razorpay/payments",
     "/_sandbox/razorpay/payouts",
+    "/_sandbox/razorpay/qr_codes",
+    "/_sandbox/razorpay/payment_links",
+    "/_sandbox/razorpay/disputes",
+    "/_sandbox/razorpay/settlements",
+    "/_sandbox/razorpay/validations",
+    "/_sandbox/bank",
+    "/_sandbox/stripe/checkout_sessions",
+    "/_sandbox/stripe/payments",
+    "/_sandbox/stripe/payouts",
+    "/_sandbox/stripe/accounts",
 ]
 
 
@@ -94,6 +105,41 @@ async def test_every_page_has_an_api_twin_and_a_strict_policy(
     assert not re.search(r"<script(?! src=)|\sstyle=|\son\w+=", page.text)
 
 
+async def test_what_the_new_pages_show_is_escaped_and_their_buttons_work(
+    razorpay: httpx.AsyncClient, person: httpx.AsyncClient, contact: str, settings: SandboxSettings
+) -> None:
+    nasty = "<script>alert(1)</script>"
+    answer = await pay(person, await order_of(razorpay, payment=AUTOMATIC, receipt=nasty))
+    link = {"amount": 1_000, "reference_id": nasty, "description": nasty, "customer": {"name": nasty}}
+    short_url = (await razorpay.post("/payment_links", json=link)).json()["short_url"]
+    await razorpay.post("/payments/qr_codes", json={"type": "upi_qr", "name": nasty})
+    account = {"contact_id": contact, "account_type": "vpa", "vpa": {"address": "silent@razorpay"}}
+    account_id = (await razorpay.post("/fund_accounts", json=account)).json()["id"]
+    check = {"account_number": settings.razorpayx_account_number, "fund_account": {"id": account_id}}
+    validation = (await razorpay.post("/fund_accounts/validations", json=check)).json()["id"]
+    code = (await razorpay.get("/payments/qr_codes")).json()["items"][0]["id"]
+
+    async def press(path: str, **form: str) -> str:
+        pressed = await person.post(f"/_sandbox/razorpay/{path}", data=form, headers=HTML)
+        assert pressed.status_code == 303, pressed.text
+        return pressed.headers["location"]
+
+    await press(f"qr_codes/{code}/pay", amount="500")
+    await press(f"payments/{answer['razorpay_payment_id']}/dispute")
+    dispute = (await razorpay.get("/disputes")).json()["items"][0]["id"]
+    await press(f"disputes/{dispute}/review")
+    await press(f"disputes/{dispute}/close", outcome="won")
+    await press(f"validations/{validation}/active")
+    settlement = await press("settlements/run")
+    await press(f"{settlement.removeprefix('/_sandbox/razorpay/')}/distort", kind="duplicate", entity_id="")
+
+    for path in (*PAGES, settlement, short_url):
+        shown = await person.get(path, headers=HTML)
+        assert shown.status_code == 200
+        assert not re.search(r"<script(?! src=)|\sstyle=|\son\w+=", shown.text)
+    assert "duplicate" in (await person.get(settlement, headers=HTML)).text
+
+
 async def test_the_pages_buttons_lead_back_to_the_page(razorpay: httpx.AsyncClient, person: httpx.AsyncClient) -> None:
     form = {"provider": "razorpay", "fault": "status_500", "path": "*", "count": "3", "seconds": ""}
     added = await person.post("/_sandbox/faults", data=form, headers=HTML)
@@ -103,6 +149,11 @@ async def test_the_pages_buttons_lead_back_to_the_page(razorpay: httpx.AsyncClie
     assert fault["id"] in (await person.get("/_sandbox/faults", headers=HTML)).text
     await person.post(f"/_sandbox/faults/{fault['id']}/remove")
     assert (await person.get("/_sandbox/faults")).json() == []
+
+
+async def test_the_sandboxes_own_doors_are_described(person: httpx.AsyncClient) -> None:
+    paths = (await person.get("/_sandbox/openapi.json")).json()["paths"]
+    assert {"/_sandbox/razorpay/settlements/run", "/_sandbox/bank/statement"} <= set(paths)
 
 
 async def test_liveness_is_answered(person: httpx.AsyncClient) -> None:

@@ -217,6 +217,60 @@ async def test_a_status_fault_answers_as_razorpay_does_and_does_nothing(
     assert (await razorpay.get("/orders")).json()["count"] == 0
 
 
+@pytest.mark.parametrize(
+    ("provider", "path", "body", "listed"),
+    [
+        ("razorpay", "/payments/qr_codes", {"type": "upi_qr"}, "items"),
+        ("razorpay", "/payment_links", {"amount": 100}, "payment_links"),
+    ],
+)
+async def test_faults_reach_qr_codes_and_links_before_and_after_their_effect(
+    *,
+    razorpay: httpx.AsyncClient,
+    person: httpx.AsyncClient,
+    provider: str,
+    path: str,
+    body: dict[str, Any],
+    listed: str,
+) -> None:
+    for fault, made in (("timeout_before", 0), ("timeout_after", 1), ("cut_stream", 2)):
+        await add_fault(person, fault, path=f"POST /v1{path}")
+        with pytest.raises((httpx.ReadTimeout, httpx.RemoteProtocolError)):
+            await razorpay.post(path, json=body)
+        assert len((await razorpay.get(path)).json()[listed]) == made
+    await add_fault(person, "status_500", path=f"POST /v1{path}")
+    assert (await razorpay.post(path, json=body)).status_code == 500
+    assert len((await razorpay.get(path)).json()[listed]) == 2
+
+
+async def test_a_fault_on_razorpayx_reaches_its_statement_and_validations(
+    razorpay: httpx.AsyncClient, person: httpx.AsyncClient, settings: SandboxSettings
+) -> None:
+    fault = {"provider": "razorpayx", "fault": "status_429"}
+    query = {"account_number": settings.razorpayx_account_number}
+    for path in ("/transactions", "/fund_accounts/validations"):
+        assert (await person.post("/_sandbox/faults", json=fault)).status_code == 201
+        assert (await razorpay.get("/settlements")).status_code == 200
+        assert (await razorpay.get(path, params=query)).status_code == 429
+        assert (await razorpay.get(path, params=query)).status_code == 200
+
+
+async def test_amount_off_changes_a_settlement_on_its_way(
+    razorpay: httpx.AsyncClient,
+    person: httpx.AsyncClient,
+    sandbox: Sandbox,
+    receiver: Receiver,
+    settings: SandboxSettings,
+) -> None:
+    await paid(razorpay, person)
+    await add_fault(person, "amount_off", path="settlement.processed")
+    await person.post("/_sandbox/razorpay/settlements/run")
+    await sandbox.deliver_due()
+    event = next(taken for taken in receiver.taken if event_of(taken) == "settlement.processed")
+    assert json.loads(event.body)["payload"]["settlement"]["entity"]["amount"] == 9_864
+    assert (await razorpay.get("/settlements")).json()["items"][0]["amount"] == 9_764
+
+
 async def test_faults_are_listed_used_up_and_lifted(razorpay: httpx.AsyncClient, person: httpx.AsyncClient) -> None:
     await add_fault(person, "status_500", path="/v1/payouts", count=2)
     assert (await razorpay.get("/orders")).status_code == 200

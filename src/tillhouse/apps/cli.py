@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "jobs": "List, replay and cancel background jobs.",
         "keys": "Make and rotate encryption keys.",
         "payments": "List and replay providers' events.",
+        "ledger": "Reports, exports, opening balances; close a period; the seal of the books.",
         "people": "Create administrators and API keys.",
         "docs": "Write the reference pages that are generated from the code.",
     }

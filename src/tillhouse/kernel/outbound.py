@@ -96,5 +96,20 @@ class Outbound:
         finally:
             _SECONDS.labels(provider, outcome).observe(time.monotonic() - started)
 
+    async def reach(self, provider: str, url: str) -> None:
+        """See whether anyone answers at `url`; says nothing of us, and counts as no call.
+
+        Raises `NotSent` when nobody does, `OutcomeUnknown` when only a failing server does (5xx).
+        """
+        if in_transaction():
+            raise RuntimeError(f"a call to {provider} while a transaction is open: commit the intent first")
+        try:
+            async with self._client.stream("GET", url) as response:
+                status = response.status_code
+        except httpx.HTTPError as error:
+            raise NotSent(N_("{provider} cannot be reached right now."), provider=provider) from error
+        if status >= 500:
+            raise OutcomeUnknown(N_("{provider} did not answer in time."), provider=provider)
+
     async def close(self) -> None:
         await self._client.aclose()

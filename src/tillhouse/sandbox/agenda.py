@@ -35,15 +35,11 @@ class Agenda:
 
     def plan(self, action: str, subject: str, provider_seconds: float) -> None:
         """Do `action` to `subject` after that much of the provider's time."""
-        task = Task(
-            id=f"task_{ids.token(14)}",
-            created_at=self._clock.now_s(),
-            due_at=self._clock.after(provider_seconds),
-            action=action,
-            subject=subject,
-        )
-        self._store.put(task)
-        self._wake.set()
+        self._put(action, subject, self._clock.after(provider_seconds))
+
+    def plan_at(self, action: str, subject: str, unix_seconds: int) -> None:
+        """Do `action` to `subject` at an instant that was named on the wire: the scale of the clock is left out."""
+        self._put(action, subject, unix_seconds * 1000)
 
     def run_due(self) -> int:
         """Do everything due; returns how many things were done."""
@@ -53,3 +49,14 @@ class Agenda:
                 if self._store.delete(Task, task.id):
                     self._actions[task.action](task.subject)
         return len(due)
+
+    def _put(self, action: str, subject: str, due_at: int) -> None:
+        task = Task(
+            id=f"task_{ids.token(14)}",
+            created_at=self._clock.now_s(),
+            due_at=due_at,
+            action=action,
+            subject=subject,
+        )
+        self._store.put(task)
+        self._wake.set()

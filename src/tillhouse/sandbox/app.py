@@ -15,18 +15,57 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from tillhouse.sandbox import control, gate
+from tillhouse.sandbox.bank import account as bank
 from tillhouse.sandbox.clock import Clock, NowMs, system_now_ms
-from tillhouse.sandbox.razorpay import beneficiaries, checkout, errors, events, orders, payments, payouts, refunds
+from tillhouse.sandbox.razorpay import (
+    beneficiaries,
+    checkout,
+    disputes,
+    errors,
+    events,
+    link_pages,
+    links,
+    orders,
+    payment_links,
+    payments,
+    payouts,
+    qr_codes,
+    refunds,
+    settlements,
+    transactions,
+    validations,
+)
+from tillhouse.sandbox.razorpay import control as razorpay_control
 from tillhouse.sandbox.razorpay.errors import RazorpayError
 from tillhouse.sandbox.settings import SandboxSettings
 from tillhouse.sandbox.smtp import smtp_server
+from tillhouse.sandbox.stripe import service as stripe
+from tillhouse.sandbox.stripe.errors import StripeError
 from tillhouse.sandbox.twilio import messages
 from tillhouse.sandbox.twilio.messages import TwilioError
 from tillhouse.sandbox.webhooks import Delivery
 from tillhouse.sandbox.world import World, build_world
 
 _STATIC = Path(__file__).parent / "static"
-_ROUTERS = (control, orders, refunds, payments, beneficiaries, payouts, checkout, messages)
+_ROUTERS = (
+    control,
+    razorpay_control,
+    bank,
+    orders,
+    qr_codes,
+    payment_links,
+    refunds,
+    payments,
+    disputes,
+    settlements,
+    validations,
+    beneficiaries,
+    payouts,
+    transactions,
+    checkout,
+    link_pages,
+    messages,
+)
 
 
 class Sandbox(FastAPI):
@@ -82,9 +121,14 @@ def create_sandbox(settings: SandboxSettings, *, now_ms: NowMs = system_now_ms) 
     world.agenda.register("payment.expire", lambda subject: refunds.expire_authorization(world, subject))
     world.agenda.register("refund.process", lambda subject: refunds.process(world, subject))
     world.agenda.register("payout.advance", lambda subject: payouts.advance(world, subject))
+    world.agenda.register("payment_link.expire", lambda subject: links.expire(world, subject))
+    world.agenda.register("qr_code.close", lambda subject: qr_codes.close_in_time(world, subject))
+    world.agenda.register("validation.answer", lambda subject: validations.answer_in_time(world, subject))
+    stripe.register(world)
     sandbox = Sandbox(world)
-    for module in _ROUTERS:
-        sandbox.include_router(module.router)
+    for router in (*(module.router for module in _ROUTERS), *stripe.ROUTERS):
+        sandbox.include_router(router)
+    sandbox.include_router(qr_codes.images)
     sandbox.mount("/_sandbox/static", StaticFiles(directory=_STATIC))
     _answer_errors_as_the_providers_do(sandbox)
     return sandbox
@@ -114,6 +158,10 @@ def _answer_errors_as_the_providers_do(sandbox: FastAPI) -> None:
     async def razorpay_error(_: Request, error: RazorpayError) -> Response:
         return error.response()
 
+    @sandbox.exception_handler(StripeError)
+    async def stripe_error(_: Request, error: StripeError) -> Response:
+        return error.response()
+
     @sandbox.exception_handler(TwilioError)
     async def twilio_error(_: Request, error: TwilioError) -> Response:
         return error.response()
@@ -128,6 +176,8 @@ def _answer_errors_as_the_providers_do(sandbox: FastAPI) -> None:
     async def not_found(request: Request, error: HTTPException) -> Response:
         if request.url.path.startswith("/razorpay/"):
             return errors.no_such_url().response()
+        if request.url.path.startswith("/stripe/"):
+            return stripe.no_such_url(request.method, request.url.path).response()
         if request.url.path.startswith("/twilio/"):
             return TwilioError(20404, 404).response()
         return await http_exception_handler(request, error)

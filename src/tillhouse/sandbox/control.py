@@ -9,21 +9,30 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from tillhouse.sandbox.faults import CALL_FAULTS, WEBHOOK_FAULTS, FaultRequest
 from tillhouse.sandbox.razorpay import events
+from tillhouse.sandbox.razorpay.disputes import Dispute
+from tillhouse.sandbox.razorpay.links import PaymentLink
 from tillhouse.sandbox.razorpay.orders import find_order
 from tillhouse.sandbox.razorpay.paying import LATE_AFTER_SECONDS, Attempt, Outcome, pay
 from tillhouse.sandbox.razorpay.payouts import (
     FATE_OF_ACCOUNT_ENDING,
     FATE_OF_VPA,
-    balance_of,
     begin,
     find_payout,
     move,
     set_balance,
 )
+from tillhouse.sandbox.razorpay.qr_codes import QrCode
 from tillhouse.sandbox.razorpay.refunds import settle_refund
 from tillhouse.sandbox.razorpay.schemas import Method, Order, Payment, Refund, Wire
+from tillhouse.sandbox.razorpay.settling import Settlement
+from tillhouse.sandbox.razorpay.transactions import Transaction, balance_of
+from tillhouse.sandbox.razorpay.validations import FundAccountValidation
 from tillhouse.sandbox.razorpay.x_schemas import FundAccount, Payout, PayoutStatus
 from tillhouse.sandbox.rendering import answer, done
+from tillhouse.sandbox.stripe import events as stripe_events
+from tillhouse.sandbox.stripe.connect_schemas import Payout as StripePayout
+from tillhouse.sandbox.stripe.payment_schemas import PaymentIntent
+from tillhouse.sandbox.stripe.session_schemas import Session
 from tillhouse.sandbox.webhooks import Delivery
 from tillhouse.sandbox.world import Here, World
 
@@ -53,9 +62,9 @@ class EventBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    provider: Literal["razorpay", "razorpayx"] = "razorpay"
+    provider: Literal["razorpay", "razorpayx", "stripe"] = "razorpay"
     event: str
-    payload: dict[str, JsonValue]
+    payload: dict[str, JsonValue] = Field(description="Of Stripe's events: `data.object`.")
     event_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
 
 
@@ -79,6 +88,15 @@ async def home(request: Request, world: Here) -> Response:
         "payments": world.store.count(Payment),
         "refunds": world.store.count(Refund),
         "payouts": world.store.count(Payout),
+        "qr_codes": world.store.count(QrCode),
+        "payment_links": world.store.count(PaymentLink),
+        "disputes": world.store.count(Dispute),
+        "settlements": world.store.count(Settlement),
+        "validations": world.store.count(FundAccountValidation),
+        "bank_transactions": world.store.count(Transaction),
+        "stripe_sessions": world.store.count(Session),
+        "stripe_payments": world.store.count(PaymentIntent),
+        "stripe_payouts": world.store.count(StripePayout),
         "webhooks_pending": world.store.count(Delivery, {"status": "pending"}),
         "webhooks_delivered": world.store.count(Delivery, {"status": "delivered"}),
         "webhooks_failed": world.store.count(Delivery, {"status": "failed"}),
@@ -89,6 +107,7 @@ async def home(request: Request, world: Here) -> Response:
     providers = [
         {"name": "Razorpay", "base": "/razorpay/v1", "key": settings.razorpay_key_id},
         {"name": "RazorpayX", "base": "/razorpay/v1", "key": settings.razorpayx_account_number},
+        {"name": "Stripe", "base": "/stripe/v1", "key": settings.stripe_secret_key},
         {"name": "Twilio", "base": "/twilio/2010-04-01", "key": settings.twilio_account_sid},
         {"name": "SMTP", "base": f"port {settings.smtp_port}" if settings.smtp_port else "off", "key": "any"},
     ]
@@ -186,6 +205,8 @@ async def list_webhooks(request: Request, world: Here, status: str | None = None
 @router.post("/_sandbox/webhooks", status_code=201)
 async def send_event(world: Here, body: EventBody) -> Delivery:
     """Queue an event of any content, rightly signed."""
+    if body.provider == "stripe":
+        return stripe_events.send_raw(world, body.event, body.payload, body.event_id)
     return events.send_raw(world, body.provider, body.event, body.payload, body.event_id)
 
 

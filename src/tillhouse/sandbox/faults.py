@@ -16,8 +16,8 @@ CallFault = Literal["timeout_before", "timeout_after", "status_429", "status_500
 WEBHOOK_FAULTS: tuple[str, ...] = get_args(WebhookFault)
 CALL_FAULTS: tuple[str, ...] = get_args(CallFault)
 
-# RazorpayX is served by Razorpay's API, so a fault on `razorpay` reaches both.
-_FAMILY = {"razorpayx": {"razorpayx", "razorpay"}}
+# RazorpayX is served by Razorpay's API, so a fault on `razorpay` reaches both; likewise Stripe's two webhooks.
+_FAMILY = {"razorpayx": {"razorpayx", "razorpay"}, "stripe_connect": {"stripe_connect", "stripe"}}
 
 
 class FaultRequest(BaseModel):
@@ -25,7 +25,7 @@ class FaultRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    provider: str = Field("*", description="`razorpay` (RazorpayX too), `razorpayx`, `twilio`, or `*`.")
+    provider: str = Field("*", description="`razorpay` (RazorpayX too), `razorpayx`, `stripe`, `twilio`, or `*`.")
     path: str = Field(
         "*",
         description="Glob or prefix. For API calls: `/v1/payouts`, `POST /v1/orders`; for webhooks: the event"

@@ -7,14 +7,16 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tillhouse.sandbox import ids
 from tillhouse.sandbox.faults import CALL_FAULTS
 from tillhouse.sandbox.razorpay import errors as razorpay
+from tillhouse.sandbox.stripe import errors as stripe
 from tillhouse.sandbox.twilio.messages import TwilioError
 from tillhouse.sandbox.world import World
 
 IN_PROCESS = "tillhouse.sandbox.in_process"
 
-_PAYOUT_ROOTS = ("contacts", "fund_accounts", "payouts")
+_PAYOUT_ROOTS = ("contacts", "fund_accounts", "payouts", "transactions", "banking_balances")
 
 
 class Held(Exception):
@@ -47,11 +49,11 @@ async def pass_through(app: ASGIApp, world: World, scope: Scope, receive: Receiv
 
 
 def provider_of(path: str) -> str | None:
-    """Whose API a path belongs to; None for the sandbox's own pages."""
+    """Whose API a path belongs to; None for the sandbox's own pages, and for whoever only looks whether it is there."""
     root, _, rest = path.removeprefix("/").partition("/")
     if root == "razorpay" and rest.startswith("v1/"):
         return "razorpayx" if rest.split("/")[1] in _PAYOUT_ROOTS else "razorpay"
-    return "twilio" if root == "twilio" else None
+    return root if root in {"stripe", "twilio"} and rest else None
 
 
 class _Recorder:
@@ -105,6 +107,8 @@ def _names(scope: Scope) -> Iterator[str]:
 def _refusal(provider: str, status: int) -> Response:
     if provider == "twilio":
         return TwilioError(20429 if status == 429 else 20500, status).response()
+    if provider == "stripe":
+        return (stripe.throttled() if status == 429 else stripe.server_error(status)).response(f"req_{ids.token(14)}")
     error = razorpay.throttled() if status == 429 else razorpay.server_error()
     error.status = status
     return error.response()

@@ -9,6 +9,8 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from tillhouse.sandbox.stripe.schemas import money
+
 _HERE = Path(__file__).parent
 
 _CSP = (
@@ -44,6 +46,7 @@ _pages = Environment(
 )
 _pages.filters["rupees"] = rupees
 _pages.filters["moment"] = moment
+_pages.filters["money"] = money
 
 
 def wants_html(request: Request) -> bool:

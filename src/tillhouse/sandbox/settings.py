@@ -36,6 +36,18 @@ class SandboxSettings(BaseSettings):
     razorpayx_webhook_url: str = Field("", description="Default: `{web}/api/v1/payments/webhook/razorpayx`.")
     razorpayx_webhook_secret: str = "rzpx_test_webhook_secret_tillhouse"  # noqa: S105 - public
 
+    stripe_secret_key: str = "sk_test_tillhouse"  # noqa: S105 - public
+    stripe_publishable_key: str = "pk_test_tillhouse"
+    stripe_account_id: str = "acct_1TillhouseTest01"
+    stripe_account_name: str = Field("Tillhouse", description="The shop's name on Stripe's pay pages.")
+    stripe_webhook_url: str = Field("", description="Default: `{web}/api/v1/payments/webhook/stripe`.")
+    stripe_webhook_secret: str = "whsec_tillhouse"  # noqa: S105 - public
+    stripe_webhook_old_secret: str = Field("", description="While the secret is rotated: signs as well.")
+    stripe_connect_webhook_url: str = Field(
+        "", description="Where events of connected accounts go. Default: the same address."
+    )
+    stripe_connect_webhook_secret: str = Field("", description="Default: the same secret.")
+
     twilio_account_sid: str = "AC00000000000000000000000000000001"
     twilio_auth_token: str = "twilio_test_token_tillhouse"  # noqa: S105 - public
     twilio_numbers: list[str] = Field(
@@ -47,6 +59,9 @@ class SandboxSettings(BaseSettings):
         base = self.web.rstrip("/") + "/api/v1/payments/webhook"
         self.razorpay_webhook_url = self.razorpay_webhook_url or f"{base}/razorpay"
         self.razorpayx_webhook_url = self.razorpayx_webhook_url or f"{base}/razorpayx"
+        self.stripe_webhook_url = self.stripe_webhook_url or f"{base}/stripe"
+        self.stripe_connect_webhook_url = self.stripe_connect_webhook_url or self.stripe_webhook_url
+        self.stripe_connect_webhook_secret = self.stripe_connect_webhook_secret or self.stripe_webhook_secret
         return self
 
     def may_call(self, url: str) -> bool:

@@ -28,7 +28,25 @@ CREATE INDEX IF NOT EXISTS record_by_age ON record (kind, created_at, seq);
 CREATE INDEX IF NOT EXISTS record_by_due ON record (kind, due_at, seq) WHERE due_at IS NOT NULL;
 """
 # What adapters and pages look up by; any other field is found by reading all records of a kind.
-_LOOKED_UP_BY = ("receipt", "order_id", "payment_id", "reference_id", "contact_id", "name", "to", "waiting_for_another")
+_LOOKED_UP_BY = (
+    "receipt",
+    "order_id",
+    "payment_id",
+    "reference_id",
+    "contact_id",
+    "name",
+    "to",
+    "waiting_for_another",
+    "entity_id",
+    "settlement_id",
+    "qr_code_id",
+    "link_code",
+    "payment_intent",
+    "charge",
+    "payout",
+    "source",
+    "transfer",
+)
 
 
 class Record(BaseModel):

@@ -18,6 +18,8 @@ from tillhouse.sandbox.store import Record, Scheduled, Store
 
 Signer = Callable[["Delivery"], Mapping[str, str]]
 
+_AMOUNTS = {"amount", "amount_paid", "amount_received", "amount_captured", "amount_total"}
+
 Status = Literal["pending", "delivered", "dropped", "failed", "not_sent"]
 
 
@@ -31,6 +33,8 @@ class Policy:
     retries_on_refusal: bool
     disables: bool
     sign: Signer
+    signs_every_try: bool = False  # where the signature holds the time of sending
+    event_id_in_body: bool = False  # as `id`; elsewhere it is a header that `sign` adds
 
     def next_retry(self, tries: int, age: float) -> float | None:
         """Provider seconds until the next try after `tries` failed ones, `age` into it; None to give up."""
@@ -138,14 +142,26 @@ class Webhooks:
         if old is None:
             return None
         if as_new_event:
-            return self.enqueue(
-                provider=old.provider, event=old.event, url=old.url, body=old.body, content_type=old.content_type
-            )
+            return self._send_as_new(old)
         old.status, old.due_at, old.waiting_for_another = "pending", self._clock.now_ms(), False
         old.queued_ms, old.tries = self._clock.now_ms(), 0
         self._store.put(old)
         self._wake.set()
         return old
+
+    def _send_as_new(self, old: Delivery) -> Delivery:
+        event_id, body = ids.token(14), old.body
+        if self._policies[old.provider].event_id_in_body:
+            event_id = f"{old.event_id.partition('_')[0]}_{ids.token(24)}"
+            body = body.replace(json.dumps(old.event_id), json.dumps(event_id))
+        return self.enqueue(
+            provider=old.provider,
+            event=old.event,
+            url=old.url,
+            body=body,
+            content_type=old.content_type,
+            event_id=event_id,
+        )
 
     def enable(self, provider: str) -> None:
         """Switch a disabled webhook on again, as one does in a provider's dashboard."""
@@ -203,6 +219,9 @@ class Webhooks:
                 self._store.put(other)
 
     async def _send(self, delivery: Delivery, fault: Fault | None) -> None:
+        policy = self._policies[delivery.provider]
+        if policy.signs_every_try:
+            delivery.headers = dict(policy.sign(delivery))
         body, headers = self._spoilt(delivery, fault)
         copies = 2 if fault and fault.fault == "duplicate" else 1
         if fault:
@@ -282,6 +301,6 @@ def _raised(value: JsonValue, field: str = "") -> JsonValue:
         return {name: _raised(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
         return [_raised(inner) for inner in value]
-    if isinstance(value, int) and field in {"amount", "amount_paid"} and not isinstance(value, bool):
+    if isinstance(value, int) and field in _AMOUNTS and not isinstance(value, bool):
         return value + 100
     return value

@@ -14,7 +14,8 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import NotSent, Outbound, OutcomeUnknown
 from tillhouse.parts.payments.domain import Method
 from tillhouse.parts.payments.ports import BadSignature, OrderRequest, Refused
-from tillhouse.parts.payments.providers.razorpay.gateway import Places, RazorpayGateway
+from tillhouse.parts.payments.providers.razorpay.client import Places, RazorpayClient
+from tillhouse.parts.payments.providers.razorpay.gateway import RazorpayGateway
 from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
 from tillhouse.parts.payments.providers.razorpayx.gateway import RazorpayXGateway
 from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSettings
@@ -32,7 +33,8 @@ REQUEST = OrderRequest(
 
 
 def gateway(**changed: object) -> RazorpayGateway:
-    return RazorpayGateway(Outbound(), RazorpaySettings(**changed), sandbox="http://sandbox")  # type: ignore[arg-type]
+    settings = RazorpaySettings(**changed)  # type: ignore[arg-type]
+    return RazorpayGateway(RazorpayClient(Outbound(), settings, sandbox="http://sandbox"))
 
 
 def answering(status: int, body: object) -> RazorpayGateway:
@@ -40,7 +42,7 @@ def answering(status: int, body: object) -> RazorpayGateway:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     transport = httpx.MockTransport(lambda request: httpx.Response(status, content=content))
     outbound = Outbound(mounts={"http://sandbox": transport})
-    return RazorpayGateway(outbound, RazorpaySettings(), sandbox="http://sandbox")
+    return RazorpayGateway(RazorpayClient(outbound, RazorpaySettings(), sandbox="http://sandbox"))
 
 
 def test_the_checkouts_signature_is_that_of_the_published_vector() -> None:
@@ -113,7 +115,8 @@ async def test_a_provider_that_cannot_be_reached_was_not_told_anything() -> None
 
     outbound = Outbound(mounts={"http://sandbox": httpx.MockTransport(nobody)})
     with pytest.raises(NotSent):
-        await RazorpayGateway(outbound, RazorpaySettings(), sandbox="http://sandbox").find_order(REQUEST)
+        client = RazorpayClient(outbound, RazorpaySettings(), sandbox="http://sandbox")
+        await RazorpayGateway(client).find_order(REQUEST)
 
 
 @pytest.mark.parametrize("identifier", ["../orders", "pay_1/capture", "pay_1?x=1", "", "pay_é"])
@@ -124,17 +127,17 @@ async def test_an_id_cannot_lead_to_another_address(identifier: str) -> None:
 
 async def test_unknown_fields_empty_notes_and_nulls_are_read() -> None:
     body = {
-        "id": PAYMENT, "amount": 100, "currency": "INR", "status": "refunded", "order_id": None, "captured": True,
+        "id": PAYMENT, "amount": 100, "currency": "INR", "status": "refunded", "order_id": ORDER, "captured": True,
         "amount_refunded": 100, "notes": [], "fee": None, "tax": None, "something_new": {"a": 1},
     }  # fmt: skip
     facts = await answering(200, body).fetch_payment(PAYMENT)
-    assert (facts.state, facts.refunded, facts.order_id) == ("captured", 100, "")
+    assert (facts.state, facts.refunded, facts.order_id) == ("captured", 100, ORDER)
     uncaptured = await answering(200, {**body, "captured": False}).fetch_payment(PAYMENT)
     assert uncaptured.state == "failed"
 
 
 def test_without_a_sandbox_the_real_addresses_are_used() -> None:
-    real = RazorpayGateway(Outbound(), RazorpaySettings())
+    real = RazorpayClient(Outbound(), RazorpaySettings())
     assert real.places == Places.at("https://api.razorpay.com/v1")
     assert real.places.script == "https://checkout.razorpay.com/v1/checkout.js"
     assert RazorpayXGateway(Outbound(), RazorpayXSettings())._base == "https://api.razorpay.com/v1"
@@ -144,9 +147,8 @@ def test_without_a_sandbox_the_real_addresses_are_used() -> None:
 
 async def test_pages_may_load_the_checkout_and_nothing_else(till: Till) -> None:
     origins = {(origin.directive, origin.origin) for origin in till.house.provided(BrowserOrigin)}
-    assert origins == {
-        (directive, "http://sandbox") for directive in ("script-src", "frame-src", "connect-src", "form-action")
-    }
+    directives = ("script-src", "frame-src", "connect-src", "form-action", "img-src")
+    assert origins == {(directive, "http://sandbox") for directive in directives}
 
 
 def test_the_seeds_names_of_secrets_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:

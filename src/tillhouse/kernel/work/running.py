@@ -23,6 +23,7 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.work import store
 from tillhouse.kernel.work.definitions import Cancelled
+from tillhouse.kernel.work.metrics import measured
 from tillhouse.kernel.work.registry import Work, registry_of
 from tillhouse.kernel.work.store import Claim
 
@@ -88,15 +89,16 @@ class Run:
 
 async def run_claimed(house: House, claim: Claim) -> Ran:
     """Run the attempt and write how it ended. Raises what the database raises when that cannot be written."""
-    with tracing(claim.request_id):
-        ran = await _run(house, claim)
+    work = registry_of(house).works.get(claim.name)
+    with tracing(claim.request_id), measured(work) as attempt:
+        ran = await _run(house, claim, work)
+        attempt.outcome = ran.outcome
     level = _log.info if ran.outcome in ("done", "lost", "cancelled") else _log.warning
     level("job", job=claim.name, id=str(claim.id), attempt=claim.attempt, outcome=ran.outcome, **_log_fields(ran))
     return ran
 
 
-async def _run(house: House, claim: Claim) -> Ran:
-    work = registry_of(house).works.get(claim.name)
+async def _run(house: House, claim: Claim, work: Work | None) -> Ran:
     if work is None:
         unknown = LookupError(f"no module of this process has a job {claim.name}")
         return await _fail(house, claim, None, None, unknown)

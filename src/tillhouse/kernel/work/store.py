@@ -44,6 +44,19 @@ class DueJob:
     lane: str
 
 
+@dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """How many jobs of one name stand where, and since when the oldest of those that wait has been due."""
+
+    name: str
+    lane: str
+    waiting: int
+    later: int
+    running: int
+    dead: int
+    oldest: datetime | None
+
+
 async def claim(session: Session, job_id: UUID, holder: str, lease: timedelta) -> Claim | None:
     """Begin an attempt. None when there is nothing to begin: finished, not due yet, or held by another."""
     free = or_(
@@ -201,6 +214,31 @@ async def anything_waits(session: ReadSession) -> bool:
     job = text("SELECT FROM kernel.jobs WHERE state IN ('queued', 'sent', 'running') AND wake_at <= clock_timestamp()")
     found: bool | None = await session.scalar(select(or_(event, text(f"EXISTS ({job})"))))
     return bool(found)
+
+
+# Written out, since PostgreSQL uses a partial index only where it can read its condition in the query.
+_QUEUES = text("""
+    SELECT name, lane,
+        count(*) FILTER (WHERE state IN ('queued', 'sent') AND run_at <= :now),
+        count(*) FILTER (WHERE state = 'queued' AND run_at > :now),
+        count(*) FILTER (WHERE state = 'running'),
+        count(*) FILTER (WHERE state = 'dead'),
+        min(run_at) FILTER (WHERE state IN ('queued', 'sent') AND run_at <= :now)
+    FROM kernel.jobs
+    WHERE state IN ('queued', 'sent', 'running') OR state = 'dead'
+    GROUP BY name, lane
+""")
+
+
+async def queues(session: ReadSession) -> list[QueueFacts]:
+    """What is not done, by name and lane. Costs as much as there is of it: two partial indexes."""
+    return [QueueFacts(*row) for row in await session.execute(_QUEUES, {"now": clock.now()})]
+
+
+async def events_waiting(session: ReadSession) -> int:
+    """How many events the relay has not made jobs of."""
+    statement = select(func.count()).select_from(EventRow).where(EventRow.dispatched_at.is_(None))
+    return (await session.execute(statement)).scalar_one()
 
 
 async def next_due(session: ReadSession) -> UUID | None:

@@ -1,6 +1,6 @@
 """What the house knows of channels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import Module, Process
+from tillhouse.kernel.manifest import HealthCheck, Module, Process
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.channels.settings import ChannelsSettings
 
@@ -39,27 +39,30 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.channels.service import erase, send_to_contact
     from tillhouse.parts.identity.api import Erasure, MessageSender
 
+    installed = list(_carriers(house, house.settings_of(ChannelsSettings)))
     return (
         MessageSender(send_to_contact),
         Erasure("channels", erase),
-        Carriers(_carriers(house, house.settings_of(ChannelsSettings))),
+        Carriers(tuple(carrier for carrier, _ in installed)),
+        *(check for _, check in installed),
     )
 
 
-def _carriers(house: House, settings: ChannelsSettings) -> tuple["Carrier", ...]:
+def _carriers(house: House, settings: ChannelsSettings) -> Iterator[tuple["Carrier", HealthCheck]]:
+    from tillhouse.kernel.health import answers_at
     from tillhouse.parts.channels.providers.smtp import SmtpCarrier
     from tillhouse.parts.channels.providers.twilio import CALLBACK, TwilioCarrier
 
-    found: list[Carrier] = []
     if settings.smtp_host:
-        found.append(SmtpCarrier(settings))
+        smtp = SmtpCarrier(settings)
+        yield smtp, HealthCheck(smtp.name, lambda _house: smtp.greet())
     if settings.twilio_auth_token:
         sandbox = f"{house.settings.sandbox_url.rstrip('/')}/twilio" if house.settings.sandbox_url else ""
         url = settings.twilio_url or sandbox or "https://api.twilio.com"
         account = (settings.twilio_account_sid, settings.twilio_auth_token)
         callback = house.settings.base_url.rstrip("/") + CALLBACK
-        found.append(TwilioCarrier(house.outbound, url, account, settings.twilio_phone_number, callback))
-    return tuple(found)
+        twilio = TwilioCarrier(house.outbound, url, account, settings.twilio_phone_number, callback)
+        yield twilio, answers_at(twilio.name, url)
 
 
 MODULE = Module(

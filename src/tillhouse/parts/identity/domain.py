@@ -160,8 +160,13 @@ def same(left: str, right: str) -> bool:
 
 
 def new_token() -> str:
-    """256 random bits for a cookie or a refresh token."""
+    """256 random bits for a cookie or the first refresh token of a session."""
     return secrets.token_urlsafe(32)
+
+
+def next_token(key: bytes, token: str) -> str:
+    """The refresh token after `token`: the same one whoever asks, so that two tabs are handed one, stored nowhere."""
+    return base64.urlsafe_b64encode(hmac.digest(key, token.encode(), "sha256")).rstrip(b"=").decode()
 
 
 def new_api_key() -> str:

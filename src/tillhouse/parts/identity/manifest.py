@@ -16,7 +16,7 @@ from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.identity.settings import IdentitySettings
 
 if TYPE_CHECKING:
-    import typer
+    import click
 
 
 def _api() -> APIRouter:
@@ -57,10 +57,10 @@ def _provides(house: House) -> Sequence[object]:
     )
 
 
-def _cli() -> "typer.Typer":
-    from tillhouse.parts.identity.cli import app
+def _cli() -> "click.Group":
+    from tillhouse.parts.identity.cli import command
 
-    return app
+    return command
 
 
 def _demo() -> Demo:

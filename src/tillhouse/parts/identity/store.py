@@ -220,6 +220,12 @@ async def end_sessions(
     return len(ended.all())
 
 
+async def refresh_token(session: ReadSession, token_hash: bytes) -> RefreshTokenRow | None:
+    """A refresh token by its digest; whoever holds its session's lock reads what stays so."""
+    statement = select(RefreshTokenRow).where(RefreshTokenRow.token_hash == token_hash)
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
 async def lock_refresh_token(session: Session, token_hash: bytes) -> RefreshTokenRow | None:
     """A refresh token by its digest, locked."""
     statement = select(RefreshTokenRow).where(RefreshTokenRow.token_hash == token_hash).with_for_update()

@@ -4,12 +4,18 @@ from datetime import timedelta
 
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.work import Job, Schedule, enqueue
-from tillhouse.parts.ledger.events import EnsurePartitions, ExpireHolds
-from tillhouse.parts.ledger.service import holding, partitions
+from tillhouse.parts.ledger.events import EnsurePartitions, ExpireHolds, ExpireLots, Seal
+from tillhouse.parts.ledger.flows import seal
+from tillhouse.parts.ledger.service import holding, lots, partitions
 
 
 async def _expire_holds(session: Session, task: ExpireHolds) -> None:
     if await holding.expire(session):
+        await enqueue(session, task)
+
+
+async def _expire_lots(session: Session, task: ExpireLots) -> None:
+    if await lots.expire(session):
         await enqueue(session, task)
 
 
@@ -25,9 +31,22 @@ JOBS = (
         example=ExpireHolds,
     ),
     Job(
+        task=ExpireLots,
+        run=_expire_lots,
+        schedule=Schedule(every=timedelta(seconds=60)),
+        example=ExpireLots,
+    ),
+    Job(
         task=EnsurePartitions,
         run=_ensure_partitions,
         schedule=Schedule(cron="17 3 * * *"),
         example=EnsurePartitions,
+    ),
+    Job(
+        task=Seal,
+        flow=seal,
+        schedule=Schedule(every=timedelta(minutes=1)),
+        time_limit=timedelta(minutes=10),
+        example=Seal,
     ),
 )

@@ -3,10 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Invariant, Module, Process
 from tillhouse.kernel.work import AnyJob
+from tillhouse.parts.ledger.settings import LedgerSettings
+
+if TYPE_CHECKING:
+    import click
 
 
 def _models() -> ModuleType:
@@ -27,11 +33,28 @@ def _invariants() -> Sequence[Invariant]:
     return INVARIANTS
 
 
+def _cli() -> "click.Group":
+    from tillhouse.parts.ledger.cli import command
+
+    return command
+
+
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ledger.domain import REVERSAL_KIND
+    from tillhouse.parts.ledger.domain.exchange import EXCHANGE_ACCOUNTS
+    from tillhouse.parts.ledger.domain.lots import LOT_ACCOUNTS, LOT_KINDS
+    from tillhouse.parts.ledger.domain.openings import OPENING_ACCOUNTS, OPENING_KIND
+    from tillhouse.parts.ledger.ports import Anchors
+    from tillhouse.parts.ledger.providers.anchor_file import FileAnchor
+    from tillhouse.parts.ledger.providers.anchor_log import LogAnchor
     from tillhouse.parts.ledger.service.charts import HouseChart
 
-    return (HouseChart(house), REVERSAL_KIND)
+    settings = house.settings_of(LedgerSettings)
+    file = settings.anchor_file or Path(house.settings.data_folder) / "anchors" / "ledger.jsonl"
+    log = [LogAnchor()] if settings.anchor_log else []
+    anchors = Anchors((FileAnchor(Path(file)), *log))
+    accounts = (*LOT_ACCOUNTS, *EXCHANGE_ACCOUNTS, *OPENING_ACCOUNTS)
+    return (HouseChart(house), anchors, REVERSAL_KIND, OPENING_KIND, *LOT_KINDS, *accounts)
 
 
 MODULE = Module(
@@ -39,9 +62,12 @@ MODULE = Module(
     title="Ledger",
     floor="part",
     folder=Path(__file__).parent,
+    settings=(LedgerSettings,),
+    permissions=(Permission("ledger.close", "Close a period of the books", frozenset({"admin"}), assurance=2),),
     models=_models,
     jobs=_jobs,
     processes=(Process("ledger-worker", "worker", queues=("ledger.money", "ledger.quick"), scales_by="schedule"),),
     invariants=_invariants,
     provides=_provides,
+    cli=_cli,
 )

@@ -1,14 +1,16 @@
 """Razorpay Checkout: the script a shop loads, and the pages on which a person pays, declines or leaves."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from tillhouse.sandbox.razorpay.errors import unauthorized
+from tillhouse.sandbox.razorpay.links import callback_address, link_of
 from tillhouse.sandbox.razorpay.orders import find_order
 from tillhouse.sandbox.razorpay.paying import (
     BANKS,
@@ -40,6 +42,7 @@ class Visit(BaseModel):
     description: str = ""
     email: str = ""
     contact: str = ""
+    amount: int | None = Field(None, ge=1, description="The part of a payment link to pay now, in paise.")
 
     @property
     def query(self) -> str:
@@ -104,8 +107,10 @@ async def pay_page(world: Here, order_id: str, visit: Visiting) -> Response:
     """Where a person chooses how to pay."""
     order = _order_for(world, order_id, visit)
     paid = world.store.find(Payment, {"order_id": order.id, "status": "captured"}, limit=1)
-    if paid:
+    if paid and order.status == "paid":
         return _to_result(paid[0].id, visit)
+    if not _may_be_paid(world, order, visit):
+        return RedirectResponse(_link_page(world, order), 303)
     return _page("pay.html", world, visit, order)
 
 
@@ -122,7 +127,7 @@ async def pay_step(world: Here, order_id: str, visit: Visiting, form: Annotated[
         return _page("bank.html", world, visit, order, bank=form.bank)
     if form.step == "upi" and "@" not in form.vpa.strip("@"):
         return _page("pay.html", world, visit, order, error="A UPI ID looks like name@bank.", status=422)
-    if order.status == "paid":
+    if order.status == "paid" or not _may_be_paid(world, order, visit):
         return RedirectResponse(f"/_sandbox/razorpay/pay/{order.id}?{visit.query}", 303)
     payment_id = _pay(world, order, form, number, visit)
     return _to_result(payment_id, visit)
@@ -132,16 +137,19 @@ async def pay_step(world: Here, order_id: str, visit: Visiting, form: Annotated[
 async def result_page(world: Here, payment_id: str, visit: Visiting) -> Response:
     """What came of a payment; tells the shop that opened it."""
     payment = find_payment(world, payment_id)
-    order = _order_for(world, payment.order_id, visit)
+    order = _order_for(world, payment.order_id or "", visit)
     event = "failed" if payment.status == "failed" else "success"
-    return _page("result.html", world, visit, order, payment=payment, event=event, result=answer_of(world, payment))
+    link = link_of(world, order)
+    back = callback_address(world, link, payment.id) if link and event == "success" else ""
+    result = answer_of(world, payment)
+    return _page("result.html", world, visit, order, payment=payment, event=event, result=result, back=back)
 
 
 @router.get("/_sandbox/razorpay/left/{order_id}")
 async def left_page(world: Here, order_id: str, visit: Visiting) -> Response:
     """The person left without paying."""
     order = _order_for(world, order_id, visit)
-    return _page("result.html", world, visit, order, payment=None, event="dismissed", result={})
+    return _page("result.html", world, visit, order, payment=None, event="dismissed", result={}, back="")
 
 
 def form_fields(result: dict[str, JsonValue]) -> list[tuple[str, str]]:
@@ -162,21 +170,39 @@ def form_fields(result: dict[str, JsonValue]) -> list[tuple[str, str]]:
 def _pay(world: World, order: Order, form: PayForm, number: str, visit: Visit) -> str:
     """Try to pay with what the form says; the payment's id."""
     outcome, refusal = form.outcome, None
-    attempt = Attempt(email=visit.email or None, contact=visit.contact or None)
+    who = Attempt(email=visit.email or None, contact=visit.contact or None, amount=_part_of_link(order, visit))
     if form.step == "upi":
-        attempt = Attempt(method="upi", vpa=form.vpa.strip(), email=attempt.email, contact=attempt.contact)
+        attempt = replace(who, method="upi", vpa=form.vpa.strip())
         if form.vpa.strip().lower() == "failure@razorpay":
             outcome = "failure"
     elif form.step == "otp":
-        attempt = Attempt(method="card", card_number=number, email=attempt.email, contact=attempt.contact)
+        attempt = replace(who, method="card", card_number=number)
         card = TEST_CARDS.get(number)
         refusal = card.refusal if card else None
         if refusal or len(form.otp.strip()) < _SHORTEST_GOOD_OTP:
             outcome = "failure"
     else:
-        attempt = Attempt(method="netbanking", bank=form.bank, email=attempt.email, contact=attempt.contact)
+        attempt = replace(who, method="netbanking", bank=form.bank)
     pay(world, order, attempt, outcome, refusal=refusal)
     return world.store.find(Payment, {"order_id": order.id}, limit=1)[0].id
+
+
+def _part_of_link(order: Order, visit: Visit) -> int | None:
+    """The part that the visit names: links alone are paid in parts here."""
+    return visit.amount if order.link_id else None
+
+
+def _may_be_paid(world: World, order: Order, visit: Visit) -> bool:
+    """Whether the order's link, if it has one, is open and takes the part that the visit names."""
+    link = link_of(world, order)
+    if link is None:
+        return True
+    return link.is_open and link.least <= (visit.amount or link.due) <= link.due
+
+
+def _link_page(world: World, order: Order) -> str:
+    link = link_of(world, order)
+    return f"/razorpay/l/{link.link_code}" if link else "/_sandbox/razorpay/orders"
 
 
 def _order_for(world: World, order_id: str, visit: Visit) -> Order:
@@ -194,6 +220,7 @@ def _page(template: str, world: World, visit: Visit, order: Order, *, status: in
     context = {
         "visit": visit,
         "order": order,
+        "due": _part_of_link(order, visit) or (order.amount_due or order.amount),
         "banks": BANKS,
         "cards": TEST_CARDS,
         "error": None,

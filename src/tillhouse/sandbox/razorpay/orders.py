@@ -43,6 +43,7 @@ async def create_order(world: Here, body: OrderBody) -> Wire:
         currency=body.currency,
         receipt=body.receipt,
         notes=body.notes,
+        partial_payment=body.partial_payment,
         rule=body.payment or CaptureRule(capture="automatic" if body.payment_capture else "manual"),
     )
     world.store.put(order)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from tillhouse.sandbox import ids
 from tillhouse.sandbox.razorpay.errors import RazorpayError
+from tillhouse.sandbox.razorpay.links import require_payable
 from tillhouse.sandbox.razorpay.payments import authorize, fail
 from tillhouse.sandbox.razorpay.schemas import Card, Method, Order, Payment, Upi, Wire
 from tillhouse.sandbox.razorpay.signing import checkout_signature
@@ -40,7 +41,7 @@ _BANK_IS_SLOW = ("payment_timed_out", "Your bank did not answer in time. If mone
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at paying an order. `amount` and `currency` differ from the order's only to test refusals."""
+    """One try at paying an order: what is due of it, unless `amount` says otherwise (a part, or to test refusals)."""
 
     method: Method = "upi"
     vpa: str | None = None
@@ -68,10 +69,11 @@ def pay(
     `late_after` is in the provider's seconds.
 
     Raises:
-        RazorpayError: the order is paid already.
+        RazorpayError: the order is paid already, or it belongs to a payment link that takes no such payment.
     """
     if order.status == "paid":
         raise RazorpayError("Payment has already been made for this order", field="order_id")
+    require_payable(world, order, attempt.amount)
     if outcome == "abandoned":
         return {"abandoned": True, "razorpay_order_id": order.id}
     with world.store.transaction():
@@ -102,11 +104,12 @@ def answer_of(world: World, payment: Payment) -> Wire:
                 "metadata": {"order_id": payment.order_id, "payment_id": payment.id},
             }
         }
-    secret = world.settings.razorpay_key_secret
     return {
         "razorpay_payment_id": payment.id,
         "razorpay_order_id": payment.order_id,
-        "razorpay_signature": checkout_signature(secret, payment.order_id, payment.id),
+        "razorpay_signature": checkout_signature(
+            world.settings.razorpay_key_secret, payment.order_id or "", payment.id
+        ),
     }
 
 
@@ -114,7 +117,7 @@ def _new_payment(world: World, order: Order, attempt: Attempt) -> Payment:
     payment = Payment(
         id=ids.razorpay_id("pay"),
         created_at=world.clock.now_s(),
-        amount=order.amount if attempt.amount is None else attempt.amount,
+        amount=order.amount_due if attempt.amount is None else attempt.amount,
         currency=attempt.currency or order.currency,
         status="created",
         order_id=order.id,

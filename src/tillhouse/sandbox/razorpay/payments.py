@@ -8,7 +8,7 @@ from tillhouse.sandbox import ids
 from tillhouse.sandbox.razorpay import events
 from tillhouse.sandbox.razorpay.access import require_key
 from tillhouse.sandbox.razorpay.errors import RazorpayError, no_such_id
-from tillhouse.sandbox.razorpay.orders import find_order
+from tillhouse.sandbox.razorpay.links import credit_link, takes
 from tillhouse.sandbox.razorpay.schemas import (
     CaptureBody,
     ListQuery,
@@ -65,7 +65,7 @@ async def capture_payment(world: Here, payment_id: str, body: CaptureBody) -> Wi
     if body.currency != payment.currency:
         raise RazorpayError("Currency does not match the payment's", field="currency", step="payment_capture")
     with world.store.transaction():
-        capture(world, payment, find_order(world, payment.order_id))
+        capture(world, payment, order_of(world, payment))
     return payment.wire()
 
 
@@ -81,12 +81,17 @@ def find_payment(world: World, payment_id: str) -> Payment:
     return payment
 
 
+def order_of(world: World, payment: Payment) -> Order | None:
+    """The order that the payment pays; None for a payment of a QR code."""
+    return world.store.get(Order, payment.order_id) if payment.order_id else None
+
+
 def authorize(world: World, payment: Payment, order: Order) -> None:
     """The bank said yes: authorised, and captured where the order asks for it. Needs a transaction."""
     payment.status = "authorized"
     payment.error_code = payment.error_description = None
     payment.error_source = payment.error_step = payment.error_reason = None
-    payment.acquirer_data = _acquirer_data(payment.method)
+    payment.acquirer_data = acquirer_data(payment.method)
     world.store.put(payment)
     events.emit(world, "payment.authorized", payment)
     if _captured_by_itself(world, payment, order):
@@ -96,17 +101,14 @@ def authorize(world: World, payment: Payment, order: Order) -> None:
         world.agenda.plan("payment.expire", payment.id, keep_for)
 
 
-def capture(world: World, payment: Payment, order: Order) -> None:
+def capture(world: World, payment: Payment, order: Order | None) -> None:
     """Take the authorised money: 2 % and GST on it are the fee. Needs a transaction."""
-    payment.status, payment.captured = "captured", True
+    payment.status, payment.captured, payment.captured_at = "captured", True, world.clock.now_s()
     payment.fee, payment.tax = fee_and_tax(payment.amount)
-    order.status = "paid"
-    order.amount_paid += payment.amount
-    order.amount_due = max(0, order.amount - order.amount_paid)
     world.store.put(payment)
-    world.store.put(order)
     events.emit(world, "payment.captured", payment)
-    events.emit(world, "order.paid", payment, order)
+    if order is not None:
+        _credit_order(world, payment, order)
 
 
 def fail(world: World, payment: Payment, description: str, reason: str) -> None:
@@ -121,7 +123,7 @@ def fail(world: World, payment: Payment, description: str, reason: str) -> None:
 def authorize_late(world: World, payment_id: str) -> None:
     """A payment reported as failed turns out to have gone through."""
     payment = world.store.get(Payment, payment_id)
-    order = world.store.get(Order, payment.order_id) if payment else None
+    order = order_of(world, payment) if payment else None
     if payment and order and payment.status == "failed":
         authorize(world, payment, order)
 
@@ -133,16 +135,29 @@ def fee_and_tax(amount: int) -> tuple[int, int]:
     return fee + tax, tax
 
 
+def _credit_order(world: World, payment: Payment, order: Order) -> None:
+    """Count the money; an order that may be paid in parts is paid when nothing is left, any other at once."""
+    order.amount_paid += payment.amount
+    order.amount_due = max(0, order.amount - order.amount_paid)
+    if not order.partial_payment or not order.amount_due:
+        order.status = "paid"
+    world.store.put(order)
+    if order.status == "paid":
+        events.emit(world, "order.paid", payment, order)
+    credit_link(world, payment, order)
+
+
 def _captured_by_itself(world: World, payment: Payment, order: Order) -> bool:
-    """Automatic capture, unless the order is paid already or the yes came after its automatic period."""
-    if order.rule.capture != "automatic" or order.status == "paid":
+    """Automatic capture, unless the order is paid, its link takes no such money, or the yes came too late for it."""
+    if order.rule.capture != "automatic" or order.status == "paid" or not takes(world, order, payment.amount):
         return False
     period = order.rule.capture_options.automatic_expiry_period
     age = (world.clock.now_s() - payment.created_at) * world.clock.scale
     return period is None or age <= period * _MINUTE
 
 
-def _acquirer_data(method: Method) -> dict[str, str | None]:
+def acquirer_data(method: Method) -> dict[str, str | None]:
+    """The bank's own references of a payment."""
     if method == "upi":
         return {"rrn": ids.bank_reference(), "upi_transaction_id": ids.token(32).upper()}
     if method == "netbanking":

@@ -10,8 +10,15 @@ from tillhouse.sandbox.razorpay.access import body_hash, key_is_well_formed, rem
 from tillhouse.sandbox.razorpay.beneficiaries import contact_for, find_fund_account, fund_account_for
 from tillhouse.sandbox.razorpay.errors import no_such_id, payout_error
 from tillhouse.sandbox.razorpay.schemas import Wire, collection
-from tillhouse.sandbox.razorpay.x_schemas import (
+from tillhouse.sandbox.razorpay.transactions import (
     Balance,
+    BankTransfer,
+    ExternalSource,
+    PayoutSource,
+    balance_of,
+    book,
+)
+from tillhouse.sandbox.razorpay.x_schemas import (
     FundAccount,
     Payout,
     PayoutBody,
@@ -149,17 +156,23 @@ def move(world: World, payout: Payout, status: PayoutStatus) -> bool:
         return False
     with world.store.transaction():
         payout.status, payout.status_details = status, _DETAILS[status]
+        comes_back = status in {"failed", "reversed"} and payout.debited
         if status == "processing":
-            _debit(world, payout)
+            payout.fees, payout.tax, payout.debited = FEES, TAX, True
+            payout.bank_reference = ids.bank_reference()
         elif status == "processed":
-            payout.utr = ids.bank_reference()
+            payout.utr = payout.bank_reference or ids.bank_reference()
         elif status in {"failed", "reversed"}:
             payout.failure_reason = payout.status_details.description
-            _credit(world, payout)
+            payout.debited = False
         world.store.put(payout)
         event = {"processing": "initiated"}.get(status, status)
         if status != "cancelled":
             events.emit_payout(world, f"payout.{event}", payout)
+        if status == "processing":
+            book(world, -payout.amount - FEES, _source(payout, "payout"), fees=FEES)
+        elif comes_back:
+            book(world, payout.amount + payout.fees, _source(payout, "reversal"), fees=payout.fees)
     return True
 
 
@@ -184,17 +197,10 @@ def begin(world: World, payout: Payout) -> bool:
     return True
 
 
-def balance_of(world: World) -> Balance:
-    """The account's balance."""
-    number = world.settings.razorpayx_account_number
-    opening = world.settings.razorpayx_opening_balance
-    return world.store.get(Balance, number) or Balance(id=number, created_at=world.clock.now_s(), amount=opening)
-
-
 def set_balance(world: World, amount: int) -> Balance:
-    """Set the balance (paise) and start queued payouts that it now covers, oldest first."""
+    """Bring the balance to `amount` (paise) by a transfer and start queued payouts it now covers, oldest first."""
     with world.store.transaction():
-        world.store.put(balance_of(world).model_copy(update={"amount": amount}))
+        _transfer(world, amount - balance_of(world).amount)
         for payout in world.store.find(Payout, {"status": "queued"}, oldest_first=True):
             if payout.status_details.reason == "low_balance" and _covers(world, payout.amount):
                 begin(world, payout)
@@ -268,14 +274,23 @@ def _covers(world: World, amount: int) -> bool:
     return balance_of(world).amount >= amount + FEES
 
 
-def _debit(world: World, payout: Payout) -> None:
-    payout.fees, payout.tax, payout.debited = FEES, TAX, True
-    balance = balance_of(world)
-    world.store.put(balance.model_copy(update={"amount": balance.amount - payout.amount - FEES}))
+def _source(payout: Payout, entity: Literal["payout", "reversal"]) -> PayoutSource:
+    return PayoutSource(
+        entity=entity,
+        utr=payout.bank_reference,
+        **payout.model_dump(
+            include={"id", "fund_account_id", "amount", "notes", "fees", "tax", "status", "mode", "created_at"}
+        ),
+    )
 
 
-def _credit(world: World, payout: Payout) -> None:
-    if payout.debited:
-        payout.debited = False
-        balance = balance_of(world)
-        world.store.put(balance.model_copy(update={"amount": balance.amount + payout.amount + payout.fees}))
+def _transfer(world: World, change: int) -> None:
+    """The owner's own money, from or to another bank account."""
+    reference = ids.bank_reference()
+    if change > 0:
+        made = BankTransfer(
+            id=ids.razorpay_id("bt"), payer_name="TILLHOUSE", bank_reference=reference, amount=change, mode="IMPS"
+        )
+        book(world, change, made)
+    elif change < 0:
+        book(world, change, ExternalSource(id=ids.razorpay_id("ext"), amount=-change, utr=reference))

@@ -1,5 +1,6 @@
 """`/razorpay/v1/payments/{id}/refund` and `/razorpay/v1/refunds`."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -18,11 +19,14 @@ from tillhouse.sandbox.razorpay.schemas import (
     Wire,
     collection,
 )
+from tillhouse.sandbox.razorpay.settling import adjust, deducted_for_disputes, is_settled
 from tillhouse.sandbox.world import Here, World
 
 router = APIRouter(prefix="/razorpay/v1", dependencies=[Depends(require_key)])
 
 _NORMAL_SPEED_SECONDS = 120.0
+_LONGEST_AGE = int(timedelta(days=183).total_seconds())  # by the calendar: dates on the wire are real ones
+_INSTANT_METHODS = {"upi", "card"}  # the sandbox's own rule: refunds of the others fall back to normal speed
 _KEY_PATTERN = r"[A-Za-z0-9_-]{10,}"
 
 
@@ -35,15 +39,13 @@ async def create_refund(
 ) -> Wire:
     """Give money back, all of it unless an amount says otherwise; once per idempotency key."""
     body = body or RefundBody()
-    payment = find_payment(world, payment_id)
     digest = body_hash(payment_id, body)
-    if key is not None:
-        earlier = _refund_made_with(world, key, digest)
+    with world.store.transaction():
+        payment = find_payment(world, payment_id)
+        earlier = _refund_made_with(world, key, digest) if key is not None else None
         if earlier is not None:
             return earlier.wire()
-    amount = _refundable(payment, body.amount)
-    with world.store.transaction():
-        refund = refund_payment(world, payment, amount, body)
+        refund = refund_payment(world, payment, _refundable(world, payment, body.amount), body)
         if key is not None:
             remember_key(world, "refund", key, digest, refund.id)
     return refund.wire()
@@ -99,8 +101,8 @@ def find_refund(world: World, refund_id: str) -> Refund:
 
 
 def refund_payment(world: World, payment: Payment, amount: int, body: RefundBody) -> Refund:
-    """Give `amount` paise back: instantly when asked for `optimum`, otherwise after a while. Needs a transaction."""
-    instant = body.speed == "optimum"
+    """Give `amount` paise back: at once when asked for `optimum` where the method can, else later. In a transaction."""
+    instant = body.speed == "optimum" and payment.method in _INSTANT_METHODS
     refund = Refund(
         id=ids.razorpay_id("rfnd"),
         created_at=world.clock.now_s(),
@@ -120,6 +122,8 @@ def refund_payment(world: World, payment: Payment, amount: int, body: RefundBody
     if instant:
         settle_refund(world, refund.id, succeeds=True)
     else:
+        if body.speed == "optimum":
+            events.emit(world, "refund.speed_changed", refund, payment)
         world.agenda.plan("refund.process", refund.id, _NORMAL_SPEED_SECONDS)
     return find_refund(world, refund.id)
 
@@ -137,6 +141,8 @@ def settle_refund(world: World, refund_id: str, *, succeeds: bool) -> Refund | N
             refund.status = "failed"
             _count_refunded(payment, -refund.amount)
             world.store.put(payment)
+            if is_settled(world, refund.id):
+                adjust(world, refund.amount, f"Failed refund {refund.id} credited", payment.id)
         world.store.put(refund)
         events.emit(world, f"refund.{refund.status}", refund, payment)
     return refund
@@ -164,19 +170,27 @@ def _refund_made_with(world: World, key: str, digest: str) -> Refund | None:
     earlier = used_before(world, "refund", key)
     if earlier is None:
         return None
+    if not earlier.made:
+        raise RazorpayError(
+            "Request failed because another request is in progress with the same Idempotency Header",
+            status=409,
+            field="X-Refund-Idempotency",
+        )
     if earlier.body_hash != digest:
         raise RazorpayError("Different request body sent for the same Idempotency Header", field="X-Refund-Idempotency")
     return find_refund(world, earlier.made)
 
 
-def _refundable(payment: Payment, asked: int | None) -> int:
+def _refundable(world: World, payment: Payment, asked: int | None) -> int:
     if payment.status == "refunded":
         raise RazorpayError("The payment has been fully refunded already", step="payment_refund")
     if payment.status != "captured":
         raise RazorpayError("The payment status should be captured for action to be taken", step="payment_refund")
-    left = payment.amount - payment.amount_refunded
+    if payment.created_at < world.clock.now_s() - _LONGEST_AGE:
+        raise RazorpayError("The payment is more than 6 months old and cannot be refunded", step="payment_refund")
+    left = payment.amount - payment.amount_refunded - deducted_for_disputes(world, payment.id)
     amount = left if asked is None else asked
-    if amount > left:
+    if not 0 < amount <= left:
         raise RazorpayError(
             "The total refund amount is greater than the refund payment amount", field="amount", step="payment_refund"
         )

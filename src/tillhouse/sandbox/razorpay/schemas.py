@@ -95,7 +95,7 @@ class Order(Entity):
     """An order."""
 
     kind: ClassVar[str] = "order"
-    private: ClassVar[frozenset[str]] = frozenset({"rule"})
+    private: ClassVar[frozenset[str]] = frozenset({"rule", "partial_payment", "link_id"})
 
     entity: Literal["order"] = "order"
     amount: int
@@ -108,6 +108,8 @@ class Order(Entity):
     attempts: int = 0
     notes: Notes = {}
     rule: CaptureRule
+    partial_payment: bool = False
+    link_id: str | None = None
 
 
 # --- payments -------------------------------------------------------------------------------------------------------
@@ -149,13 +151,13 @@ class Payment(Entity):
     """A payment."""
 
     kind: ClassVar[str] = "payment"
-    private: ClassVar[frozenset[str]] = frozenset({"auto_refunded"})
+    private: ClassVar[frozenset[str]] = frozenset({"auto_refunded", "captured_at", "qr_code_id"})
 
     entity: Literal["payment"] = "payment"
     amount: int
     currency: str
     status: PaymentStatus
-    order_id: str
+    order_id: str | None  # a payment of a QR code has none
     invoice_id: str | None = None
     international: bool = False
     method: Method
@@ -183,6 +185,8 @@ class Payment(Entity):
     acquirer_data: dict[str, str | None] = {}
     upi: Upi | None = None
     auto_refunded: bool = False
+    captured_at: int | None = None
+    qr_code_id: str | None = None
 
     def wire(self) -> Wire:
         document = super().wire()
@@ -225,7 +229,7 @@ class Refund(Entity):
 
 
 class UsedKey(Record):
-    """An idempotency key and what it made. `body_hash` is of the parsed body."""
+    """An idempotency key and what it made. `body_hash` is of the parsed body; nothing made yet: still in flight."""
 
     kind: ClassVar[str] = "used_key"
 

@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from tillhouse.sandbox.razorpay.schemas import Body, Entity, ListQuery, Notes, Paise, Reference, Wire
-from tillhouse.sandbox.store import Record
 
 Ifsc = Annotated[str, StringConstraints(pattern=r"^[A-Z]{4}0[A-Z0-9]{6}$")]
 AccountNumber = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{5,35}$")]
@@ -163,7 +162,7 @@ class Payout(Entity):
     """A payout."""
 
     kind: ClassVar[str] = "payout"
-    private: ClassVar[frozenset[str]] = frozenset({"debited"})
+    private: ClassVar[frozenset[str]] = frozenset({"debited", "bank_reference"})
 
     entity: Literal["payout"] = "payout"
     fund_account_id: str
@@ -184,6 +183,7 @@ class Payout(Entity):
     fee_type: str | None = None
     debit_account_number: str
     debited: bool = False
+    bank_reference: str = ""
 
 
 class PayoutQuery(ListQuery):
@@ -195,11 +195,3 @@ class PayoutQuery(ListQuery):
     mode: Mode | None = None
     reference_id: str | None = None
     status: PayoutStatus | None = None
-
-
-class Balance(Record):
-    """What is on the RazorpayX account, in paise. Its id is the account number."""
-
-    kind: ClassVar[str] = "balance"
-
-    amount: int

@@ -14,7 +14,10 @@
   function finish() {
     const event = result.dataset.event;
     const form = result.querySelector("form.callback");
-    if (!tell(event, JSON.parse(result.dataset.result)) && event === "success" && form) form.submit();
+    const link = result.querySelector("a.callback");
+    if (tell(event, JSON.parse(result.dataset.result)) || event !== "success") return;
+    if (form) form.submit();
+    else if (link) window.location.assign(link.href);
   }
 
   // The page around this frame does not see keys pressed in here.

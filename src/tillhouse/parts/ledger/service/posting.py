@@ -13,6 +13,7 @@ from tillhouse.parts.ledger.domain import (
     MAX_POSTINGS,
     REVERSAL,
     AccountClosed,
+    AccountRef,
     AlreadyReversed,
     BalanceTooLarge,
     CaptureNotCovered,
@@ -21,6 +22,7 @@ from tillhouse.parts.ledger.domain import (
     IdempotencyKeyReused,
     InsufficientFunds,
     NotReversible,
+    PeriodClosed,
     Posting,
     Transaction,
     UnknownKind,
@@ -34,11 +36,12 @@ from tillhouse.parts.ledger.store.writing import Batch, Outcome
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """A posting with what it does besides: end a hold, or reverse a transaction."""
+    """A posting with what it does besides: end a hold, reverse a transaction, move the lots of an account."""
 
     posting: Posting
     captures: int | None = None
     reverses: int | None = None
+    lots_of: AccountRef | None = None
 
     @property
     def hash(self) -> bytes:
@@ -49,8 +52,8 @@ async def post(session: Session, posting: Posting) -> Transaction:
     """Write one transaction, or return what its key wrote before.
 
     A refusal has written nothing, so it may be caught and the session used on.
-    Raises `InsufficientFunds`, `AccountClosed`, `IdempotencyKeyReused`, `BalanceTooLarge` (409); `BadPosting`,
-    `UnknownKind`, `UnknownAccount`, `AccountNotAllowed` (422).
+    Raises `InsufficientFunds`, `AccountClosed`, `PeriodClosed`, `IdempotencyKeyReused`, `BalanceTooLarge` (409);
+    `BadPosting`, `UnknownKind`, `UnknownAccount`, `AccountNotAllowed` (422).
     """
     return await _write_one(session, _Order(posting))
 
@@ -86,6 +89,13 @@ async def reverse(
     legs = [(account, -amount) for account, amount in original.legs]
     posting = Posting(key=key, kind=REVERSAL, legs=legs, effective_at=effective_at, metadata=metadata or {})
     return await _write_one(session, _Order(posting, reverses=transaction_id))
+
+
+async def post_with_lots(
+    session: Session, posting: Posting, lots_of: AccountRef, *, captures: int | None = None
+) -> Transaction:
+    """Write a posting as `post` does; the caller has locked the account `lots_of` and moves its lots with it."""
+    return await _write_one(session, _Order(posting, captures=captures, lots_of=lots_of))
 
 
 async def post_many(session: Session, postings: Sequence[Posting]) -> Sequence[Transaction | DomainError]:
@@ -130,7 +140,7 @@ async def _write(session: Session, orders: Sequence[_Order]) -> list[Transaction
 
 
 def _check(chart: Chart, order: _Order) -> None:
-    chart.check(order.posting)
+    chart.check(order.posting, lots_of=order.lots_of)
     if (order.posting.kind == REVERSAL) != (order.reverses is not None):
         raise UnknownKind(N_("A reversal is written by reversing a transaction, not by posting."))
 
@@ -193,6 +203,12 @@ def _refusal(order: _Order, batch: Batch, outcome: Outcome) -> DomainError:
             return account_closed()
         case "balance_too_large":
             return BalanceTooLarge(N_("A balance would become larger than the ledger can count."))
+        case "period_closed":
+            return PeriodClosed(
+                N_(
+                    "The books are closed for the time of this transaction: nothing was written. Post it at a later one."
+                )
+            )
         case "key_reused":
             return _key_reused()
         case "already_reversed":

@@ -3,16 +3,12 @@
 A module beside the vendors' folders, so that either folder can still be deleted by itself.
 """
 
-import hashlib
-import hmac
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator
 
-from tillhouse.kernel.errors import TransientError
-from tillhouse.kernel.outbound import Answer, OutcomeUnknown
-from tillhouse.kernel.text import N_
-from tillhouse.parts.payments.ports import BadSignature, Refused
+from tillhouse.kernel.outbound import Answer
+from tillhouse.parts.payments.providers import answers
 
 
 class _Holder(BaseModel):
@@ -46,36 +42,16 @@ class _ErrorBody(BaseModel):
 
 
 def raise_for(answer: Answer, provider: str) -> None:
-    """Turn an answer that is not 2xx into what it means for the money.
+    """Turn an answer that is not 2xx into what it means for the money: see `answers.raise_for`."""
+    answers.raise_for(answer, provider, _error_of)
 
-    4xx is final, except 429 (not looked at). 5xx may or may not have had its effect. Raises `Refused`,
-    `OutcomeUnknown`, `TransientError`.
-    """
-    if answer.ok:
-        return
-    if answer.status >= 500:
-        raise OutcomeUnknown(N_("{provider} did not answer in time."), provider=provider)
-    if answer.status in (408, 409, 425, 429):
-        raise TransientError(N_("{provider} is busy right now."), provider=provider)
-    try:
-        error = _ErrorBody.model_validate_json(answer.body).error
-    except ValidationError:
-        error = _Error()
-    raise Refused(
-        N_("{provider} said no: {description}"),
-        reason=error.reason or error.code or f"status_{answer.status}",
-        description=error.description or str(answer.status),
-        provider=provider,
-    )
+
+def _error_of(body: bytes) -> tuple[str | None, str | None]:
+    error = _ErrorBody.model_validate_json(body).error
+    return error.reason or error.code, error.description
 
 
 def check_signature(message: bytes, signature: str, secrets: tuple[str, ...]) -> None:
-    """Hex HMAC-SHA256 under one of the secrets, compared in constant time. Raises `BadSignature`."""
-    given = signature.encode("utf-8", "replace")
-    matches = [hmac.compare_digest(given, _sign(message, secret)) for secret in secrets if secret]
-    if not any(matches):
-        raise BadSignature(N_("The signature does not match."))
-
-
-def _sign(message: bytes, secret: str) -> bytes:
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest().encode()
+    """Hex HMAC-SHA256 under one of the secrets. Raises `BadSignature`."""
+    signed = [answers.hmac_sha256(secret.encode(), message).hex() for secret in secrets if secret]
+    answers.require_match([signature], signed)

@@ -27,12 +27,20 @@ _WALLETS = ("person/wallet", "order/wallet")
 _DEBTS = ("person/receivable", "order/receivable")
 
 ACCOUNT_KINDS = (
-    ledger.AccountKind(owner_kind="house", code="clearing:*", type="asset", title=N_("With the gateway")),
-    ledger.AccountKind(owner_kind="house", code="payouts:*", type="liability", title=N_("Payouts to be debited")),
-    ledger.AccountKind(owner_kind="house", code="fees:*", type="expense", title=N_("Fees of gateways")),
-    ledger.AccountKind(owner_kind="house", code="bank", type="asset", title=N_("Bank")),
     ledger.AccountKind(
-        owner_kind="house", code="suspense:payments", type="liability", title=N_("Received, not yet placed")
+        owner_kind="house", code="clearing:*", number="1200", type="asset", title=N_("With the gateway")
+    ),
+    ledger.AccountKind(
+        owner_kind="house", code="payouts:*", number="2300", type="liability", title=N_("Payouts to be debited")
+    ),
+    ledger.AccountKind(owner_kind="house", code="fees:*", number="5100", type="expense", title=N_("Fees of gateways")),
+    ledger.AccountKind(owner_kind="house", code="bank", number="1100", type="asset", title=N_("Bank")),
+    ledger.AccountKind(
+        owner_kind="house",
+        code="suspense:payments",
+        number="2900",
+        type="liability",
+        title=N_("Received, not yet placed"),
     ),
     ledger.AccountKind(
         owner_kind="house", code="suspense:transfers", type="liability", floor=0, title=N_("Transfers not yet placed")

@@ -25,6 +25,15 @@ class SmtpCarrier:
     def __init__(self, settings: ChannelsSettings) -> None:
         self._settings = settings
 
+    async def greet(self) -> None:
+        """See whether the server takes connections, without signing in. Raises what its client raises."""
+        client = self._client()
+        try:
+            await client.connect()
+            await client.quit()
+        finally:
+            client.close()
+
     async def carry(self, message: Outgoing) -> Taken:
         if in_transaction():
             raise RuntimeError("a mail while a transaction is open: commit the intent first")

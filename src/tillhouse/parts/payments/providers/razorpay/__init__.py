@@ -1,10 +1,13 @@
-"""Razorpay: orders, payments and webhooks (https://razorpay.com/docs/api)."""
+"""Razorpay: orders, UPI codes, links, refunds, disputes, settlements (https://razorpay.com/docs/api)."""
 
 from collections.abc import Sequence
 
 from tillhouse.kernel.edge import BrowserOrigin
+from tillhouse.kernel.health import answers_at
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import InstalledGateway
+from tillhouse.parts.payments.providers.razorpay.afterwards import RazorpayAfterwards
+from tillhouse.parts.payments.providers.razorpay.client import RazorpayClient
 from tillhouse.parts.payments.providers.razorpay.gateway import RazorpayGateway
 from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
 
@@ -12,11 +15,14 @@ from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySetting
 def install(house: House) -> Sequence[object]:
     """The gateway, and the origins that its checkout needs in a browser."""
     settings = house.settings_of(RazorpaySettings)
-    gateway = RazorpayGateway(house.outbound, settings, sandbox=house.settings.sandbox_url)
+    client = RazorpayClient(house.outbound, settings, sandbox=house.settings.sandbox_url)
+    gateway, afterwards, places = RazorpayGateway(client), RazorpayAfterwards(client), client.places
     return [
-        InstalledGateway(gateway=gateway, proofs=gateway),
-        *(BrowserOrigin("script-src", origin) for origin in gateway.places.scripts),
-        *(BrowserOrigin("frame-src", origin) for origin in gateway.places.frames),
-        *(BrowserOrigin("connect-src", origin) for origin in gateway.places.connections),
-        *(BrowserOrigin("form-action", origin) for origin in gateway.places.forms),
+        InstalledGateway(gateway=gateway, proofs=gateway, refunds=afterwards, disputes=afterwards, reports=afterwards),
+        answers_at(gateway.name, places.api),
+        *(BrowserOrigin("script-src", origin) for origin in places.scripts),
+        *(BrowserOrigin("frame-src", origin) for origin in places.frames),
+        *(BrowserOrigin("connect-src", origin) for origin in places.connections),
+        *(BrowserOrigin("form-action", origin) for origin in places.forms),
+        *(BrowserOrigin("img-src", origin) for origin in places.images),
     ]

@@ -1,18 +1,19 @@
-"""The adapter to Razorpay's orders and payments."""
+"""The adapter to Razorpay's orders, UPI codes, payment links, and the payments for all three."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import ClassVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from tillhouse.kernel import clock
 from tillhouse.kernel.money import Money
-from tillhouse.kernel.outbound import Answer, Outbound, OutcomeUnknown
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.domain import Method, OrderState, PaymentFacts
 from tillhouse.parts.payments.ports import (
     BadSignature,
+    CheckoutQr,
+    CheckoutRedirect,
     CheckoutScript,
     GatewayOrder,
     Offer,
@@ -20,18 +21,16 @@ from tillhouse.parts.payments.ports import (
     ProviderEvent,
     Refused,
 )
-from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
+from tillhouse.parts.payments.providers.razorpay.client import RazorpayClient, safe
 from tillhouse.parts.payments.providers.razorpay.wire import (
-    Orders,
+    Collection,
+    Links,
+    LinkWire,
     OrderWire,
-    Payments,
     PaymentWire,
+    QrWire,
 )
-from tillhouse.parts.payments.providers.razorpay_format import EventWire, check_signature, raise_for
-
-W = TypeVar("W", bound=BaseModel)
-
-_REAL = "https://api.razorpay.com/v1"
+from tillhouse.parts.payments.providers.razorpay_format import EventWire, check_signature
 
 _STATES: dict[str, OrderState] = {
     "created": OrderState.PENDING,
@@ -39,90 +38,79 @@ _STATES: dict[str, OrderState] = {
     "captured": OrderState.CAPTURED,
     "failed": OrderState.FAILED,
 }
+_INDIA = frozenset({"IN"})
 
 # Minutes. What the bank approves within the first is captured by Razorpay; what nobody captured within the second,
 # Razorpay gives back. Ours is the fallback between the two.
 _AUTOMATIC_CAPTURE = 12
 _KEPT_FOR = 7200
 
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Addresses of Razorpay: of the API, and of what its checkout loads in a browser."""
-
-    api: str
-    script: str
-    scripts: tuple[str, ...]
-    frames: tuple[str, ...]
-    connections: tuple[str, ...]
-    forms: tuple[str, ...]
-
-    @classmethod
-    def at(cls, base_url: str) -> "Places":
-        """Everything under one base URL, as a sandbox has it; the real Razorpay spreads over several hosts."""
-        if base_url == _REAL:
-            return cls(
-                api=_REAL,
-                script="https://checkout.razorpay.com/v1/checkout.js",
-                scripts=("https://checkout.razorpay.com",),
-                frames=("https://api.razorpay.com", "https://checkout.razorpay.com"),
-                connections=("https://api.razorpay.com", "https://lumberjack.razorpay.com"),
-                forms=("https://api.razorpay.com",),
-            )
-        parts = urlsplit(base_url)
-        origin = (f"{parts.scheme}://{parts.netloc}",)
-        return cls(base_url, f"{base_url}/checkout.js", origin, origin, origin, origin)
+# A code lives for two minutes at least and two hours at most; a link for fifteen minutes at least.
+_QR_LEAST, _QR_MOST = timedelta(minutes=3), timedelta(hours=2)
+_LINK_LEAST = timedelta(minutes=16)
 
 
 class RazorpayGateway:
-    """Razorpay's orders have no idempotency key: the unique `receipt` is looked up before a retry."""
+    """None of Razorpay's orders has an idempotency key: our unique receipt is looked up before a retry.
+
+    Which of the three an order is, its id says: `order_…`, `qr_…`, `plink_…`.
+    """
 
     name: ClassVar[str] = "razorpay"
-    offers = (Offer(Method.CHECKOUT, "INR", least=100),)
+    offers: Sequence[Offer] = (
+        Offer(Method.CHECKOUT, "INR", least=100),
+        Offer(Method.UPI_QR, "INR", least=100, most=1_00_000_00, countries=_INDIA),
+        Offer(Method.PAYMENT_LINK, "INR", least=100),
+    )
 
-    def __init__(self, outbound: Outbound, settings: RazorpaySettings, *, sandbox: str = "") -> None:
-        base = settings.base_url or (f"{sandbox.rstrip('/')}/razorpay/v1" if sandbox else _REAL)
-        self.places = Places.at(base.rstrip("/"))
-        self.public_key = settings.key_id
-        self._outbound = outbound
-        self._settings = settings
+    def __init__(self, client: RazorpayClient) -> None:
+        self._client = client
+        self.public_key = client.settings.key_id
 
     async def create_order(self, order: OrderRequest) -> GatewayOrder:
-        body = {
-            "amount": order.amount.minor,
-            "currency": order.amount.unit,
-            "receipt": order.receipt,
-            "notes": {"purpose": order.purpose},
-            "payment": {
-                "capture": "automatic",
-                "capture_options": {
-                    "automatic_expiry_period": _AUTOMATIC_CAPTURE,
-                    "manual_expiry_period": _KEPT_FOR,
-                    "refund_speed": "normal",
-                },
-            },
-        }
-        made = _read(OrderWire, await self._send("POST", "/orders", body))
+        if order.method == Method.UPI_QR:
+            return _as_qr(await self._client.post(QrWire, "/payments/qr_codes", _qr(order)))
+        if order.method == Method.PAYMENT_LINK:
+            return _as_link(await self._client.post(LinkWire, "/payment_links", _link(order)))
+        made = await self._client.post(OrderWire, "/orders", _order(order))
         return GatewayOrder(made.id, self.checkout_fields(made.id, order.amount))
 
     async def find_order(self, order: OrderRequest) -> GatewayOrder | None:
-        found = _read(Orders, await self._send("GET", "/orders", params={"receipt": order.receipt}))
+        if order.method == Method.UPI_QR:
+            return await self._find_qr(order)
+        if order.method == Method.PAYMENT_LINK:
+            links = await self._client.get(Links, "/payment_links", {"reference_id": order.receipt})
+            return next((_as_link(one) for one in links.payment_links if one.reference_id == order.receipt), None)
+        found = await self._client.get(Collection[OrderWire], "/orders", {"receipt": order.receipt})
         made = next((one for one in found.items if one.receipt == order.receipt), None)
         return GatewayOrder(made.id, self.checkout_fields(made.id, order.amount)) if made else None
 
     async def cancel_order(self, order_id: str) -> None:
-        """Razorpay's orders cannot be cancelled: what is paid late is booked late."""
+        """A plain order cannot be cancelled: what is paid late is booked late."""
+        try:
+            if order_id.startswith("qr_"):
+                await self._client.post(QrWire, f"/payments/qr_codes/{safe(order_id)}/close")
+            elif order_id.startswith("plink_"):
+                await self._client.post(LinkWire, f"/payment_links/{safe(order_id)}/cancel")
+        except Refused:
+            return  # paid, or ended already: what it is, `payments_of` tells
 
     async def fetch_payment(self, payment_id: str, *, order_id: str | None = None) -> PaymentFacts:
-        return _facts(_read(PaymentWire, await self._send("GET", f"/payments/{_safe(payment_id)}")))
+        payment = await self._client.get(PaymentWire, f"/payments/{safe(payment_id)}")
+        return _facts(payment, await self._order_of(payment, order_id))
 
     async def payments_of(self, order_id: str) -> list[PaymentFacts]:
-        answer = await self._send("GET", f"/orders/{_safe(order_id)}/payments")
-        return [_facts(payment) for payment in _read(Payments, answer).items]
+        if order_id.startswith("plink_"):
+            link = await self._client.get(LinkWire, f"/payment_links/{safe(order_id)}")
+            return [await self.fetch_payment(one.payment_id, order_id=order_id) for one in link.payments or []]
+        kind = "payments/qr_codes" if order_id.startswith("qr_") else "orders"
+        found = await self._client.get(Collection[PaymentWire], f"/{kind}/{safe(order_id)}/payments")
+        return [_facts(payment, order_id) for payment in found.items]
 
     async def capture(self, payment_id: str, amount: Money) -> PaymentFacts:
         body = {"amount": amount.minor, "currency": amount.unit}
-        return _facts(_read(PaymentWire, await self._send("POST", f"/payments/{_safe(payment_id)}/capture", body)))
+        payment = await self._client.post(PaymentWire, f"/payments/{safe(payment_id)}/capture", body)
+        return _facts(payment, await self._order_of(payment, None))
 
     def checkout_fields(self, order_id: str, amount: Money) -> CheckoutScript:
         options: dict[str, str | int] = {
@@ -131,47 +119,115 @@ class RazorpayGateway:
             "amount": amount.minor,
             "currency": amount.unit,
         }
-        return CheckoutScript(self.places.script, f"{self.places.api}/checkout/embedded", options)
+        places = self._client.places
+        return CheckoutScript(places.script, f"{places.api}/checkout/embedded", options)
 
     def verify_checkout(self, *, order_id: str, payment_id: str, signature: str) -> None:
-        check_signature(f"{order_id}|{payment_id}".encode(), signature, (self._settings.key_secret,))
+        check_signature(f"{order_id}|{payment_id}".encode(), signature, (self._client.settings.key_secret,))
 
     def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
-        check_signature(body, headers.get("x-razorpay-signature", ""), self._settings.webhook_secrets)
+        check_signature(body, headers.get("x-razorpay-signature", ""), self._client.settings.webhook_secrets)
         try:
             event = EventWire.model_validate_json(body)
         except ValidationError:
             raise BadSignature(N_("This is signed, but it is not an event.")) from None
-        payment, order = event.entity("payment"), event.entity("order")
+        payment, refund, dispute = event.entity("payment"), event.entity("refund"), event.entity("dispute")
+        made = event.entity("payment_link") or event.entity("qr_code") or event.entity("order")
         return ProviderEvent(
             event_id=headers.get("x-razorpay-event-id", ""),
             name=event.event,
-            payment_id=_text(payment.get("id")),
-            order_id=_text(payment.get("order_id")) or _text(order.get("id")),
-            amount=_amount(payment) or _amount(order),
+            payment_id=_text(payment.get("id") or refund.get("payment_id") or dispute.get("payment_id")),
+            order_id=_text(made.get("id")) or _text(payment.get("order_id")),
+            receipt=_text(_notes_of(payment).get("receipt")),
+            refund_id=_text(refund.get("id")),
+            dispute_id=_text(dispute.get("id")),
+            amount=None if refund or dispute else _amount(payment) or _amount(made),
         )
 
-    async def _send(
-        self,
-        method: Literal["GET", "POST"],
-        path: str,
-        body: object = None,
-        *,
-        params: Mapping[str, str] | None = None,
-    ) -> Answer:
-        auth = (self.public_key, self._settings.key_secret)
-        answer = await self._outbound.send(
-            self.name, method, self.places.api + path, json=body, params=params, auth=auth
-        )
-        raise_for(answer, "Razorpay")
-        return answer
+    async def _find_qr(self, order: OrderRequest) -> GatewayOrder | None:
+        since = int((clock.now() - _QR_MOST - timedelta(hours=1)).timestamp())
+        skip = 0
+        while True:
+            params = {"from": str(since), "count": "100", "skip": str(skip)}
+            page = await self._client.get(Collection[QrWire], "/payments/qr_codes", params)
+            for one in page.items:
+                if one.notes.get("receipt") == order.receipt:
+                    return _as_qr(one)
+            skip += 100
+            if len(page.items) < 100:
+                return None
+
+    async def _order_of(self, payment: PaymentWire, said: str | None) -> str:
+        """What we call the order of a payment. One for a code or a link does not name it: Razorpay is asked."""
+        by = {"payment_id": payment.id}
+        if payment.order_id is None or (said and said.startswith("qr_")):
+            codes = await self._client.get(Collection[QrWire], "/payments/qr_codes", by)
+            return codes.items[0].id if codes.items else ""
+        if payment.notes.get("paid_by") == Method.PAYMENT_LINK or (said and said.startswith("plink_")):
+            links = await self._client.get(Links, "/payment_links", by)
+            return links.payment_links[0].id if links.payment_links else payment.order_id
+        return payment.order_id
 
 
-def _facts(payment: PaymentWire) -> PaymentFacts:
+def _order(order: OrderRequest) -> dict[str, object]:
+    return {
+        "amount": order.amount.minor,
+        "currency": order.amount.unit,
+        "receipt": order.receipt,
+        "notes": {"purpose": order.purpose, "receipt": order.receipt},
+        "payment": {
+            "capture": "automatic",
+            "capture_options": {
+                "automatic_expiry_period": _AUTOMATIC_CAPTURE,
+                "manual_expiry_period": _KEPT_FOR,
+                "refund_speed": "normal",
+            },
+        },
+    }
+
+
+def _qr(order: OrderRequest) -> dict[str, object]:
+    closes = min(max(order.expires_at, clock.now() + _QR_LEAST), clock.now() + _QR_MOST)
+    return {
+        "type": "upi_qr",
+        "usage": "single_use",
+        "fixed_amount": True,
+        "payment_amount": order.amount.minor,
+        "name": order.title[:50],
+        "close_by": int(closes.timestamp()),
+        "notes": {"receipt": order.receipt, "paid_by": order.method},
+    }
+
+
+def _link(order: OrderRequest) -> dict[str, object]:
+    body: dict[str, object] = {
+        "amount": order.amount.minor,
+        "currency": order.amount.unit,
+        "reference_id": order.receipt,
+        "description": order.title,
+        "expire_by": int(max(order.expires_at, clock.now() + _LINK_LEAST).timestamp()),
+        "callback_url": order.return_url,
+        "callback_method": "get",
+        "notify": {"sms": False, "email": False},
+        "notes": {"receipt": order.receipt, "paid_by": order.method},
+    }
+    return {**body, "customer": {"email": order.email}} if order.email else body
+
+
+def _as_qr(made: QrWire) -> GatewayOrder:
+    shown = CheckoutQr(text=made.image_content, image_url=made.image_url) if made.status == "active" else None
+    return GatewayOrder(made.id, shown)
+
+
+def _as_link(made: LinkWire) -> GatewayOrder:
+    return GatewayOrder(made.id, CheckoutRedirect(made.short_url))
+
+
+def _facts(payment: PaymentWire, order_id: str) -> PaymentFacts:
     return PaymentFacts(
         provider=RazorpayGateway.name,
         payment_id=payment.id,
-        order_id=payment.order_id or "",
+        order_id=order_id,
         amount=Money(payment.amount, payment.currency),
         state=_state_of(payment),
         method=payment.method or "",
@@ -190,12 +246,9 @@ def _state_of(payment: PaymentWire) -> OrderState:
     return _STATES[payment.status]
 
 
-def _read(shape: type[W], answer: Answer) -> W:
-    """The answer as `shape`. One that we cannot read leaves us as ignorant as none. Raises `OutcomeUnknown`."""
-    try:
-        return shape.model_validate_json(answer.body)
-    except ValidationError:
-        raise OutcomeUnknown(N_("{provider} gave an answer that we do not understand."), provider="Razorpay") from None
+def _notes_of(entity: Mapping[str, object]) -> Mapping[str, object]:
+    notes = entity.get("notes")
+    return notes if isinstance(notes, dict) else {}
 
 
 def _text(value: object) -> str | None:
@@ -205,12 +258,3 @@ def _text(value: object) -> str | None:
 def _amount(entity: Mapping[str, object]) -> Money | None:
     amount, currency = entity.get("amount"), entity.get("currency")
     return Money(amount, currency) if type(amount) is int and isinstance(currency, str) else None
-
-
-def _safe(identifier: str) -> str:
-    """An id as part of a path. Raises `Refused` for one that could not be Razorpay's."""
-    if not identifier.isascii() or not identifier.replace("_", "").isalnum():
-        raise Refused(
-            N_("{provider} said no: {description}"), reason="bad_id", description="bad id", provider="Razorpay"
-        )
-    return identifier

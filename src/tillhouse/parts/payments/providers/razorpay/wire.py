@@ -1,18 +1,68 @@
-"""Razorpay's answers as they are on the wire. Amounts are paise."""
+"""Razorpay's answers as they are on the wire: only what we read. Amounts are paise, times unix seconds."""
 
-from typing import Literal
+from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
+
+from tillhouse.kernel.money import Money
+
+T = TypeVar("T")
+
+
+def _notes(value: object) -> object:
+    """Notes without a pair come as an empty array."""
+    return value if isinstance(value, dict) else {}
+
+
+Notes = Annotated[dict[str, object], BeforeValidator(_notes)]
+
+
+class Collection(BaseModel, Generic[T]):
+    """A list of one kind."""
+
+    items: list[T]
 
 
 class OrderWire(BaseModel):
-    """An order: only what we read of it."""
+    """An order."""
 
     id: str
     amount: int
     currency: str
     status: Literal["created", "attempted", "paid"]
     receipt: str | None = None
+
+
+class QrWire(BaseModel):
+    """A UPI code for one payment."""
+
+    id: str
+    status: Literal["active", "closed"]
+    image_url: str
+    image_content: str | None = None
+    notes: Notes = {}
+
+
+class LinkPayment(BaseModel):
+    """One payment of a link."""
+
+    payment_id: str
+
+
+class LinkWire(BaseModel):
+    """A page of Razorpay on which one order is paid."""
+
+    id: str
+    status: str
+    short_url: str
+    reference_id: str | None = None
+    payments: list[LinkPayment] | None = None
+
+
+class Links(BaseModel):
+    """A list of links: under a name of its own."""
+
+    payment_links: list[LinkWire]
 
 
 class PaymentWire(BaseModel):
@@ -31,15 +81,47 @@ class PaymentWire(BaseModel):
     error_code: str | None = None
     error_description: str | None = None
     error_reason: str | None = None
+    notes: Notes = {}
 
 
-class Orders(BaseModel):
-    """A collection of orders."""
+class RefundWire(BaseModel):
+    """A refund."""
 
-    items: list[OrderWire]
+    id: str
+    payment_id: str
+    amount: int
+    currency: str
+    status: Literal["pending", "processed", "failed"]
+    receipt: str | None = None
 
 
-class Payments(BaseModel):
-    """A collection of payments."""
+class DisputeWire(BaseModel):
+    """A dispute. Money is taken when it is lost, or at its beginning and given back when it is won."""
 
-    items: list[PaymentWire]
+    id: str
+    payment_id: str
+    amount: int
+    currency: str
+    status: Literal["open", "under_review", "action_required", "won", "lost", "closed"]
+    reason_code: str | None = None
+    amount_deducted: int = 0
+    respond_by: int | None = None
+
+
+class ReconWire(BaseModel):
+    """A line of the settlement report: what reached us is credit − debit, of which `fee` (with `tax`) was kept."""
+
+    entity_id: str
+    type: str
+    debit: int
+    credit: int
+    amount: int
+    currency: str
+    fee: int = 0
+    tax: int = 0
+    settled: bool = True
+    settlement_id: str | None = None
+    settlement_utr: str | None = None
+
+    def money(self, minor: int) -> Money:
+        return Money(minor, self.currency)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tillhouse.kernel.health import answers_at
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import InstalledPayoutGateway
 from tillhouse.parts.payments.providers.razorpayx.gateway import RazorpayXGateway
@@ -11,6 +12,5 @@ from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSetti
 def install(house: House) -> Sequence[object]:
     """The provider of payouts."""
     settings = house.settings_of(RazorpayXSettings)
-    return [
-        InstalledPayoutGateway(gateway=RazorpayXGateway(house.outbound, settings, sandbox=house.settings.sandbox_url))
-    ]
+    gateway = RazorpayXGateway(house.outbound, settings, sandbox=house.settings.sandbox_url)
+    return [InstalledPayoutGateway(gateway=gateway, checks=gateway), answers_at(gateway.name, gateway.address)]

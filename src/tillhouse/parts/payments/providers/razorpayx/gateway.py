@@ -8,20 +8,24 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from tillhouse.kernel.money import Money
-from tillhouse.kernel.outbound import Answer, Outbound, OutcomeUnknown
+from tillhouse.kernel.outbound import Answer, Outbound
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.domain import BankAccount, Destination, PayoutFacts, PayoutState, Vpa
-from tillhouse.parts.payments.ports import BadSignature, Payee, ProviderEvent
+from tillhouse.parts.payments.ports import AccountFacts, BadSignature, Payee, ProviderEvent
+from tillhouse.parts.payments.providers.answers import path_part, read
 from tillhouse.parts.payments.providers.razorpay_format import EventWire, check_signature, raise_for
 from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSettings
 from tillhouse.parts.payments.providers.razorpayx.wire import (
+    Made,
     Payouts,
     PayoutStatus,
     PayoutWire,
+    ValidationWire,
 )
 
 W = TypeVar("W", bound=BaseModel)
 
+_ONE_RUPEE = 100
 _REAL = "https://api.razorpay.com/v1"
 
 _STATES: dict[PayoutStatus, PayoutState] = {
@@ -52,6 +56,11 @@ class RazorpayXGateway:
         self._outbound = outbound
         self._settings = settings
 
+    @property
+    def address(self) -> str:
+        """Where its API answers."""
+        return self._base
+
     async def create_payout(self, *, key: UUID, amount: Money, to: Destination, payee: Payee) -> PayoutFacts:
         body = {
             "account_number": self._settings.account_number,
@@ -73,7 +82,7 @@ class RazorpayXGateway:
         return next((_facts(payout) for payout in found.items if payout.reference_id == str(key)), None)
 
     async def fetch_payout(self, payout_id: str) -> PayoutFacts:
-        return _facts(_read(PayoutWire, await self._send("GET", f"/payouts/{payout_id}")))
+        return _facts(_read(PayoutWire, await self._send("GET", f"/payouts/{path_part(payout_id, 'RazorpayX')}")))
 
     def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
         check_signature(body, headers.get("x-razorpay-signature", ""), self._settings.webhook_secrets)
@@ -90,6 +99,26 @@ class RazorpayXGateway:
             payout_reference=_text(payout.get("reference_id")),
             amount=Money(amount, currency) if type(amount) is int and isinstance(currency, str) else None,
         )
+
+    async def check_account(self, *, key: UUID, to: Destination, payee: Payee) -> AccountFacts:
+        """A penny drop: one rupee to a bank account. Razorpay knows no key: ask once."""
+        account = _fund_account(to, payee)
+        contact = _read(Made, await self._send("POST", "/contacts", account["contact"]))
+        wanted = {**account, "contact_id": contact.id}
+        del wanted["contact"]
+        fund = _read(Made, await self._send("POST", "/fund_accounts", wanted))
+        body: dict[str, object] = {
+            "account_number": self._settings.account_number,
+            "fund_account": {"id": fund.id},
+            "notes": {"reference": str(key)},
+        }
+        if isinstance(to, BankAccount):
+            body |= {"amount": _ONE_RUPEE, "currency": "INR"}
+        return _account(_read(ValidationWire, await self._send("POST", "/fund_accounts/validations", body)))
+
+    async def fetch_check(self, check_id: str) -> AccountFacts:
+        path = f"/fund_accounts/validations/{path_part(check_id, 'RazorpayX')}"
+        return _account(_read(ValidationWire, await self._send("GET", path)))
 
     async def _send(
         self,
@@ -140,12 +169,17 @@ def _facts(payout: PayoutWire) -> PayoutFacts:
     )
 
 
+def _account(check: ValidationWire) -> AccountFacts:
+    results = check.results
+    if check.status == "created":
+        return AccountFacts(check.id, "pending")
+    if check.status == "completed" and results and results.account_status == "active":
+        return AccountFacts(check.id, "valid", registered_name=results.registered_name)
+    return AccountFacts(check.id, "invalid", reason=(results and results.account_status) or check.status)
+
+
 def _read(shape: type[W], answer: Answer) -> W:
-    """The answer as `shape`. One that we cannot read leaves us as ignorant as none. Raises `OutcomeUnknown`."""
-    try:
-        return shape.model_validate_json(answer.body)
-    except ValidationError:
-        raise OutcomeUnknown(N_("{provider} gave an answer that we do not understand."), provider="RazorpayX") from None
+    return read(shape, answer, "RazorpayX")
 
 
 def _text(value: object) -> str | None:

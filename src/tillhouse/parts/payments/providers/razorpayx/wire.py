@@ -33,3 +33,24 @@ class Payouts(BaseModel):
     """A collection of payouts."""
 
     items: list[PayoutWire]
+
+
+class Made(BaseModel):
+    """Anything that was made, by its id."""
+
+    id: str
+
+
+class ValidationResults(BaseModel):
+    """What the bank said of an account."""
+
+    account_status: str | None = None
+    registered_name: str | None = None
+
+
+class ValidationWire(BaseModel):
+    """A penny drop."""
+
+    id: str
+    status: Literal["created", "completed", "failed"]
+    results: ValidationResults | None = None

@@ -33,6 +33,7 @@ REVERSAL = "ledger.reversal"
 # A transaction's number is its recorded time in microseconds since this instant, then 12 bits that make it unique.
 _NUMBERS_BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 _LOW_BITS = 12
+_LAST_NUMBER = 2**63 - 1
 
 _NUL_OR_SURROGATE = re.compile(r"\\u0000|[\ud800-\udfff]")
 
@@ -88,6 +89,8 @@ class AccountKind:
 
     `code` may end in `*` (`clearing:*`). `floor` is the least that a posting or hold may leave available, in minor
     units of the natural sign; None lets the account go below zero. It is written into the account when that is opened.
+    `number` is its place in reports ("1100"). What an account with `lots` holds is lots of points or credits: a
+    liability that never goes below zero, moved by `grant`, `spend`, `refund` and `reserve` alone.
     """
 
     owner_kind: str
@@ -95,6 +98,12 @@ class AccountKind:
     type: AccountType
     title: str
     floor: int | None = None
+    number: str | None = None
+    lots: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lots and (self.type != "liability" or self.floor != 0):
+            raise ValueError(f"{self.pattern}: an account with lots is a liability with a floor of 0")
 
     @property
     def pattern(self) -> str:
@@ -197,6 +206,53 @@ class StatementLine:
     reverses: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceAt:
+    """What an account held, in its natural sign, by effective time as it was known at recorded time.
+
+    None stands for no bound. `stable` says that no posting can change this answer any more, ever.
+    """
+
+    account: AccountRef
+    posted: Money
+    effective: datetime | None
+    recorded: datetime | None
+    stable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementAt:
+    """Entries in the order in which they took effect, as known at a recorded time: what the books said then.
+
+    `opening` is what the account held before the first line, and each line's `balance` what it held after it.
+    """
+
+    opening: Money
+    lines: tuple[StatementLine, ...]
+    recorded: datetime | None
+    stable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedPeriod:
+    """A decision that nothing takes effect before `until` any more."""
+
+    until: datetime
+    closed_at: datetime
+    closed_by: UUID | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The last block of the sealed chain: what is kept outside. `number` is also how many blocks there are."""
+
+    number: int
+    hash: str
+    last_id: int
+    sealed_at: datetime
+
+
 class InsufficientFunds(Conflict):
     """A posting or hold would leave less available than the account's floor."""
 
@@ -256,6 +312,12 @@ class BalanceTooLarge(Conflict):
     code = "balance_too_large"
 
 
+class PeriodClosed(Conflict):
+    """The posting would take effect in a period that has been closed."""
+
+    code = "period_closed"
+
+
 class AccountInUse(Conflict):
     """The account still holds money or has an open hold, so it cannot be closed."""
 
@@ -280,6 +342,18 @@ class AccountNotAllowed(InvalidInput):
     code = "account_not_allowed"
 
 
+class CarriesLots(InvalidInput):
+    """The account holds lots: it takes no posting or hold that does not say which."""
+
+    code = "account_carries_lots"
+
+    def __init__(self, account: AccountRef) -> None:
+        super().__init__(
+            N_("What {account} holds are lots with a source and an expiry: grant, spend, refund or reserve them."),
+            account=account.path,
+        )
+
+
 class BadPosting(InvalidInput):
     """The legs do not make a transaction: `errors` say why."""
 
@@ -300,12 +374,15 @@ class Chart:
 
     def account_kind(self, account: AccountRef) -> AccountKind:
         """The line of the chart that covers `account`. Raises `UnknownAccount`."""
-        found = self._exact.get(account.path)
-        if found is None:
-            found = next((kind for kind in self._starred if _matches(kind.pattern, account.path)), None)
+        found = self.kind_at(account.path)
         if found is None or (account.owner_kind == "house") != (account.owner_id is None):
             raise UnknownAccount(N_("There is no account of the kind {account} in this house."), account=account.path)
         return found
+
+    def kind_at(self, path: str) -> AccountKind | None:
+        """The line of the chart that covers a path, if one does; an exact one wins over a starred one."""
+        found = self._exact.get(path)
+        return found or next((kind for kind in self._starred if _matches(kind.pattern, path)), None)
 
     def transaction_kind(self, name: str) -> TransactionKind:
         """The kind of that name. Raises `UnknownKind`."""
@@ -314,15 +391,16 @@ class Chart:
         except KeyError:
             raise UnknownKind(N_("There is no transaction kind {kind} in this house."), kind=name) from None
 
-    def check(self, posting: Posting) -> None:
-        """Pass if `posting` may be written.
+    def check(self, posting: Posting, *, lots_of: AccountRef | None = None) -> None:
+        """Pass if `posting` may be written. The lots of the account `lots_of` are moved with it.
 
-        Raises `BadPosting`, `UnknownKind`, `AccountNotAllowed`, `UnknownAccount`.
+        Raises `BadPosting`, `UnknownKind`, `AccountNotAllowed`, `UnknownAccount`, `CarriesLots`.
         """
         check_posting(posting)
         kind = self.transaction_kind(posting.kind)
         for account, _ in posting.legs:
-            self.account_kind(account)
+            if self.account_kind(account).lots and account != lots_of:
+                raise CarriesLots(account)
             if not kind.allows(account):
                 raise AccountNotAllowed(
                     N_("A transaction of kind {kind} may not touch {account}."), kind=kind.name, account=account.path
@@ -376,6 +454,20 @@ def metadata_faults(metadata: Mapping[str, JsonValue]) -> Iterator[tuple[str, st
 def recorded_at_of(number: int) -> datetime:
     """The recorded time that a transaction's or hold's number begins with."""
     return _NUMBERS_BEGIN + timedelta(microseconds=number >> _LOW_BITS)
+
+
+def last_number_at(instant: datetime | None) -> int:
+    """The greatest number that a transaction recorded at or before `instant` can have; None means any."""
+    return _LAST_NUMBER if instant is None else max(0, min(_LAST_NUMBER, (_microsecond(instant) + 1 << _LOW_BITS) - 1))
+
+
+def first_number_at(instant: datetime) -> int:
+    """The least number that a transaction recorded at `instant` can have."""
+    return max(0, min(_LAST_NUMBER, _microsecond(instant) << _LOW_BITS))
+
+
+def _microsecond(instant: datetime) -> int:
+    return (instant - _NUMBERS_BEGIN) // timedelta(microseconds=1)
 
 
 def posting_hash(posting: Posting, *, reverses: int | None = None, captures: int | None = None) -> bytes:

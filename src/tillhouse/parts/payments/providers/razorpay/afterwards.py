@@ -1,0 +1,113 @@
+"""The adapter to what comes after a payment at Razorpay: refunds, disputes, and what was settled to our bank."""
+
+from datetime import UTC, date, datetime
+from typing import Literal
+from uuid import UUID
+
+from tillhouse.kernel.money import Money
+from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, RefundFacts, RefundState
+from tillhouse.parts.payments.ports import SettlementLine
+from tillhouse.parts.payments.providers.razorpay.client import RazorpayClient, safe
+from tillhouse.parts.payments.providers.razorpay.wire import Collection, DisputeWire, ReconWire, RefundWire
+
+_NAME = "razorpay"
+_PAGE = 1000
+
+_REFUNDS: dict[str, RefundState] = {
+    "pending": RefundState.PENDING,
+    "processed": RefundState.PROCESSED,
+    "failed": RefundState.FAILED,
+}
+_DISPUTES: dict[str, DisputeState] = {
+    "open": DisputeState.OPEN,
+    "action_required": DisputeState.OPEN,
+    "under_review": DisputeState.UNDER_REVIEW,
+    "won": DisputeState.WON,
+    "lost": DisputeState.LOST,
+}
+_KINDS: dict[str, Literal["payment", "refund", "dispute", "payout", "adjustment"]] = {
+    "payment": "payment",
+    "refund": "refund",
+    "dispute": "dispute",
+    "transfer": "payout",
+}
+
+
+class RazorpayAfterwards:
+    """Refunds have an idempotency key; their receipt is ours as well, so that one can be found again."""
+
+    def __init__(self, client: RazorpayClient) -> None:
+        self._client = client
+
+    async def refund(self, *, key: UUID, payment_id: str, amount: Money) -> RefundFacts:
+        body = {"amount": amount.minor, "speed": "normal", "receipt": str(key)}
+        headers = {"X-Refund-Idempotency": str(key)}
+        return _refund(await self._client.post(RefundWire, _of(payment_id, "refund"), body, headers=headers))
+
+    async def find_refund(self, *, key: UUID, payment_id: str) -> RefundFacts | None:
+        found = await self._client.get(Collection[RefundWire], _of(payment_id, "refunds"), {"count": "100"})
+        return next((_refund(one) for one in found.items if one.receipt == str(key)), None)
+
+    async def fetch_refund(self, *, refund_id: str, payment_id: str) -> RefundFacts:
+        return _refund(await self._client.get(RefundWire, f"/refunds/{safe(refund_id)}"))
+
+    async def fetch_dispute(self, dispute_id: str) -> DisputeFacts:
+        dispute = await self._client.get(DisputeWire, f"/disputes/{safe(dispute_id)}")
+        return DisputeFacts(
+            provider=_NAME,
+            dispute_id=dispute.id,
+            payment_id=dispute.payment_id,
+            amount=Money(dispute.amount, dispute.currency),
+            state=_dispute_state(dispute),
+            reason=dispute.reason_code or "",
+            respond_by=datetime.fromtimestamp(dispute.respond_by, UTC) if dispute.respond_by else None,
+        )
+
+    async def settled_on(self, day: date) -> list[SettlementLine]:
+        """Razorpay's day is India's."""
+        lines: list[SettlementLine] = []
+        while True:
+            params = {
+                "year": str(day.year), "month": str(day.month), "day": str(day.day),
+                "count": str(_PAGE), "skip": str(len(lines)),
+            }  # fmt: skip
+            page = await self._client.get(Collection[ReconWire], "/settlements/recon/combined", params)
+            lines += [_line(one, day) for one in page.items]
+            if len(page.items) < _PAGE:
+                return [line for line in lines if line.settlement_id]
+
+
+def _of(payment_id: str, what: str) -> str:
+    return f"/payments/{safe(payment_id)}/{what}"
+
+
+def _refund(refund: RefundWire) -> RefundFacts:
+    return RefundFacts(
+        provider=_NAME,
+        refund_id=refund.id,
+        payment_id=refund.payment_id,
+        amount=Money(refund.amount, refund.currency),
+        state=_REFUNDS[refund.status],
+        reference=refund.receipt,
+    )
+
+
+def _dispute_state(dispute: DisputeWire) -> DisputeState:
+    """A dispute that was closed is lost if money was taken for it, and won if none was."""
+    if dispute.status == "closed":
+        return DisputeState.LOST if dispute.amount_deducted else DisputeState.WON
+    return _DISPUTES[dispute.status]
+
+
+def _line(one: ReconWire, day: date) -> SettlementLine:
+    return SettlementLine(
+        settlement_id=one.settlement_id or "",
+        line_id=f"{one.settlement_id}:{one.entity_id}",
+        kind=_KINDS.get(one.type, "adjustment"),
+        subject_id=one.entity_id,
+        gross=one.money(one.credit - one.debit + one.fee),
+        fee=one.money(one.fee),
+        tax=one.money(one.tax),
+        settled_on=day,
+        bank_reference=one.settlement_utr or "",
+    )

@@ -1,0 +1,255 @@
+"""The adapters to Omise and SePay: signatures and codes by the published vectors, errors by what they mean."""
+
+import json
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tillhouse.kernel import clock
+from tillhouse.kernel.errors import TransientError
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.outbound import Outbound, OutcomeUnknown
+from tillhouse.parts.payments.domain import Method, OrderState, PayoutState, ThaiBankAccount
+from tillhouse.parts.payments.domain.qr_codes import crc16, vietqr
+from tillhouse.parts.payments.ports import BadSignature, CheckoutForm, CheckoutQr, OrderRequest, Payee, Refused
+from tillhouse.parts.payments.providers.omise.client import OmiseClient
+from tillhouse.parts.payments.providers.omise.gateway import OmiseGateway
+from tillhouse.parts.payments.providers.omise.payouts import OmiseTransfers
+from tillhouse.parts.payments.providers.omise.settings import OmiseSettings
+from tillhouse.parts.payments.providers.sepay.client import SepayClient
+from tillhouse.parts.payments.providers.sepay.gateway import SepayGateway, form_signature
+from tillhouse.parts.payments.providers.sepay.settings import SepaySettings
+
+AT = "1700000000"
+OMISE_BODY = b'{"object":"event","key":"charge.complete"}'
+OMISE_SECRET = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+OMISE_VECTOR = "9589bc163eb2e8a7a228cc05fdd6530cec23423791a98edffc61704551d837b8"
+SEPAY_BODY = b'{"id":1,"transferType":"in","transferAmount":50000}'
+SEPAY_VECTOR = "sha256=a236704b7063f7eb4c08fbba8f6512cc0534e54e1f0efdcfde7488d544c68b41"
+
+
+def order(method: Method, unit: str, **changed: object) -> OrderRequest:
+    fields: dict[str, object] = {
+        "receipt": uuid4().hex, "amount": Money(100_000, unit), "method": method, "title": "A plan", "purpose": "p",
+        "return_url": "https://house/back", "expires_at": datetime(2026, 1, 1, tzinfo=UTC),
+    }  # fmt: skip
+    return OrderRequest(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def omise_client(answers: dict[str, object] | None = None, status: int = 200, **changed: object) -> OmiseClient:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, json=(answers or {}).get(f"{request.method} {request.url.path}", {}))
+
+    outbound = Outbound(mounts={"http://sandbox": httpx.MockTransport(answer)})
+    return OmiseClient(outbound, OmiseSettings(**changed), sandbox="http://sandbox")  # type: ignore[arg-type]
+
+
+def sepay(content: bytes = b"{}", status: int = 200, **changed: object) -> SepayGateway:
+    settings = SepaySettings(**changed)  # type: ignore[arg-type]
+    transport = httpx.MockTransport(lambda request: httpx.Response(status, content=content))
+    outbound = Outbound(mounts={"http://sandbox": transport})
+    return SepayGateway(SepayClient(outbound, settings, sandbox="http://sandbox"), settings)
+
+
+@pytest.fixture
+def then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the moment at which the published vectors were signed."""
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(int(AT), UTC))
+
+
+@pytest.mark.usefixtures("then")
+@pytest.mark.parametrize(
+    ("signature", "at", "accepted"),
+    [
+        (OMISE_VECTOR, AT, True),
+        (f"{'0' * 64},{OMISE_VECTOR}", AT, True),
+        (OMISE_VECTOR.upper(), AT, False),
+        (OMISE_VECTOR, "1700000001", False),
+        (OMISE_VECTOR, "1699990000", False),
+        (OMISE_VECTOR, "", False),
+        ("ü", "²", False),
+        ("", AT, False),
+    ],
+)
+def test_omises_event_is_read_only_with_the_vectors_signature(signature: str, at: str, accepted: bool) -> None:
+    client = omise_client(webhook_secrets=("bmV3", OMISE_SECRET))
+    with pytest.raises(BadSignature, match="not an event" if accepted else "signature"):
+        client.read_event(OMISE_BODY, {"omise-signature": signature, "omise-signature-timestamp": at})
+
+
+@pytest.mark.usefixtures("then")
+def test_sepays_transfer_is_read_with_the_vectors_signature_or_with_its_key() -> None:
+    gateway = sepay(webhook_secrets=("sepay_secret",), api_keys=("k1",))
+    signed = {"x-sepay-signature": SEPAY_VECTOR, "x-sepay-timestamp": AT}
+    assert gateway.read_event(SEPAY_BODY, signed).transfer_id == "1"
+    assert gateway.read_event(SEPAY_BODY, {"authorization": "Apikey k1"}).transfer_id == "1"
+    for headers in (
+        {**signed, "x-sepay-timestamp": "1700000001"},
+        {"x-sepay-signature": "sha256=", "x-sepay-timestamp": AT, "authorization": "Apikey k1"},
+        {"authorization": "Apikey k2"},
+        {"authorization": "apikey k1"},
+        {},
+    ):
+        with pytest.raises(BadSignature):
+            gateway.read_event(SEPAY_BODY, headers)
+
+
+def test_without_a_key_set_up_no_key_is_accepted() -> None:
+    with pytest.raises(BadSignature):
+        sepay(api_keys=("",)).read_event(SEPAY_BODY, {"authorization": "Apikey "})
+
+
+def test_an_order_notice_of_sepay_needs_its_secret() -> None:
+    payment = {
+        "id": "9",
+        "transaction_type": "PAYMENT",
+        "transaction_status": "APPROVED",
+        "transaction_amount": "100000",
+    }
+    about = {"order_invoice_number": "INV1", "order_amount": "100000.00"}
+    body = json.dumps({"notification_type": "ORDER_PAID", "order": about, "transaction": payment}).encode()
+    event = sepay(secret_key="s1").read_event(body, {"x-secret-key": "s1"})
+    assert (event.order_id, event.payment_id, event.amount) == ("INV1", "INV1-9", Money(100_000, "VND"))
+    for secret in ("s2", "", "ü"):
+        with pytest.raises(BadSignature):
+            sepay(secret_key="s1").read_event(body, {"x-secret-key": secret})
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"\xff", b'{"id":1}', b'{"id":1,"transferType":"sideways"}'])
+def test_what_is_no_event_is_refused_not_crashed_on(body: bytes) -> None:
+    with pytest.raises(BadSignature):
+        sepay(api_keys=("k1",)).read_event(body, {"authorization": "Apikey k1"})
+
+
+def test_sepays_form_is_signed_as_the_official_sdk_signs() -> None:
+    fields = [
+        ("merchant", "SP-TEST-0001"),
+        ("operation", "PURCHASE"),
+        ("payment_method", "BANK_TRANSFER"),
+        ("order_amount", "100000"),
+        ("currency", "VND"),
+        ("order_invoice_number", "INV-1"),
+        ("order_description", "Test order"),
+        ("success_url", "https://example.com/ok"),
+    ]
+    assert form_signature("spsk_test_secret", fields) == "HVKLNtyFoO7KTHay75fVqf0ojWETgjSt7SVvU8jUcbM="
+
+
+def test_vietqr_is_that_of_the_published_examples() -> None:
+    assert crc16("123456789") == "29B1"
+    assert vietqr(bin_code="970415", account="113366668888", amount=79_000, content="Ung Ho Quy Vac Xin") == (
+        "00020101021238560010A0000007270126000697041501121133666688880208QRIBFTTA53037045405790005802VN"
+        "62220818Ung Ho Quy Vac Xin63043ACF"
+    )
+    assert vietqr(bin_code="970416", account="257678859", amount=10_000, content="Chuyen tien") == (
+        "00020101021238530010A0000007270123000697041601092576788590208QRIBFTTA53037045405100005802VN"
+        "62150811Chuyen tien630453E6"
+    )
+
+
+async def test_an_order_by_transfer_shows_its_code_and_asks_nobody() -> None:
+    made = await sepay(status=500).create_order(order(Method.BANK_TRANSFER, "VND", code="TH7K2M9Q4PX"))
+    assert made.order_id == "TH7K2M9Q4PX"
+    assert isinstance(made.checkout, CheckoutQr)
+    assert made.checkout.text
+    assert "TH7K2M9Q4PX" in made.checkout.text
+    assert ("Write exactly this", "TH7K2M9Q4PX") in made.checkout.lines
+
+
+async def test_an_order_of_the_payment_gateway_is_a_signed_form() -> None:
+    wish = order(Method.CHECKOUT, "VND")
+    made = await sepay(status=500).create_order(wish)
+    assert made.order_id == wish.receipt
+    assert isinstance(made.checkout, CheckoutForm)
+    *signed, (name, signature) = made.checkout.fields
+    assert (name, signature) == ("signature", form_signature("spsk_test_tillhouse", signed))
+
+
+@pytest.mark.parametrize("status", ["CANCELLED", "AUTHENTICATION_NOT_NEEDED"])
+async def test_an_approved_payment_of_an_order_that_is_not_captured_is_not_paid(status: str) -> None:
+    payment = {"id": "1", "transaction_type": "PAYMENT", "transaction_status": "APPROVED", "transaction_amount": "9"}
+    data = {"order_invoice_number": "i1", "order_status": status, "order_amount": "9.00", "transactions": [payment]}
+    (facts,) = await sepay(json.dumps({"data": data}).encode()).payments_of("i1")
+    assert facts.state == OrderState.PENDING
+
+
+@pytest.mark.parametrize("amount", ["0.50", "abc", None])
+async def test_half_a_dong_is_not_understood(amount: str | None) -> None:
+    line = {
+        "id": "1",
+        "account_number": "a",
+        "transaction_date": "2026-01-01 10:00:00",
+        "amount_in": amount,
+        "amount_out": "0",
+    }
+    with pytest.raises(OutcomeUnknown):
+        await sepay(json.dumps({"transaction": line}).encode()).fetch_transfer("1")
+
+
+async def test_a_transfers_time_is_vietnams() -> None:
+    line = {
+        "id": 7, "account_number": "a", "transaction_date": "2026-01-01 06:30:00", "amount_in": "50000.00",
+        "amount_out": "0.00", "transaction_content": "TH", "code": None,
+    }  # fmt: skip
+    facts = await sepay(json.dumps({"transaction": line}).encode()).fetch_transfer("7")
+    assert facts.at.astimezone(UTC) == datetime(2025, 12, 31, 23, 30, tzinfo=UTC)
+    assert (facts.direction, facts.amount) == ("in", Money(50_000, "VND"))
+
+
+CHARGE = {"id": "chrg_1", "amount": 10_000, "currency": "thb", "status": "pending", "metadata": {}}
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ({"status": "pending"}, OrderState.PENDING),
+        ({"status": "pending", "authorized": True, "capturable": True}, OrderState.AUTHORIZED),
+        ({"status": "successful", "paid": True}, OrderState.CAPTURED),
+        ({"status": "successful", "paid": False}, OrderState.PENDING),
+        ({"status": "failed", "failure_code": "insufficient_fund"}, OrderState.FAILED),
+        ({"status": "expired"}, OrderState.FAILED),
+        ({"status": "reversed"}, OrderState.FAILED),
+        ({"status": "unknown"}, OrderState.PENDING),
+    ],
+)
+async def test_a_charge_is_paid_only_when_omise_says_so_twice(told: dict[str, object], state: OrderState) -> None:
+    gateway = OmiseGateway(omise_client({"GET /charges/chrg_1": {**CHARGE, **told}}), "pkey")
+    assert (await gateway.fetch_payment("chrg_1")).state == state
+
+
+@pytest.mark.parametrize("changed", [{"method": Method.CARD}, {"method": Method.MOBILE_BANKING, "bank": "scb&x=1"}])
+async def test_an_incomplete_order_is_refused_before_it_is_sent(changed: dict[str, object]) -> None:
+    method = changed.pop("method")
+    assert isinstance(method, Method)
+    with pytest.raises(Refused):
+        await OmiseGateway(omise_client(), "pkey").create_order(order(method, "THB", **changed))
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ({}, PayoutState.PROCESSING),
+        ({"sent": True}, PayoutState.PROCESSING),
+        ({"sent": True, "paid": True}, PayoutState.PROCESSED),
+        ({"failure_code": "invalid_account"}, PayoutState.FAILED),
+        ({"sent": True, "paid": True, "failure_code": "account_closed"}, PayoutState.REVERSED),
+        ({"deleted": True}, PayoutState.CANCELLED),
+    ],
+)
+async def test_a_transfers_flags_make_one_state(told: dict[str, object], state: PayoutState) -> None:
+    transfer = {"id": "trsf_1", "amount": 5_000, "currency": "THB", "metadata": {"reference": "r"}, **told}
+    facts = await OmiseTransfers(omise_client({"GET /transfers/trsf_1": transfer})).fetch_payout("trsf_1")
+    assert (facts.state, facts.reference) == (state, "r")
+
+
+async def test_a_payout_waits_for_an_account_that_is_being_verified_and_none_is_sent() -> None:
+    made = {"id": "recp_1", "verified": False}
+    answers: dict[str, object] = {"GET /recipients": {"data": [], "total": 0}, "POST /recipients": made}
+    to = ThaiBankAccount("Somchai", "kbank", "1234567890")
+    with pytest.raises(TransientError) as waits:
+        await OmiseTransfers(omise_client(answers)).create_payout(
+            key=uuid4(), amount=Money(5_000, "THB"), to=to, payee=Payee("Somchai", "p1")
+        )
+    assert waits.type is TransientError
