@@ -6,16 +6,13 @@ buyer's wallet in the purpose's `on_settled`. Functions that take a `House` call
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from tillhouse.kernel.access import Principal
-from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
-from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import cut, decode_id
-from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store
@@ -52,10 +49,23 @@ from tillhouse.parts.payments.ports import (
     Refused,
     SettledPayment,
 )
-from tillhouse.parts.payments.service import inbox, registry, transfers
+from tillhouse.parts.payments.service import inbox, transfers
 from tillhouse.parts.payments.service import refunds as refund_service
 from tillhouse.parts.payments.service.books import account_of
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
+from tillhouse.parts.payments.service.lists import (
+    Debt,
+    PaymentException,
+    debts,
+    dispute,
+    disputes,
+    events,
+    exceptions,
+    parked_events,
+    refund,
+    refunds,
+    transfers_seen,
+)
 from tillhouse.parts.payments.service.orders import (
     NewOrder,
     OverLimit,
@@ -66,8 +76,8 @@ from tillhouse.parts.payments.service.orders import (
 )
 from tillhouse.parts.payments.service.orders import claim_order as _claim_order
 from tillhouse.parts.payments.service.payouts import NewPayout, needs_step_up, payout_for, reserve_payout
+from tillhouse.parts.payments.service.receipts import Receipt, receipt_of, title_of
 from tillhouse.parts.payments.service.refunds import CannotRefund
-from tillhouse.parts.payments.service.returns import debt_account
 from tillhouse.parts.payments.service.views import (
     DisputeView,
     EventView,
@@ -76,7 +86,6 @@ from tillhouse.parts.payments.service.views import (
     PayoutView,
     RefundView,
     TransferView,
-    dispute_view,
     event_view,
     order_view,
     payment_view,
@@ -85,8 +94,6 @@ from tillhouse.parts.payments.service.views import (
     transfer_view,
 )
 from tillhouse.parts.payments.settings import PaymentsSettings
-from tillhouse.parts.payments.store import refunds as refund_store
-from tillhouse.parts.payments.store import transfers as transfer_store
 
 __all__ = [
     "BadSignature",
@@ -162,37 +169,6 @@ __all__ = [
     "transfers_seen",
     "verify_checkout",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a receipt says: who paid what, for what (`title` is a message id), when, and under which numbers."""
-
-    order: OrderView
-    payment: PaymentView
-    paid_by: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentException:
-    """Something that a person has to look at."""
-
-    id: UUID
-    kind: str
-    subject: str
-    reason: str
-    details: JsonObject
-    opened_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Debt:
-    """What an owner owes the house: what it advanced for money that went back to payers after it was spent."""
-
-    owner_kind: str
-    owner_id: UUID
-    amount: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,32 +302,7 @@ async def payouts_of(
 
 async def receipt(session: ReadSession, order_id: UUID, *, person_id: UUID | None = None) -> Receipt | None:
     """The receipt of a paid order; None while nothing has been paid. Raises `NotFound`."""
-    row = await order_for(session, order_id, owner=_owner(person_id))
-    paid = [payment for payment in await store.payments_of_order(session, row.id) if payment.captured_at]
-    if not paid:
-        return None
-    person = await identity.person(session, row.owner_id) if row.owner_kind == "person" else None
-    view = order_view(row)
-    payer = person.name if person else row.email or ""
-    return Receipt(view, payment_view(paid[0]), payer, await title_of(session, view))
-
-
-async def title_of(session: ReadSession, view: OrderView) -> str:
-    """What an order is for: a message id."""
-    known = registry.purpose(house_of(session), view.purpose)
-    return known.title if known else view.purpose
-
-
-async def exceptions(session: ReadSession, *, limit: int = 100) -> list[PaymentException]:
-    """What waits for a person, newest first."""
-    rows = await store.open_exceptions(session, limit=limit)
-    return [PaymentException(row.id, row.kind, row.subject, row.reason, row.details, row.opened_at) for row in rows]
-
-
-async def parked_events(session: ReadSession, *, limit: int = 100) -> list[tuple[str, str, str, str]]:
-    """Events that were put aside, newest first: provider, event id, name, reason."""
-    rows = await store.parked_events(session, limit=limit)
-    return [(row.provider, row.event_id, row.name, row.reason or "") for row in rows]
+    return await receipt_of(session, order_id, owner=_owner(person_id))
 
 
 async def order_of_link(session: ReadSession, token: str) -> OrderView:
@@ -375,65 +326,6 @@ async def payments_of(session: ReadSession, order_id: UUID) -> list[PaymentView]
     return [payment_view(row) for row in await store.payments_of_order(session, order_id)]
 
 
-async def refund(session: ReadSession, refund_id: UUID) -> RefundView:
-    """One refund. Raises `NotFound`."""
-    row = await refund_store.refund_by_id(session, refund_id)
-    if row is None:
-        raise NotFound(N_("There is no such refund."))
-    return refund_view(row)
-
-
-async def refunds(
-    session: ReadSession,
-    *,
-    order_id: UUID | None = None,
-    payment_id: UUID | None = None,
-    limit: int = 20,
-    cursor: str | None = None,
-) -> tuple[Sequence[RefundView], str | None]:
-    """Refunds, newest first, all or those of an order or payment; and the cursor of the next page."""
-    rows = await refund_store.refunds(
-        session, order_id=order_id, payment_id=payment_id, limit=limit + 1, before=_before(cursor)
-    )
-    page, next_cursor = cut([refund_view(row) for row in rows], limit, lambda view: (str(view.id),))
-    return page, next_cursor
-
-
-async def dispute(session: ReadSession, dispute_id: UUID) -> DisputeView:
-    """One dispute. Raises `NotFound`."""
-    row = await refund_store.dispute_by_id(session, dispute_id)
-    if row is None:
-        raise NotFound(N_("There is no such dispute."))
-    return dispute_view(row)
-
-
-async def disputes(
-    session: ReadSession, *, limit: int = 20, cursor: str | None = None
-) -> tuple[Sequence[DisputeView], str | None]:
-    """Disputes, newest first, and the cursor of the next page."""
-    rows = await refund_store.disputes(session, limit=limit + 1, before=_before(cursor))
-    page, next_cursor = cut([dispute_view(row) for row in rows], limit, lambda view: (str(view.id),))
-    return page, next_cursor
-
-
-async def debts(session: ReadSession) -> list[Debt]:
-    """Who owes the house money that it advanced for refunds and lost disputes, and how much now."""
-    owners = {debt_account(*owner): owner for owner in await refund_store.debtors(session)}
-    owed = await ledger.balances(session, list(owners))
-    return [Debt(*owners[account][:2], found.posted) for account, found in owed.items() if found.posted]
-
-
-async def transfers_seen(
-    session: ReadSession, *, open_only: bool = False, limit: int = 20, cursor: str | None = None
-) -> tuple[Sequence[TransferView], str | None]:
-    """Lines of our bank accounts, newest first; with `open_only` those whose money waits in suspense."""
-    rows = await transfer_store.transfers(session, open_only=open_only, limit=limit + 1, before=_before(cursor))
-    vault = house_of(session).vault
-    views = [transfer_view(row, vault.open(row.content)) for row in rows]
-    page, next_cursor = cut(views, limit, lambda view: (str(view.id),))
-    return page, next_cursor
-
-
 async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID) -> TransferView:
     """A person says which order an unplaced transfer is for. Raises `NotFound`, `Conflict`."""
     row = await transfers.place_transfer(session, transfer_row_id, order_id)
@@ -444,15 +336,6 @@ async def release_transfer(session: Session, transfer_row_id: UUID) -> TransferV
     """A part payment goes to the wallet of its order's owner. Raises `NotFound`, `Conflict`."""
     row = await transfers.release_transfer(session, transfer_row_id)
     return transfer_view(row, house_of(session).vault.open(row.content))
-
-
-async def events(
-    session: ReadSession, *, state: str | None = None, limit: int = 20, cursor: str | None = None
-) -> tuple[Sequence[EventView], str | None]:
-    """Providers' events, newest first, all or those of one state (`received`, `processed`, `ignored`, `parked`)."""
-    rows = await store.events(session, state=state, limit=limit + 1, before=_before(cursor))
-    page, next_cursor = cut([event_view(row) for row in rows], limit, lambda view: (str(view.id),))
-    return page, next_cursor
 
 
 async def replay_event(session: Session, event_row_id: UUID) -> EventView:

@@ -133,7 +133,7 @@ class SendRefund(Task):
 
 @task("payments.check_refunds", lane="money")
 class CheckRefunds(Task):
-    """Find out what was given back of a payment at the gateway's own dashboard."""
+    """Take in every refund of a payment that the gateway has: some may have been made at its own dashboard."""
 
     payment_id: UUID
 

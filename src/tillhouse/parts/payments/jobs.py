@@ -22,6 +22,7 @@ from tillhouse.parts.payments.events import (
 )
 from tillhouse.parts.payments.flows import deposits, events, look_after, payouts, refunds, transfers
 from tillhouse.parts.payments.service.attention import look_into
+from tillhouse.parts.payments.service.refunds import REFUNDS_MISSING
 from tillhouse.parts.payments.service.registry import settings_of
 from tillhouse.parts.payments.service.settle import PURPOSE_CRASHES, settle_purpose
 
@@ -58,6 +59,10 @@ async def _check_refunds(run: JobRun, task: CheckRefunds) -> None:
     await refunds.check_refunds(run.house, task.payment_id)
 
 
+async def _refunds_stay_missing(session: Session, task: CheckRefunds) -> None:
+    await look_into(session, "payment", str(task.payment_id), REFUNDS_MISSING)
+
+
 async def _check_dispute(run: JobRun, task: CheckDispute) -> None:
     await refunds.check_dispute(run.house, task.dispute_id)
 
@@ -88,7 +93,13 @@ JOBS = (
     ),
     Job(task=SendPayout, flow=_send_payout, attempts=20, example=lambda: SendPayout(payout_id=new_id())),
     Job(task=SendRefund, flow=_send_refund, attempts=20, example=lambda: SendRefund(refund_id=new_id())),
-    Job(task=CheckRefunds, flow=_check_refunds, attempts=20, example=lambda: CheckRefunds(payment_id=new_id())),
+    Job(
+        task=CheckRefunds,
+        flow=_check_refunds,
+        attempts=1000,  # it has a deadline
+        on_dead=_refunds_stay_missing,
+        example=lambda: CheckRefunds(payment_id=new_id()),
+    ),
     Job(task=CheckDispute, flow=_check_dispute, attempts=5, example=lambda: CheckDispute(dispute_id=new_id())),
     Job(
         task=PollTransfers,

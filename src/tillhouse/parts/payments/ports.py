@@ -213,12 +213,12 @@ class Refunds(Protocol):
 
     async def refund(self, *, key: UUID, payment_id: str, amount: Money) -> RefundFacts:
         """Give back. The same `key` with the same details never gives back twice and answers the first one's state.
-        An adapter whose gateway has no such key asks `find_refund` first.
+        An adapter whose gateway has no such key looks through `refunds_of` first.
         """
         ...
 
-    async def find_refund(self, *, key: UUID, payment_id: str) -> RefundFacts | None:
-        """The refund with our key, if it was ever made."""
+    async def refunds_of(self, payment_id: str) -> list[RefundFacts]:
+        """Every refund of a payment, whoever made it, oldest first. Ours have our key as their `reference`."""
         ...
 
     async def fetch_refund(self, *, refund_id: str, payment_id: str) -> RefundFacts: ...

@@ -67,7 +67,7 @@ DISPUTE_MOVES: dict[DisputeState, frozenset[DisputeState]] = {
 
 @dataclass(frozen=True, slots=True)
 class RefundFacts:
-    """One refund as the gateway tells it: `pending`, `processed` or `failed`. `reference` is our row's id, if told."""
+    """One refund as the gateway tells it: `pending`, `processed` or `failed`. `reference` is our row's id, for ours."""
 
     provider: str
     refund_id: str

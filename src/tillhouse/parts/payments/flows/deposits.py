@@ -134,7 +134,7 @@ async def capture_payment(house: House, payment_id: UUID) -> None:
     try:
         facts = await known.capture(payment.provider_payment_id, payment.money)
     except Refused:
-        facts = await known.fetch_payment(payment.provider_payment_id)
+        facts = await known.fetch_payment(payment.provider_payment_id, order_id=order.provider_order_id)
     async with house.database.transaction() as session:
         await settle(session, facts)
 

@@ -1,8 +1,10 @@
 """Providers' events, after they are stored: the truth is asked of the provider and settled."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from tillhouse.kernel.db import Session
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.domain import PaymentFacts, PayoutFacts
 from tillhouse.parts.payments.ports import Refused
@@ -49,12 +51,8 @@ async def _settle(house: House, event_row_id: UUID, subject: Subject) -> None:
 
 async def _payments(house: House, event_row_id: UUID, subject: Subject) -> None:
     found = await _payments_of(house, subject)
-    parked: str | None = None
     async with house.database.transaction() as session:
-        for facts in reversed(found):
-            foreign = subject.order_id is not None and facts.order_id != subject.order_id
-            parked = ("payment_of_another_order" if foreign else await settle(session, facts)) or parked
-        await conclude_event(session, event_row_id, parked)
+        await conclude_event(session, event_row_id, await _settle_payments(session, subject, found))
 
 
 async def _refund(house: House, event_row_id: UUID, refund_id: str, subject: Subject) -> None:
@@ -63,11 +61,10 @@ async def _refund(house: House, event_row_id: UUID, refund_id: str, subject: Sub
     assert known is not None
     facts = await known.fetch_refund(refund_id=refund_id, payment_id=subject.payment_id or "")
     facts = replace(facts, payment_id=facts.payment_id or subject.payment_id or "")
-    payments = await _payments_of(house, subject)
+    found = await _payments_of(house, subject)
     async with house.database.transaction() as session:
-        for payment in payments:
-            await settle(session, payment)
-        await conclude_event(session, event_row_id, await settle_refund(session, facts))
+        parked = await _settle_payments(session, subject, found) or await settle_refund(session, facts)
+        await conclude_event(session, event_row_id, parked)
 
 
 async def _dispute(house: House, event_row_id: UUID, dispute_id: str, subject: Subject) -> None:
@@ -75,11 +72,19 @@ async def _dispute(house: House, event_row_id: UUID, dispute_id: str, subject: S
     assert known is not None
     facts = await known.fetch_dispute(dispute_id)
     facts = replace(facts, payment_id=facts.payment_id or subject.payment_id or "")
-    payments = await _payments_of(house, subject)
+    found = await _payments_of(house, subject)
     async with house.database.transaction() as session:
-        for payment in payments:
-            await settle(session, payment)
-        await conclude_event(session, event_row_id, await settle_dispute(session, facts))
+        parked = await _settle_payments(session, subject, found) or await settle_dispute(session, facts)
+        await conclude_event(session, event_row_id, parked)
+
+
+async def _settle_payments(session: Session, subject: Subject, found: Sequence[PaymentFacts]) -> str | None:
+    """Settle an event's payments, oldest first. Returns why one was put aside, or None."""
+    parked: str | None = None
+    for facts in reversed(found):
+        foreign = subject.order_id is not None and facts.order_id != subject.order_id
+        parked = ("payment_of_another_order" if foreign else await settle(session, facts)) or parked
+    return parked
 
 
 async def _payments_of(house: House, subject: Subject) -> list[PaymentFacts]:

@@ -1,5 +1,6 @@
 """Money back: a refund is sent once and asked about until its end is known; disputes are asked about."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from tillhouse.kernel.errors import TransientError
@@ -10,15 +11,15 @@ from tillhouse.parts.payments.ports import Refunds, Refused
 from tillhouse.parts.payments.service.disputes import settle_dispute
 from tillhouse.parts.payments.service.refunds import (
     RefundSending,
+    add_up,
     begin_refund,
-    book_growth,
     record_refund,
     record_refund_lost,
     record_refund_refused,
     record_refund_unknown,
-    refunds_seen,
+    settle_refund,
 )
-from tillhouse.parts.payments.service.registry import gateway, installed_gateway
+from tillhouse.parts.payments.service.registry import installed_gateway
 from tillhouse.parts.payments.store import refunds as refund_store
 
 
@@ -52,21 +53,25 @@ async def send_refund(house: House, refund_id: UUID) -> None:
 
 
 async def check_refunds(house: House, payment_id: UUID) -> None:
-    """Book what was given back of a payment at the gateway's own dashboard.
+    """Take in every refund of a payment that the gateway has: ours, and those made at its own dashboard.
 
-    What we know is noted before the gateway is asked and compared afterwards: an answer that is older than what we have
-    come to know since is not acted on (`TransientError`: the job comes back).
+    Raises `TransientError` while they do not add up to what the gateway says it gave back of the payment.
     """
-    async with house.database.transaction() as session:
+    async with house.database.reading() as session:
         payment = await store.payment_by_id(session, payment_id)
         order = await store.order_by_id(session, payment.order_id) if payment else None
-        seen = await refunds_seen(session, payment_id)
     if payment is None or order is None:
         return
-    known = gateway(house, payment.provider)
-    facts = await known.fetch_payment(payment.provider_payment_id, order_id=order.provider_order_id)
+    known = installed_gateway(house, payment.provider)
+    if known.refunds is None:
+        return
+    facts = await known.gateway.fetch_payment(payment.provider_payment_id, order_id=order.provider_order_id)
+    made = await known.refunds.refunds_of(payment.provider_payment_id)
+    for refund in made:
+        async with house.database.transaction() as session:
+            await settle_refund(session, replace(refund, payment_id=payment.provider_payment_id))
     async with house.database.transaction() as session:
-        await book_growth(session, payment_id, facts.refunded, seen)
+        await add_up(session, payment_id, made, facts.refunded)
 
 
 async def check_dispute(house: House, dispute_id: UUID) -> None:
@@ -88,7 +93,12 @@ async def _ask(known: Refunds, sending: RefundSending) -> RefundFacts | None:
         return None
     if sending.provider_refund_id:
         return await known.fetch_refund(refund_id=sending.provider_refund_id, payment_id=sending.provider_payment_id)
-    return await known.find_refund(key=sending.refund_id, payment_id=sending.provider_payment_id)
+    return await _ours(known, sending)
+
+
+async def _ours(known: Refunds, sending: RefundSending) -> RefundFacts | None:
+    made = await known.refunds_of(sending.provider_payment_id)
+    return next((facts for facts in made if facts.reference == str(sending.refund_id)), None)
 
 
 async def _send(known: Refunds, sending: RefundSending) -> RefundFacts | None:
@@ -102,7 +112,7 @@ async def _refused(house: House, known: Refunds, sending: RefundSending, refused
     facts: RefundFacts | None = None
     if not sending.first:
         try:
-            facts = await known.find_refund(key=sending.refund_id, payment_id=sending.provider_payment_id)
+            facts = await _ours(known, sending)
         except (Refused, TransientError):
             async with house.database.transaction() as session:
                 await record_refund_unknown(session, sending.refund_id)

@@ -13,7 +13,7 @@ from tillhouse.parts.payments.domain.refunds import DISPUTES_RUN
 from tillhouse.parts.payments.events import DisputeLost, DisputeOpened, DisputeWon
 from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow
 from tillhouse.parts.payments.service.attention import count_dispute, look_into
-from tillhouse.parts.payments.service.refunds import restate, room_for
+from tillhouse.parts.payments.service.given_back import restate, room_for
 from tillhouse.parts.payments.service.returns import (
     book_chargeback,
     book_dispute_fee,

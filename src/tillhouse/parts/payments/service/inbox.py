@@ -20,8 +20,8 @@ from tillhouse.parts.payments.service.attention import count_event, look_into
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an event is about, and so what to ask its provider. One of `payout_row_id`, `transfer_id` and `order_id` is
-    set; with `order_id` it may be about a refund or dispute of one of its payments.
+    """What an event is about, and so what to ask its provider: a payout, a transfer, or else an order or payment, and
+    then perhaps a refund or dispute of that. `order_id` is our order's; without it the provider knows the payment's.
     """
 
     provider: str
@@ -97,17 +97,17 @@ async def conclude_event(session: Session, event_row_id: UUID, parked: str | Non
 
 async def _order_subject(session: Session, event: ProviderEventRow) -> Subject | None:
     order = await _order_of(session, event)
-    if order is None:
+    if order is None and event.payment_id is None:
         await _conclude(session, event, "parked", "unknown_order")
         return None
     about_part = event.refund_id or event.dispute_id
-    reason = event.money and not about_part and mismatch(order.money, event.money)
+    reason = order and event.money and not about_part and mismatch(order.money, event.money)
     if reason:
         await _conclude(session, event, "parked", reason)
         return None
     return Subject(
         event.provider,
-        order_id=order.provider_order_id,
+        order_id=order.provider_order_id if order else None,
         payment_id=event.payment_id,
         refund_id=event.refund_id,
         dispute_id=event.dispute_id,
@@ -115,19 +115,30 @@ async def _order_subject(session: Session, event: ProviderEventRow) -> Subject |
 
 
 async def _order_of(session: Session, event: ProviderEventRow) -> OrderRow | None:
-    """The order that an event names: by the gateway's id, by our receipt, or by a payment that we know."""
-    if event.order_id:
-        return await store.order_by_provider_id(session, event.provider, event.order_id)
-    order = None
-    if event.receipt:
-        try:
-            order = await store.order_by_id(session, UUID(hex=event.receipt))
-        except ValueError:
-            order = None
-    elif event.payment_id:
-        payment = await store.payment_by_provider_id(session, event.provider, event.payment_id)
-        order = await store.order_by_id(session, payment.order_id) if payment else None
-    return order if order and order.provider == event.provider and order.provider_order_id else None
+    """The order of ours that an event names: by the gateway's id, by our receipt, or by a payment that we know."""
+    for named in (_by_provider_id, _by_receipt, _by_payment):
+        order = await named(session, event)
+        if order and order.provider == event.provider and order.provider_order_id:
+            return order
+    return None
+
+
+async def _by_provider_id(session: Session, event: ProviderEventRow) -> OrderRow | None:
+    return await store.order_by_provider_id(session, event.provider, event.order_id) if event.order_id else None
+
+
+async def _by_receipt(session: Session, event: ProviderEventRow) -> OrderRow | None:
+    try:
+        return await store.order_by_id(session, UUID(hex=event.receipt or ""))
+    except ValueError:
+        return None
+
+
+async def _by_payment(session: Session, event: ProviderEventRow) -> OrderRow | None:
+    if not event.payment_id:
+        return None
+    payment = await store.payment_by_provider_id(session, event.provider, event.payment_id)
+    return await store.order_by_id(session, payment.order_id) if payment else None
 
 
 async def _payout_subject(session: Session, event: ProviderEventRow) -> Subject | None:

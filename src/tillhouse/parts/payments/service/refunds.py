@@ -1,5 +1,6 @@
 """Refunds: begun, sent, and what the gateway says of them. The order's lock makes those of one payment take turns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -15,16 +16,15 @@ from tillhouse.kernel.work import emit, enqueue
 from tillhouse.parts.payments.domain import (
     RefundFacts,
     RefundState,
-    left_to_refund,
     mismatch,
     next_refund_check,
-    paid_state,
     refund_step,
 )
 from tillhouse.parts.payments.events import RefundFailed, RefundProcessed, RefundRequested, SendRefund
 from tillhouse.parts.payments.models import OrderRow, PaymentRow, RefundRow
 from tillhouse.parts.payments.ports import SettledPayment
-from tillhouse.parts.payments.service.attention import count_deposit, count_refund, look_into
+from tillhouse.parts.payments.service.attention import count_refund, look_into
+from tillhouse.parts.payments.service.given_back import left_of, restate
 from tillhouse.parts.payments.service.registry import installed_gateway, purpose
 from tillhouse.parts.payments.service.returns import (
     book_refund,
@@ -34,12 +34,15 @@ from tillhouse.parts.payments.service.returns import (
     return_refund,
     set_aside,
 )
+from tillhouse.parts.payments.store import close_exception
 from tillhouse.parts.payments.store import refunds as store
 
 # After this a gateway may have forgotten our key (Stripe does): a person looks before anything is sent again.
 _KEY_LIVES = timedelta(hours=23)
 _SENDABLE = (RefundState.CREATED, RefundState.SENDING, RefundState.UNKNOWN)
 _ASKABLE = (RefundState.PENDING, RefundState.PROCESSED)
+
+REFUNDS_MISSING = "refunds_missing"
 
 
 class CannotRefund(Conflict):
@@ -84,7 +87,7 @@ async def start_refund(
             raise Conflict(N_("This request was made before with other details: start again."))
         return earlier
     _check_possible(session, payment)
-    wanted = Money(await _left(session, payment), payment.currency) if amount is None else amount
+    wanted = Money(await left_of(session, payment), payment.currency) if amount is None else amount
     await _check_amount(session, payment, wanted)
     await _take_back(session, order, payment, wanted)
     refund = _row(payment, wanted, key=key, reason=reason, by=by, origin="house")
@@ -171,84 +174,35 @@ async def record_refund(session: Session, refund_id: UUID, facts: RefundFacts) -
 async def settle_refund(session: Session, facts: RefundFacts) -> str | None:
     """Take in what the gateway says of any refund: ours, or one that was made at its own dashboard.
 
-    Needs a transaction of its own. Returns why it was put aside instead (and put before a person), or None. Raises
-    `TransientError` while it cannot be told whether it is one of ours whose answer is still awaited.
+    Needs a transaction of its own. Returns why it was put aside instead (and put before a person), or None.
     """
+    subject = f"{facts.provider}:{facts.refund_id}"
     found = await store.lock_payment_by_provider_id(session, facts.provider, facts.payment_id)
     if found is None:
-        await look_into(session, "refund", f"{facts.provider}:{facts.refund_id}", "unknown_payment")
+        await look_into(session, "refund", subject, "unknown_payment")
         return "unknown_payment"
     order, payment = found
     refund = await _known(session, payment, facts)
     if refund is None:
         if payment.captured_at is None or facts.state == RefundState.FAILED:
             return None  # the money never was in our books, or is in them still
-        if facts.amount.minor > payment.amount - payment.refunded:
-            await look_into(session, "refund", f"{facts.provider}:{facts.refund_id}", "given_back_more_than_paid")
+        left = Money(payment.amount - payment.refunded, payment.currency)
+        if facts.amount.unit != left.unit or facts.amount > left:
+            await look_into(session, "refund", subject, "given_back_more_than_paid")
             return "given_back_more_than_paid"
-        refund = await _made_elsewhere(session, order, payment, facts.amount, facts.refund_id)
+        refund = await _made_elsewhere(session, order, payment, facts)
     return await record_refund(session, refund.id, facts)
 
 
-async def book_growth(session: Session, payment_id: UUID, refunded: int, seen: list[tuple[UUID, str]]) -> None:
-    """Book what the gateway says was given back of a payment beyond what we know of.
+async def add_up(session: Session, payment_id: UUID, made: Sequence[RefundFacts], refunded: int) -> None:
+    """Compare the refunds that a gateway lists with what it says it gave back of their payment.
 
-    `seen` is `refunds_seen` from before the gateway was asked. Raises `TransientError` when it is no longer so: then
-    what the gateway said may be older than what we know.
+    Raises `TransientError` while they are less: its list may come after its sum.
     """
-    order, payment = await _locked(session, payment_id)
-    if await refunds_seen(session, payment_id) != seen:
-        raise TransientError(N_("A refund changed while we asked about it: we ask again."))
-    growth = refunded - await store.refunded_total(session, payment.id)
-    if growth <= 0 or payment.captured_at is None:
-        return
-    if growth > payment.amount - payment.refunded:
-        await look_into(session, "payment", str(payment.id), "given_back_more_than_paid", refunded=refunded)
-        return
-    amount = Money(growth, payment.currency)
-    refund = await _made_elsewhere(session, order, payment, amount, None)
-    refund.transaction_id = await book_refund(session, refund)
-    _move(session, refund, RefundState.PROCESSED)
-    refund.finished_at = clock.now()
-    await _done(session, order, payment, refund)
-    await session.flush()
-
-
-async def refunds_seen(session: Session, payment_id: UUID) -> list[tuple[UUID, str]]:
-    """What we know of a payment's refunds, to be compared later."""
-    return [(refund.id, refund.state) for refund in await store.refunds_of_payment(session, payment_id)]
-
-
-async def restate(session: Session, order: OrderRow, payment: PaymentRow) -> None:
-    """Bring a paid payment and its order to the state that its refunds and disputes make. Needs the order's lock."""
-    await session.flush()
-    disputes = await store.disputes_of_payment(session, payment.id)
-    runs = any(dispute.closed_at is None for dispute in disputes)
-    back = await store.refunded_total(session, payment.id, done=True) + sum(dispute.taken for dispute in disputes)
-    state, now = paid_state(paid=payment.amount, given_back=back, disputed=runs), clock.now()
-    payment.refunded, payment.state, payment.updated_at = min(back, payment.amount), state, now
-    if payment.purpose_state != "surplus" and order.state != state:
-        order.state, order.updated_at = state, now
-        count_deposit(session, state)
-    await session.flush()
-
-
-async def room_for(session: Session, payment: PaymentRow) -> int:
-    """How much of a payment the payer's bank can still take from its owner: what was not refunded or taken before."""
-    disputes = await store.disputes_of_payment(session, payment.id)
-    return left_to_refund(
-        paid=payment.amount,
-        refunds=await store.refunded_total(session, payment.id),
-        disputes=sum(dispute.taken for dispute in disputes),
-    )
-
-
-async def _left(session: Session, payment: PaymentRow) -> int:
-    disputes = await store.disputes_of_payment(session, payment.id)
-    counted = sum(dispute.amount if dispute.closed_at is None else dispute.taken for dispute in disputes)
-    return left_to_refund(
-        paid=payment.amount, refunds=await store.refunded_total(session, payment.id), disputes=counted
-    )
+    listed = sum(facts.amount.minor for facts in made if facts.state != RefundState.FAILED)
+    if listed < refunded:
+        raise TransientError(N_("The gateway does not list all it gave back yet: we ask again."))
+    await close_exception(session, subject=str(payment_id), reason=REFUNDS_MISSING)
 
 
 def _check_possible(session: Session, payment: PaymentRow) -> None:
@@ -265,7 +219,7 @@ async def _check_amount(session: Session, payment: PaymentRow, amount: Money) ->
     if amount.unit != payment.currency:
         message = N_("A refund is in the currency of its payment.")
         raise InvalidInput(message, errors=[FieldError("/currency", "foreign_currency", message)])
-    left = Money(await _left(session, payment), payment.currency)
+    left = Money(await left_of(session, payment), payment.currency)
     if not left:
         raise CannotRefund(N_("All of this payment was given back already, or its bank is taking it back."))
     if amount > left:
@@ -287,30 +241,18 @@ async def _take_back(session: Session, order: OrderRow, payment: PaymentRow, amo
 
 
 async def _known(session: Session, payment: PaymentRow, facts: RefundFacts) -> RefundRow | None:
-    """The row of what the gateway tells of; one that we noticed before without knowing its id gets it now."""
+    """The row of what the gateway tells of: by its own id or, where it has not told us that one yet, by ours."""
     named = await store.refund_by_provider_id(session, facts.provider, facts.refund_id)
     if named:
         return named
     ours = await store.refunds_of_payment(session, payment.id)
-    for refund in ours:
-        if str(refund.id) == facts.reference:
-            return refund
-    nameless = [one for one in ours if one.provider_refund_id is None and one.amount == facts.amount.minor]
-    for refund in nameless:
-        if refund.origin == "gateway":
-            return refund
-    if facts.reference is None and any(refund.state in _SENDABLE for refund in nameless):
-        raise TransientError(N_("We are waiting for the gateway's answer to a refund of ours."))
-    return None
+    return next((refund for refund in ours if str(refund.id) == facts.reference), None)
 
 
-async def _made_elsewhere(
-    session: Session, order: OrderRow, payment: PaymentRow, amount: Money, provider_refund_id: str | None
-) -> RefundRow:
+async def _made_elsewhere(session: Session, order: OrderRow, payment: PaymentRow, facts: RefundFacts) -> RefundRow:
     """A refund that somebody made at the gateway's own dashboard: the money has left, whatever is in the wallet."""
-    key = f"gateway:{provider_refund_id or new_id()}"
-    refund = _row(payment, amount, key=key, reason="", by=None, origin="gateway")
-    refund.state, refund.provider_refund_id = RefundState.PENDING, provider_refund_id
+    refund = _row(payment, facts.amount, key=f"gateway:{facts.refund_id}", reason="", by=None, origin="gateway")
+    refund.state, refund.provider_refund_id = RefundState.PENDING, facts.refund_id
     await set_aside(session, order, payment, refund, advance=True)
     refund = await store.insert_refund(session, refund)
     await look_into(session, "refund", str(refund.id), "refunded_at_gateway", payment=str(payment.id))
@@ -364,10 +306,8 @@ def _move(session: Session, refund: RefundRow, state: RefundState) -> None:
 
 
 def _plan_check(refund: RefundRow) -> None:
-    nameless = refund.origin == "gateway" and refund.provider_refund_id is None  # nothing to ask about
     since = refund.finished_at or refund.sent_at or refund.created_at
-    planned = next_refund_check(RefundState(refund.state), since, clock.now())
-    refund.next_check_at = None if nameless else planned
+    refund.next_check_at = next_refund_check(RefundState(refund.state), since, clock.now())
 
 
 async def _locked(session: Session, payment_id: UUID) -> tuple[OrderRow, PaymentRow]:

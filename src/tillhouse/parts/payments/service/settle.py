@@ -105,7 +105,8 @@ async def _take_in(session: Session, order: OrderRow, payment: PaymentRow, facts
     if payment.captured_at and facts.state == OrderState.FAILED:
         await look_into(session, "payment", str(payment.id), "failed_after_capture", order=str(order.id))
     if payment.captured_at and facts.refunded > await refunded_total(session, payment.id):
-        await enqueue(session, CheckRefunds(payment_id=payment.id))
+        deadline = clock.now() + settings_of(session).too_old
+        await enqueue(session, CheckRefunds(payment_id=payment.id), deadline=deadline)
 
 
 async def _authorized(session: Session, order: OrderRow, payment: PaymentRow) -> None:
