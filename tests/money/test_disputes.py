@@ -1,34 +1,23 @@
 """Disputes: in whatever order and however often they are heard of, the money ends in one place."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from tests.money.test_deposit_orders_of_events import every_order, side_by_side
-from tests.parts.payments.gateways import let_razorpay_refund
-from tests.parts.payments.till import Till, new_person, open_till, rupees
+from tests.parts.payments.till import Till, new_person, rupees
 from tillhouse.kernel.money import Money
-from tillhouse.kernel.settings import KernelSettings
+from tillhouse.kernel.work import run_due
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, OrderState, PaymentFacts
-from tillhouse.parts.payments.ports import ProviderEvent
 from tillhouse.parts.payments.service.disputes import settle_dispute
-from tillhouse.parts.payments.service.inbox import take_event
 from tillhouse.parts.payments.service.refunds import CannotRefund, start_refund
 from tillhouse.parts.payments.service.settle import settle
 
 NEWS = (DisputeState.OPEN, DisputeState.UNDER_REVIEW)
-
-
-@pytest.fixture
-async def till(settings: KernelSettings) -> AsyncIterator[Till]:
-    async with open_till(settings) as opened:
-        let_razorpay_refund(opened.house)
-        yield opened
 
 
 class Case:
@@ -163,24 +152,16 @@ async def test_a_second_payment_of_a_disputed_order_sells_nothing_again(till: Ti
 
 
 async def test_an_event_of_a_dispute_settles_its_payment_first_and_asks_for_the_truth(till: Till) -> None:
-    gateway = let_razorpay_refund(till.house)
     person = new_person()
     order = await till.order(person, "100.00")
-    await till.pay(order)
-    (payment,) = await gateway.payments_of(order.provider_order_id or "")
-    gateway.disputes["disp_1"] = DisputeFacts(
-        "razorpay", "disp_1", payment.payment_id, rupees("100.00"), DisputeState.OPEN
-    )
-    event = ProviderEvent(
-        event_id="evt_1", name="dispute.created", payment_id=payment.payment_id,
-        order_id=order.provider_order_id, dispute_id="disp_1", amount=rupees("100.00"),
-    )  # fmt: skip
-    async with till.house.database.transaction() as session:
-        await take_event(session, "razorpay", event, b"{}")
-    await till.quiet()
+    proof = await till.pay(order)
+    path = f"/_sandbox/razorpay/payments/{proof['razorpay_payment_id']}/dispute"
+    dispute = (await till.outside("POST", path, {})).json()
+    (event,) = till.webhooks("payment.dispute.created")
+    await till.take(event)
+    await run_due(till.house)
     assert (await till.wallet(person), await till.available(person)) == ("100.00", "0.00")
-    gateway.disputes["disp_1"] = DisputeFacts(
-        "razorpay", "disp_1", payment.payment_id, rupees("100.00"), DisputeState.LOST
-    )
+    await till.fault("drop", "payment.dispute.*", count=10)
+    await till.outside("POST", f"/_sandbox/razorpay/disputes/{dispute['id']}/close", {"outcome": "lost"})
     await till.pass_time(timedelta(hours=13), step=timedelta(hours=13))
     assert (await till.wallet(person), (await till.see_order(order)).state) == ("0.00", OrderState.REFUNDED)

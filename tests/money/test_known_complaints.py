@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.parts.payments.gateways import RefundingRazorpay, let_razorpay_refund
+from tests.parts.payments.gateways import payment_outside
 from tests.parts.payments.till import Till, new_person, open_till, rupees, shop
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
@@ -24,18 +24,13 @@ from tillhouse.parts.payments.service.settle import settle
 @pytest.fixture
 async def till(settings: KernelSettings) -> AsyncIterator[Till]:
     async with open_till(settings, shop()) as opened:
-        let_razorpay_refund(opened.house)
         yield opened
-
-
-def razorpay(till: Till) -> RefundingRazorpay:
-    return let_razorpay_refund(till.house)
 
 
 async def test_a_payment_that_fails_after_its_money_was_booked_is_told_to_a_person(till: Till) -> None:
     """Lago #5947: credits were granted, the payment failed late, and nobody was told."""
     order = await till.deposit(person := new_person(), "100.00")
-    (facts,) = await razorpay(till).payments_of(order.provider_order_id or "")
+    facts = await payment_outside(till, order)
     async with till.house.database.transaction() as session:
         await settle(session, replace(facts, state=OrderState.FAILED))
     assert ("payment", "failed_after_capture") in await till.exceptions()
@@ -47,7 +42,7 @@ async def test_a_payment_over_another_amount_than_the_orders_books_nothing(till:
     """Lago #5536: a payment was built with amount 0."""
     order = await till.order(person := new_person(), "100.00")
     await till.pay(order)
-    (facts,) = await razorpay(till).payments_of(order.provider_order_id or "")
+    facts = await payment_outside(till, order)
     async with till.house.database.transaction() as session:
         amount = replace(facts.amount, minor=minor)
         assert await settle(session, replace(facts, amount=amount)) == "foreign_amount"
@@ -57,7 +52,7 @@ async def test_a_payment_over_another_amount_than_the_orders_books_nothing(till:
 async def test_one_payment_pays_one_order(till: Till) -> None:
     """Magento #283: two orders for one payment."""
     first, second = await till.deposit(new_person(), "100.00"), await till.order(person := new_person(), "100.00")
-    (facts,) = await razorpay(till).payments_of(first.provider_order_id or "")
+    facts = await payment_outside(till, first)
     async with till.house.database.transaction() as session:
         claimed = replace(facts, order_id=second.provider_order_id or "")
         assert await settle(session, claimed) == "payment_of_another_order"

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.parts.payments.crashes import Killed, killed_at
-from tests.parts.payments.gateways import Play, installed_play, let_razorpay_refund
+from tests.parts.payments.gateways import Play, installed_play, payment_outside, refund_at_dashboard
 from tests.parts.payments.test_transfers import Bank
 from tests.parts.payments.till import Till, new_person, open_till, rupees
 from tillhouse.kernel.ids import new_id
@@ -19,6 +19,7 @@ from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import Method, OrderState, RefundState
 from tillhouse.parts.payments.flows.transfers import poll_transfers
 from tillhouse.parts.payments.service.refunds import start_refund
+from tillhouse.sandbox.razorpay.links import PaymentLink
 from tillhouse.sandbox.razorpay.schemas import Refund
 
 MOST_STEPS = 90
@@ -36,7 +37,6 @@ async def till(settings: KernelSettings, play: Play) -> AsyncIterator[Till]:
         provides=lambda house: (installed_play(play),),
     )  # fmt: skip
     async with open_till(settings, module) as opened:
-        let_razorpay_refund(opened.house)
         yield opened
 
 
@@ -81,14 +81,12 @@ async def test_killed_anywhere_in_a_refund(till: Till, fault: str | None) -> Non
 
 @pytest.mark.slow
 async def test_killed_anywhere_in_a_refund_at_the_gateways_dashboard(till: Till) -> None:
-    gateway = let_razorpay_refund(till.house)
     kill_at = 0
     while True:
         kill_at += 1
         assert kill_at < MOST_STEPS
         person, order, _ = await paid(till)
-        (facts,) = await gateway.payments_of(order.provider_order_id or "")
-        await gateway._call("POST", f"/payments/{facts.payment_id}/refund", {"amount": 4000})
+        await refund_at_dashboard(till, (await payment_outside(till, order)).payment_id, 4000)
         with suppress(Killed), killed_at(till.house, kill_at) as steps:
             await till.quiet()
         await till.restart()
@@ -100,8 +98,12 @@ async def test_killed_anywhere_in_a_refund_at_the_gateways_dashboard(till: Till)
     assert kill_at > 10
 
 
+async def pay_link(till: Till, order: api.OrderView) -> None:
+    await till.outside("POST", f"/_sandbox/razorpay/payment_links/{order.provider_order_id}/pay", {})
+
+
 @pytest.mark.slow
-async def test_killed_anywhere_in_a_checkout_of_a_payer_without_an_account(till: Till, play: Play) -> None:
+async def test_killed_anywhere_in_a_checkout_of_a_payer_without_an_account(till: Till) -> None:
     kill_at = 0
     while True:
         kill_at += 1
@@ -115,21 +117,20 @@ async def test_killed_anywhere_in_a_checkout_of_a_payer_without_an_account(till:
             )  # fmt: skip
             return await api.start_order(till.house, wish)
 
-        made = len(play.orders)
+        made = len(till.sandbox.world.store.find(PaymentLink, limit=1000))
         with suppress(Killed), killed_at(till.house, kill_at) as steps:
             order = await begin()
-            play.pay(order.provider_order_id or "")
+            await pay_link(till, order)
             await api.check_order(till.house, order.id)
             await till.quiet()
         order = await begin()
-        if not await play.payments_of(order.provider_order_id or ""):
-            play.pay(order.provider_order_id or "")
+        await pay_link(till, order)  # it takes one payment
         await till.restart()
         account = ledger.AccountRef("order", owner, "wallet", "INR")
         async with till.house.database.reading() as session:
             assert str((await ledger.balance(session, account)).posted) == "100.00", steps.passed[-1]
             assert (await api.order(session, order.id)).state == OrderState.CAPTURED
-        assert len(play.orders) == made + 1
+        assert len(till.sandbox.world.store.find(PaymentLink, limit=1000)) == made + 1
         if len(steps.passed) < kill_at:
             break
     assert kill_at > 8

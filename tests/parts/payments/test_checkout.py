@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from tests.parts.payments.gateways import Play, installed_play, let_razorpay_refund
 from tests.parts.payments.test_endpoints import Caller, someone
 from tests.parts.payments.till import Till, new_person, open_till, rupees
 from tillhouse.kernel.errors import NotFound
 from tillhouse.kernel.ids import new_id
-from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
@@ -33,6 +30,8 @@ from tillhouse.parts.payments.domain import (
     order_id_in,
 )
 from tillhouse.parts.payments.service.refunds import record_refund
+from tillhouse.sandbox.razorpay.links import PaymentLink
+from tillhouse.sandbox.razorpay.qr_codes import QrCode
 from tillhouse.sandbox.smtp import smtp_server
 
 # --- which gateway --------------------------------------------------------------------------------------------------
@@ -99,19 +98,9 @@ def test_what_is_no_link_opens_nothing(token: str) -> None:
 
 
 @pytest.fixture
-def play() -> Play:
-    return Play()
-
-
-@pytest.fixture
-async def till(settings: KernelSettings, play: Play, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
+async def till(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
-    module = Module(
-        name="play", title="Play", floor="product", folder=Path(__file__).parent, requires=("payments",),
-        provides=lambda house: (installed_play(play),),
-    )  # fmt: skip
-    async with open_till(settings, module) as opened, smtp_server(opened.sandbox.world.inbox, "127.0.0.1", 0):
-        let_razorpay_refund(opened.house)
+    async with open_till(settings) as opened, smtp_server(opened.sandbox.world.inbox, "127.0.0.1", 0):
         yield opened
 
 
@@ -227,24 +216,26 @@ async def test_the_same_key_is_one_order_for_one_payer_and_another_for_another(t
     assert first.json()["id"] == again.json()["id"] != other.json()["id"]
 
 
-async def test_each_way_to_pay_is_told_and_shown(till: Till, play: Play) -> None:
-    till.change_settings(gateways=("play", "razorpay"))
+async def test_each_way_to_pay_is_told_and_shown(till: Till) -> None:
     qr = await checkout(nobody(till), method="upi_qr")
-    assert (qr["checkout"]["kind"], qr["provider"]) == ("qr", "play")
-    assert "data:image/svg+xml" in (await browse(till, "GET", qr["pay_url"])).text
+    assert (qr["checkout"]["kind"], qr["provider"]) == ("qr", "razorpay")
+    assert qr["checkout"]["image_url"] in (await browse(till, "GET", qr["pay_url"])).text
     link = await checkout(nobody(till), method="payment_link")
-    assert link["checkout"]["url"].startswith("https://play.example/")
     assert link["checkout"]["url"] in (await browse(till, "GET", link["pay_url"])).text
-    form = await checkout(nobody(till), method="internet_banking", bank="kbank")
-    assert form["checkout"]["fields"] == [{"name": "b", "value": "2"}, {"name": "a", "value": "kbank"}]
+    form = await checkout(nobody(till), currency="VND", amount="449000", method="checkout")
+    names = [field["name"] for field in form["checkout"]["fields"]]
+    assert (form["provider"], form["checkout"]["kind"], names[-1]) == ("sepay", "form", "signature")
     page = (await browse(till, "GET", form["pay_url"])).text
-    assert page.index('name="b"') < page.index('name="a"')
+    places = [page.index(f'name="{name}"') for name in names]
+    assert places == sorted(places), "the order of the fields is signed"
     bank = await checkout(nobody(till), currency="VND", amount="449000", country="VN")
-    assert bank["method"] == "bank_transfer"
-    assert bank["provider_order_id"] in (await browse(till, "GET", bank["pay_url"])).text
+    assert (bank["provider"], bank["method"]) == ("sepay", "bank_transfer")
+    page = (await browse(till, "GET", bank["pay_url"])).text
+    assert bank["provider_order_id"] in page
+    assert "data:image/svg+xml" in page
     async with till.house.database.reading() as session:
         stored = await session.execute(text("SELECT checkout FROM payments.orders"))
-        assert all(b"upi://" not in row[0] and b"kbank" not in row[0] for row in stored)
+        assert all(b"http" not in row[0] and b"signature" not in row[0] for row in stored)
 
 
 async def test_a_way_that_nobody_offers_is_refused_by_name(till: Till) -> None:
@@ -260,12 +251,11 @@ async def test_a_way_that_nobody_offers_is_refused_by_name(till: Till) -> None:
         assert (await session.execute(text("SELECT count(*) FROM payments.orders"))).scalar_one() == 0
 
 
-async def test_what_the_browser_says_on_its_return_is_never_believed(till: Till, play: Play) -> None:
-    till.change_settings(gateways=("play", "razorpay"))
+async def test_what_the_browser_says_on_its_return_is_never_believed(till: Till) -> None:
     made = await checkout(nobody(till), method="payment_link")
     await browse(till, "GET", f"{made['pay_url']}/return?status=paid&payment_id=pay_1")
     assert await order_account(till, made["id"]) == "0.00"
-    play.pay(made["provider_order_id"])
+    await till.outside("POST", f"/_sandbox/razorpay/payment_links/{made['provider_order_id']}/pay", {})
     await browse(till, "GET", f"{made['pay_url']}/return?status=failed")
     assert await order_account(till, made["id"]) == "150.00"
     for _ in range(3):
@@ -289,12 +279,11 @@ async def test_a_link_that_is_none_of_ours_is_not_found_and_asks_nobody(till: Ti
         assert (await browse(till, "GET", url)).status_code == 404
 
 
-async def test_the_page_asks_again_until_something_changed(till: Till, play: Play) -> None:
-    till.change_settings(gateways=("play", "razorpay"))
+async def test_the_page_asks_again_until_something_changed(till: Till) -> None:
     made = await checkout(nobody(till), method="upi_qr")
     page = httpx.URL(made["pay_url"]).path
     assert (await browse(till, "GET", f"{page}/state?seen=pending-15000")).status_code == 204
-    play.pay(made["provider_order_id"])
+    await till.outside("POST", f"/_sandbox/razorpay/qr_codes/{made['provider_order_id']}/pay", {})
     await browse(till, "GET", f"{page}/return")
     changed = await browse(till, "GET", f"{page}/state?seen=pending-15000")
     assert changed.status_code == 200
@@ -302,28 +291,26 @@ async def test_the_page_asks_again_until_something_changed(till: Till, play: Pla
     assert "Thank you" in changed.text
 
 
-async def test_an_order_that_is_not_paid_in_time_is_cancelled_at_the_gateway(till: Till, play: Play) -> None:
-    till.change_settings(gateways=("play", "razorpay"))
+async def test_an_order_that_is_not_paid_in_time_is_cancelled_at_the_gateway(till: Till) -> None:
     made = await checkout(nobody(till), method="payment_link")
     await till.pass_time(timedelta(minutes=40), step=timedelta(minutes=10))
-    assert play.cancelled == [made["provider_order_id"]]
+    (link,) = till.sandbox.world.store.find(PaymentLink)
+    assert (link.id, link.status) == (made["provider_order_id"], "cancelled")
     page = await browse(till, "GET", made["pay_url"])
     assert "Not paid in time" in page.text
-    assert "https://play.example" not in page.text
-    play.pay(made["provider_order_id"])  # all the same
-    await till.pass_time(timedelta(minutes=40), step=timedelta(minutes=10))
-    assert await order_account(till, made["id"]) == "150.00"
+    assert link.short_url not in page.text
 
 
-async def test_an_answer_that_was_lost_makes_no_second_order(till: Till, play: Play) -> None:
-    till.change_settings(gateways=("play", "razorpay"))
-    play.silent_after = 1
+@pytest.mark.parametrize(("method", "path"), [("payment_link", "payment_links"), ("upi_qr", "payments/qr_codes")])
+async def test_an_answer_that_was_lost_makes_no_second_order(till: Till, method: str, path: str) -> None:
+    await till.fault("timeout_after", f"POST /v1/{path}")
     who = nobody(till)
-    lost = await who.post("/payments/checkout", {**BODY, "method": "payment_link"}, key="form")
+    lost = await who.post("/payments/checkout", {**BODY, "method": method}, key="form")
     assert lost.status_code == 503
     till.at.advance(timedelta(seconds=61))  # the claim of the first request is over
-    found = await who.post("/payments/checkout", {**BODY, "method": "payment_link"}, key="form")
-    assert (found.status_code, len(play.orders)) == (201, 1)
+    found = await who.post("/payments/checkout", {**BODY, "method": method}, key="form")
+    store = till.sandbox.world.store
+    assert (found.status_code, len(store.find(PaymentLink)) + len(store.find(QrCode))) == (201, 1)
 
 
 async def test_an_event_is_replayed_by_staff_and_changes_nothing_twice(till: Till) -> None:

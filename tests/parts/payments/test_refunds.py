@@ -1,14 +1,13 @@
 """Money back: through Razorpay's sandbox, with everything that goes wrong on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.parts.payments.gateways import let_razorpay_refund
+from tests.parts.payments.gateways import forget_refunds, payment_outside, refund_at_dashboard
 from tests.parts.payments.till import Till, new_person, open_till, rupees, shop
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.errors import Conflict, InvalidInput
@@ -17,20 +16,13 @@ from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
-from tillhouse.parts.payments.domain import OrderState, PaymentFacts, RefundFacts, RefundState
+from tillhouse.parts.payments.domain import OrderState, RefundFacts, RefundState
 from tillhouse.parts.payments.ports import Purpose, SettledPayment
 from tillhouse.parts.payments.service.checks import reasons_to_keep
 from tillhouse.parts.payments.service.refunds import CannotRefund, record_refund, start_refund
 from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.wallets.api import account_ref
 from tillhouse.sandbox.razorpay.schemas import Refund
-
-
-@pytest.fixture
-async def till(settings: KernelSettings) -> AsyncIterator[Till]:
-    async with open_till(settings) as opened:
-        let_razorpay_refund(opened.house)
-        yield opened
 
 
 async def paid(till: Till, amount: str = "100.00", **more: object) -> tuple[UUID, api.OrderView, UUID]:
@@ -145,16 +137,12 @@ async def test_more_than_was_paid_and_what_was_never_paid_is_refused_and_nothing
     assert (await till.wallet(person), await till.available(person)) == ("100.00", "100.00")
 
 
-async def test_a_gateway_without_refunds_refuses_and_says_what_to_do(settings: KernelSettings) -> None:
-    async with open_till(settings) as till:
-        gateway = let_razorpay_refund(till.house)
-        person, _, payment = await paid(till)
-        for at, found in enumerate(till.house._provided):
-            if getattr(found, "gateway", None) is gateway:
-                till.house._provided[at] = api.InstalledGateway(gateway=gateway, proofs=gateway)
-        with pytest.raises(CannotRefund, match="pay it out to them instead"):
-            await refund(till, payment)
-        assert await till.available(person) == "100.00"
+async def test_a_gateway_without_refunds_refuses_and_says_what_to_do(till: Till) -> None:
+    person, _, payment = await paid(till)
+    forget_refunds(till)
+    with pytest.raises(CannotRefund, match="pay it out to them instead"):
+        await refund(till, payment)
+    assert await till.available(person) == "100.00"
 
 
 async def test_a_refund_after_the_money_was_withdrawn_is_refused_unless_the_house_lends_it(till: Till) -> None:
@@ -277,7 +265,7 @@ async def test_old_news_of_refunds_books_nothing(till: Till) -> None:
     made = await refund(till, payment, "40.00")
     await till.quiet()
     outside = (await see(till, made)).provider_refund_id
-    stale = await fetch(till, order)  # 40 are on their way back
+    stale = await payment_outside(till, order)  # 40 are on their way back
     await till.outside("POST", f"/_sandbox/razorpay/refunds/{outside}/fail")
     await till.quiet()
     async with till.house.database.transaction() as session:
@@ -313,7 +301,6 @@ async def test_a_product_puts_what_it_sold_back_or_refuses(settings: KernelSetti
     kiosk = Kiosk()
     snack = Purpose("snack", "Snack", kiosk.on_settled, on_refund=kiosk.on_refund)
     async with open_till(settings, shop(snack)) as till:
-        let_razorpay_refund(till.house)
         person, order, payment = await paid(till, purpose="snack")
         assert (await till.wallet(person), await till.house_balance("sales")) == ("0.00", "100.00")
         kiosk.eaten = True
@@ -345,18 +332,11 @@ async def test_a_refund_that_is_told_of_before_its_payment_waits_for_nothing(til
 
 async def elsewhere(till: Till, order: api.OrderView, minor: int) -> None:
     """Somebody refunds at the gateway's own dashboard."""
-    facts = await fetch(till, order)
-    gateway = let_razorpay_refund(till.house)
-    await gateway._call("POST", f"/payments/{facts.payment_id}/refund", {"amount": minor})
-
-
-async def fetch(till: Till, order: api.OrderView) -> PaymentFacts:
-    gateway = let_razorpay_refund(till.house)
-    return (await gateway.payments_of(order.provider_order_id or ""))[0]
+    await refund_at_dashboard(till, (await payment_outside(till, order)).payment_id, minor)
 
 
 async def hear_of_payment(till: Till, order: api.OrderView) -> None:
-    facts = await fetch(till, order)
+    facts = await payment_outside(till, order)
     async with till.house.database.transaction() as session:
         await settle(session, facts)
 
