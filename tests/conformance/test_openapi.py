@@ -90,6 +90,13 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("PUT", "/users/{person_id}/role"): {"role": "admin"},
     ("POST", "/api-keys"): {"name": "robot", "scopes": ["payments.status"], "expires_at": "2027-01-01T00:00:00Z"},
     ("POST", "/payments/create-order"): {"amount": "150", "currency": "INR", "purpose": "wallet_deposit"},
+    ("POST", "/payments/checkout"): {
+        "amount": "150", "currency": "INR", "purpose": "wallet_deposit", "reference": None, "country": "IN",
+        "method": "checkout", "bank": None, "token": None, "email": "new@example.com", "return_path": "/drivopay/",
+    },
+    ("POST", "/payments/refunds"): {
+        "payment_id": "{payment_id}", "order_id": None, "amount": "1", "reason": "asked for", "advance": False,
+    },
     ("POST", "/payments/verify"): {
         "razorpay_order_id": "order_x", "razorpay_payment_id": "pay_x", "razorpay_signature": "x",
     },

@@ -47,6 +47,48 @@ class PayoutReversed(Event):
     payout_id: UUID
 
 
+@event("payments.refund_requested")
+class RefundRequested(Event):
+    """Money is set aside to go back to its payer, or went back at the gateway's own dashboard."""
+
+    refund_id: UUID
+
+
+@event("payments.refund_processed")
+class RefundProcessed(Event):
+    """Money went back to its payer."""
+
+    refund_id: UUID
+
+
+@event("payments.refund_failed")
+class RefundFailed(Event):
+    """Money did not go back to its payer, or came back from their bank: it is in the wallet again."""
+
+    refund_id: UUID
+
+
+@event("payments.dispute_opened")
+class DisputeOpened(Event):
+    """A payer's bank wants money back. What there is of it is set aside."""
+
+    dispute_id: UUID
+
+
+@event("payments.dispute_lost")
+class DisputeLost(Event):
+    """A payer's bank took its money back: what was sold for it is not paid for any more."""
+
+    dispute_id: UUID
+
+
+@event("payments.dispute_won")
+class DisputeWon(Event):
+    """A payer's bank left the money with us."""
+
+    dispute_id: UUID
+
+
 @task("payments.handle_event", lane="money")
 class HandleEvent(Task):
     """Settle what a provider's event is about, after asking the provider."""
@@ -80,6 +122,32 @@ class SendPayout(Task):
     """Pay out what is reserved, or ask what became of it."""
 
     payout_id: UUID
+
+
+@task("payments.send_refund", lane="money")
+class SendRefund(Task):
+    """Give back what is set aside, or ask what became of it."""
+
+    refund_id: UUID
+
+
+@task("payments.check_refunds", lane="money")
+class CheckRefunds(Task):
+    """Take in every refund of a payment that the gateway has: some may have been made at its own dashboard."""
+
+    payment_id: UUID
+
+
+@task("payments.check_dispute", lane="money")
+class CheckDispute(Task):
+    """Ask the gateway how a dispute stands."""
+
+    dispute_id: UUID
+
+
+@task("payments.poll_transfers", lane="money")
+class PollTransfers(Task):
+    """Ask for bank transfers that no event told us of."""
 
 
 @task("payments.look_after", lane="money")

@@ -17,9 +17,12 @@ from tillhouse.parts.payments.events import (
     PayoutProcessed,
     PayoutRequested,
     PayoutReversed,
+    RefundProcessed,
 )
 from tillhouse.parts.payments.models import OrderRow, PayoutRow
+from tillhouse.parts.payments.service.orders import pay_path
 from tillhouse.parts.payments.service.published import PUBLISHED
+from tillhouse.parts.payments.store.refunds import refund_by_id
 
 
 async def _deposit_received(session: Session, event: PaymentCaptured) -> None:
@@ -28,6 +31,33 @@ async def _deposit_received(session: Session, event: PaymentCaptured) -> None:
     if order:
         data: JsonObject = {"amount": money(order.money), "order_id": str(order.id)}
         await _tell(session, order, "payments.deposit_received", data)
+
+
+async def _receipt(session: Session, event: PaymentCaptured) -> None:
+    """The receipt, to the address that the payer left with the order."""
+    payment = await store.payment_by_id(session, event.payment_id)
+    order = await store.order_by_id(session, payment.order_id) if payment else None
+    if payment and order and order.email:
+        data: JsonObject = {
+            "amount": money(payment.money),
+            "payment": payment.provider_payment_id,
+            "order_id": str(order.id),
+            "link": _link(session, order),
+        }
+        await _write_to_payer(session, order, order.email, "payments.receipt", data)
+
+
+async def _refund_processed(session: Session, event: RefundProcessed) -> None:
+    refund = await refund_by_id(session, event.refund_id)
+    payment = await store.payment_by_id(session, refund.payment_id) if refund else None
+    order = await store.order_by_id(session, payment.order_id) if payment else None
+    if refund is None or order is None:
+        return
+    data: JsonObject = {"amount": money(refund.money), "link": _link(session, order)}
+    if order.email:
+        await _write_to_payer(session, order, order.email, "payments.refunded", data)
+    else:
+        await _tell(session, order, "payments.refunded", data)
 
 
 async def _withdrawal_requested(session: Session, event: PayoutRequested) -> None:
@@ -58,8 +88,21 @@ async def _tell(session: Session, about: OrderRow | PayoutRow, template: str, da
         await identity.notify(session, about.owner_id, template, data)
 
 
+async def _write_to_payer(session: Session, order: OrderRow, address: str, template: str, data: JsonObject) -> None:
+    for sender in house_of(session).provided(identity.MessageSender):
+        to = identity.Contact(None, "email", address, order.locale or "en", "UTC")
+        await sender.send(session, to, template, data)
+
+
+def _link(session: Session, order: OrderRow) -> str:
+    house = house_of(session)
+    return f"{house.settings.base_url}{pay_path(house, order.id)}"
+
+
 HANDLERS: tuple[AnyHandler, ...] = (
     Handler(event=PaymentCaptured, name="tell_deposit_received", run=_deposit_received),
+    Handler(event=PaymentCaptured, name="send_receipt", run=_receipt),
+    Handler(event=RefundProcessed, name="tell_refund_processed", run=_refund_processed),
     Handler(event=PayoutRequested, name="tell_withdrawal_requested", run=_withdrawal_requested),
     Handler(event=PayoutProcessed, name="tell_withdrawal_paid", run=_withdrawal_paid),
     Handler(event=PayoutFailed, name="tell_withdrawal_failed", run=_withdrawal_failed),

@@ -1,19 +1,22 @@
 """JSON endpoints of payments, and the door for providers' events."""
 
+from collections.abc import Sequence
 from typing import Annotated
-from uuid import UUID
+from uuid import UUID, uuid5
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from tillhouse.kernel.access import Principal, open_to_all, require
+from tillhouse.kernel.db import JsonObject, ReadSession
 from tillhouse.kernel.errors import FieldError, InvalidInput, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.idempotency import IdempotentRoute, RequiredKey
-from tillhouse.kernel.limits import rate_limit
+from tillhouse.kernel.limits import client_address, rate_limit
 from tillhouse.kernel.money import Money
+from tillhouse.kernel.paging import MAX_PAGE, Page
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.web.i18n import gettext
+from tillhouse.kernel.web.i18n import gettext, reader
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import api, schemas, store
 from tillhouse.parts.payments.domain import Destination, destination_from
@@ -30,13 +33,18 @@ from tillhouse.parts.payments.service.payouts import (
     reject_payout,
     reserve_payout,
 )
-from tillhouse.parts.payments.service.views import OrderView, PayoutView, order_view, payout_view
+from tillhouse.parts.payments.service.views import OrderView, PayoutView, order_view, payment_view, payout_view
 from tillhouse.parts.payments.settings import PaymentsSettings
 
 Payer = Annotated[Principal, Depends(require("payments.pay"))]
 Looker = Annotated[Principal, Depends(require("payments.status"))]
 PayoutMaker = Annotated[Principal, Depends(require("payments.payout"))]
+Refunder = Annotated[Principal, Depends(require("payments.refund"))]
+Replayer = Annotated[Principal, Depends(require("payments.replay"))]
+Anyone = Annotated[Principal, Depends(open_to_all("a payer need not have an account; what is paid lands in the order"))]
 Approver = Annotated[Principal, Depends(require("payments.approve"))]
+
+_PAYERS = UUID("5a0c3c0e-5f0a-5c6e-9c43-1f4b8b9d2a77")
 
 _EVENTS = (
     Depends(open_to_all("a provider signs what it sends; nothing is done without its signature")),
@@ -50,10 +58,7 @@ wallets = APIRouter(prefix="/wallets", route_class=IdempotentRoute)
 @payments.post("/create-order", status_code=201, dependencies=[Depends(rate_limit("30/minute"))])
 async def create_order(house: TheHouse, payer: Payer, key: RequiredKey, body: schemas.OrderIn) -> schemas.OrderOut:
     """Begin to pay for something: opens an order at the gateway, to be paid in its checkout."""
-    purpose = registry.purpose(house, body.purpose)
-    if purpose is None or not purpose.self_service:
-        message = N_("This is not something that can be paid for here.")
-        raise InvalidInput(message, errors=[FieldError("/purpose", "unknown_purpose", message)])
+    _self_service(house, body.purpose)
     wish = _order(payer, body, body.purpose, f"create-order:{key}")
     return _order_out(house, await start_order(house, wish))
 
@@ -127,6 +132,76 @@ async def reject(session: Write, approver: Approver, id: UUID) -> schemas.Payout
     return _payout_out(payout_view(row))
 
 
+@payments.post("/checkout", status_code=201, dependencies=[Depends(rate_limit("30/minute"))])
+async def checkout(
+    request: Request, house: TheHouse, anyone: Anyone, key: RequiredKey, body: schemas.CheckoutIn
+) -> schemas.CheckoutOut:
+    """Begin to pay for something, signed in or not: the answer says how, and where the payer finds a page for it."""
+    _self_service(house, body.purpose)
+    order = await start_order(house, _checkout_wish(request, anyone, body, key))
+    async with house.database.reading() as session:
+        how = await api.checkout_in_order(session, order.id)
+    return _checkout_out(house, order, how)
+
+
+@payments.post("/refunds", status_code=202, dependencies=[Depends(rate_limit("60/minute"))])
+async def refund(session: Write, refunder: Refunder, key: RequiredKey, body: schemas.RefundIn) -> schemas.RefundOut:
+    """Give money back to its payer the way it came. It is set aside at once and on its way a moment later."""
+    payment = await _payment_to_refund(session, body)
+    amount = None if body.amount is None else Money.parse(body.amount, payment.amount.unit)
+    made = await api.start_refund(
+        session,
+        payment.id,
+        amount,
+        reason=body.reason,
+        key=f"{refunder.id}:{key}",
+        by=refunder.made_by or refunder.id,
+        advance=body.advance,
+    )
+    details: JsonObject = {"amount": str(made.amount), "advance": body.advance}
+    await identity.audit(session, refunder, "payments.refund", f"refund:{made.id}", details)
+    return _refund_out(made)
+
+
+@payments.get("/refunds", dependencies=[Depends(rate_limit("120/minute"))])
+async def list_refunds(
+    session: Read,
+    _refunder: Refunder,
+    *,
+    order_id: UUID | None = None,
+    payment_id: UUID | None = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+) -> Page[schemas.RefundOut]:
+    """Refunds, newest first: all, or those of an order or a payment."""
+    found, next_cursor = await api.refunds(
+        session, order_id=order_id, payment_id=payment_id, limit=limit, cursor=cursor
+    )
+    return Page(items=[_refund_out(one) for one in found], next_cursor=next_cursor)
+
+
+@payments.get("/refunds/{id}", dependencies=[Depends(rate_limit("120/minute"))])
+async def get_refund(session: Read, _refunder: Refunder, id: UUID) -> schemas.RefundOut:  # noqa: A002  the path says id
+    """One refund as it stands."""
+    return _refund_out(await api.refund(session, id))
+
+
+@payments.post("/events/{id}/replay", status_code=202, dependencies=[Depends(rate_limit("60/minute"))])
+async def replay(session: Write, replayer: Replayer, id: UUID) -> schemas.EventOut:  # noqa: A002  the path says id
+    """Have a stored event of a provider looked at again: what is old news changes nothing."""
+    event = await api.replay_event(session, id)
+    await identity.audit(session, replayer, "payments.replay", f"event:{event.id}", {"provider": event.provider})
+    return schemas.EventOut(
+        id=event.id,
+        provider=event.provider,
+        event_id=event.event_id,
+        name=event.name,
+        status=event.state,
+        reason=event.reason,
+        received_at=event.received_at,
+    )
+
+
 events = APIRouter(prefix="/payments")
 
 
@@ -167,6 +242,104 @@ def _order(payer: Principal, body: schemas.DepositIn, purpose: str, request_key:
         amount=Money.parse(body.amount, body.currency),
         purpose=purpose,
         request_key=request_key,
+    )
+
+
+def _self_service(house: House, name: str) -> None:
+    purpose = registry.purpose(house, name)
+    if purpose is None or not purpose.self_service:
+        message = N_("This is not something that can be paid for here.")
+        raise InvalidInput(message, errors=[FieldError("/purpose", "unknown_purpose", message)])
+
+
+def _checkout_wish(request: Request, caller: Principal, body: schemas.CheckoutIn, key: str) -> NewOrder:
+    """What a person pays is theirs; what anyone else pays belongs to an owner made for this order alone."""
+    by_person = caller.kind == "person"
+    who = str(caller.id) if caller.id else client_address(request)
+    return NewOrder(
+        owner_kind="person" if by_person else "order",
+        owner_id=caller.person_id if by_person else uuid5(_PAYERS, f"{who}\0{key}"),
+        amount=Money.parse(body.amount, body.currency),
+        purpose=body.purpose,
+        request_key=f"checkout:{key}",
+        reference=body.reference,
+        method=body.method,
+        country=body.country,
+        bank=body.bank,
+        token=body.token,
+        email=body.email.lower() if body.email else None,
+        locale=reader().language.tag,
+        return_path=body.return_path,
+    )
+
+
+def _checkout_out(house: House, order: OrderView, how: api.Checkout | None) -> schemas.CheckoutOut:
+    return schemas.CheckoutOut(
+        id=order.id,
+        provider=order.provider,
+        method=order.method,
+        provider_order_id=order.provider_order_id,
+        amount=str(order.amount),
+        currency=order.amount.unit,
+        purpose=order.purpose,
+        status=order.state,
+        message=gettext(order.sentence),
+        pay_url=f"{house.settings.base_url}{api.pay_path(house, order.id)}",
+        checkout=_how_out(how),
+        expires_at=order.expires_at,
+    )
+
+
+def _how_out(
+    how: api.Checkout | None,
+) -> schemas.ScriptOut | schemas.FormOut | schemas.RedirectOut | schemas.QrOut | None:
+    match how:
+        case api.CheckoutScript():
+            return schemas.ScriptOut(script_url=how.script_url, form_url=how.form_url, options=dict(how.options))
+        case api.CheckoutForm():
+            return schemas.FormOut(url=how.url, fields=_lines(how.fields))
+        case api.CheckoutRedirect():
+            return schemas.RedirectOut(url=how.url)
+        case api.CheckoutQr():
+            return schemas.QrOut(text=how.text, image_url=how.image_url, lines=_lines(how.lines))
+        case None:
+            return None
+
+
+def _lines(pairs: Sequence[tuple[str, str]]) -> list[schemas.FieldOut]:
+    return [schemas.FieldOut(name=name, value=value) for name, value in pairs]
+
+
+async def _payment_to_refund(session: ReadSession, body: schemas.RefundIn) -> api.PaymentView:
+    """The payment that a refund names, by itself or as the one that paid an order."""
+    if (body.payment_id is None) == (body.order_id is None):
+        message = N_("Name the payment or the order, one of them.")
+        raise InvalidInput(message, errors=[FieldError("/payment_id", "one_of_two", message)])
+    if body.payment_id is not None:
+        found = await store.payment_by_id(session, body.payment_id)
+        paid = [payment_view(found)] if found else []
+    else:
+        tries = await api.payments_of(session, body.order_id) if body.order_id else []
+        paid = [one for one in tries if one.captured_at and one.purpose_state != "surplus"]
+    if not paid:
+        raise NotFound(N_("There is no such payment."))
+    return paid[0]
+
+
+def _refund_out(refund: api.RefundView) -> schemas.RefundOut:
+    return schemas.RefundOut(
+        id=refund.id,
+        payment_id=refund.payment_id,
+        status=refund.state,
+        amount=str(refund.amount),
+        advanced=str(refund.advanced),
+        currency=refund.amount.unit,
+        origin=refund.origin,
+        reason=refund.reason,
+        message=gettext(refund.sentence),
+        failure=refund.failure_message,
+        created_at=refund.created_at,
+        finished_at=refund.finished_at,
     )
 
 

@@ -9,15 +9,20 @@ from tillhouse.kernel.work import Job, JobRun, Schedule
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
     CapturePayment,
+    CheckDispute,
     CheckOrder,
+    CheckRefunds,
     HandleEvent,
     LookAfter,
+    PollTransfers,
     PruneEvents,
     SendPayout,
+    SendRefund,
     SettlePurpose,
 )
-from tillhouse.parts.payments.flows import deposits, events, look_after, payouts
+from tillhouse.parts.payments.flows import deposits, events, look_after, payouts, refunds, transfers
 from tillhouse.parts.payments.service.attention import look_into
+from tillhouse.parts.payments.service.refunds import REFUNDS_MISSING
 from tillhouse.parts.payments.service.registry import settings_of
 from tillhouse.parts.payments.service.settle import PURPOSE_CRASHES, settle_purpose
 
@@ -46,6 +51,26 @@ async def _send_payout(run: JobRun, task: SendPayout) -> None:
     await payouts.send_payout(run.house, task.payout_id)
 
 
+async def _send_refund(run: JobRun, task: SendRefund) -> None:
+    await refunds.send_refund(run.house, task.refund_id)
+
+
+async def _check_refunds(run: JobRun, task: CheckRefunds) -> None:
+    await refunds.check_refunds(run.house, task.payment_id)
+
+
+async def _refunds_stay_missing(session: Session, task: CheckRefunds) -> None:
+    await look_into(session, "payment", str(task.payment_id), REFUNDS_MISSING)
+
+
+async def _check_dispute(run: JobRun, task: CheckDispute) -> None:
+    await refunds.check_dispute(run.house, task.dispute_id)
+
+
+async def _poll_transfers(run: JobRun, task: PollTransfers) -> None:
+    await transfers.poll_all_transfers(run.house)
+
+
 async def _look_after(run: JobRun, task: LookAfter) -> None:
     await look_after.look_after(run.house)
 
@@ -67,6 +92,22 @@ JOBS = (
         example=lambda: SettlePurpose(payment_id=new_id()),
     ),
     Job(task=SendPayout, flow=_send_payout, attempts=20, example=lambda: SendPayout(payout_id=new_id())),
+    Job(task=SendRefund, flow=_send_refund, attempts=20, example=lambda: SendRefund(refund_id=new_id())),
+    Job(
+        task=CheckRefunds,
+        flow=_check_refunds,
+        attempts=1000,  # it has a deadline
+        on_dead=_refunds_stay_missing,
+        example=lambda: CheckRefunds(payment_id=new_id()),
+    ),
+    Job(task=CheckDispute, flow=_check_dispute, attempts=5, example=lambda: CheckDispute(dispute_id=new_id())),
+    Job(
+        task=PollTransfers,
+        flow=_poll_transfers,
+        attempts=1,
+        schedule=Schedule(every=timedelta(minutes=5)),
+        example=PollTransfers,
+    ),
     Job(task=LookAfter, flow=_look_after, schedule=Schedule(every=timedelta(minutes=1)), example=LookAfter),
     Job(task=PruneEvents, run=_prune_events, schedule=Schedule(cron="40 2 * * *"), example=PruneEvents),
 )

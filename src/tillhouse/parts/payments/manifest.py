@@ -46,7 +46,13 @@ def _handlers() -> Sequence[AnyHandler]:
 
 
 def _invariants() -> Sequence[Invariant]:
-    from tillhouse.parts.payments.service.checks import holds_match_payouts, paid_orders_have_one_payment
+    from tillhouse.parts.payments.service.checks import (
+        given_back_at_most_once,
+        holds_match_payouts,
+        holds_match_refunds,
+        paid_orders_have_one_payment,
+        transfers_are_accounted_for,
+    )
 
     return (
         Invariant(
@@ -58,6 +64,21 @@ def _invariants() -> Sequence[Invariant]:
             "payments.payouts_are_held",
             "The money of every payout under way is set aside in its owner's wallet.",
             holds_match_payouts,
+        ),
+        Invariant(
+            "payments.given_back_once",
+            "Refunds and lost disputes of a payment never exceed what was captured, and it counts them rightly.",
+            given_back_at_most_once,
+        ),
+        Invariant(
+            "payments.refunds_are_held",
+            "The money of every refund under way is set aside where the payment's is.",
+            holds_match_refunds,
+        ),
+        Invariant(
+            "payments.transfers_accounted",
+            "What is in suspense is what has not been placed of the bank transfers that came in.",
+            transfers_are_accounted_for,
         ),
     )
 
@@ -97,6 +118,7 @@ MODULE = Module(
     sealed=(
         SealedColumn("payments.payouts", "id", "destination"),
         SealedColumn("payments.provider_events", "id", "body"),
+        SealedColumn("payments.transfers", "id", "content"),
     ),
     jobs=_jobs,
     handlers=_handlers,
@@ -109,6 +131,8 @@ MODULE = Module(
         Permission(
             "payments.payout", "Pay out a person's money on their behalf", frozenset({"staff", "machine"}), assurance=2
         ),
+        Permission("payments.refund", "Give money back to its payer", frozenset({"staff", "machine"}), assurance=2),
+        Permission("payments.replay", "Have a provider's event looked at again", frozenset({"staff"}), assurance=2),
         Permission("payments.approve", "Approve or reject a large payout", frozenset({"staff"}), assurance=2),
     ),
     processes=(

@@ -13,7 +13,11 @@ _SCHEMA = "payments"
 
 
 class OrderRow(Base):
-    """Someone is to pay us. The gateway's receipt is the id in hex."""
+    """Someone is to pay us. The gateway's receipt is the id in hex.
+
+    `owner_kind` is `person`, or `order` for a payer without an account: then the money lands in an account of the order
+    (`owner_id` is its owner in the ledger). `checkout` is sealed JSON: how the gateway wants it paid.
+    """
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -42,6 +46,12 @@ class OrderRow(Base):
     expires_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
     next_check_at: Mapped[datetime | None]
+    method: Mapped[str] = mapped_column(Text)
+    country: Mapped[str | None] = mapped_column(Text)
+    return_path: Mapped[str | None] = mapped_column(Text)
+    email: Mapped[str | None] = mapped_column(Text)
+    locale: Mapped[str | None] = mapped_column(Text)
+    checkout: Mapped[bytes | None] = mapped_column(LargeBinary)
 
     @property
     def money(self) -> Money:
@@ -86,6 +96,133 @@ class PaymentRow(Base):
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+
+class RefundRow(Base):
+    """Captured money is to go back to the payer. The id is the key and the reference that the gateway knows it by.
+
+    `origin` is `gateway` for one that was made at the gateway's own dashboard. `advanced` minor units of it the wallet
+    could not cover: the owner owes them to the house.
+    """
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        UniqueConstraint("payment_id", "request_key"),
+        UniqueConstraint("provider", "provider_refund_id"),
+        Index("ix_refunds_next_check_at", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+        {"schema": _SCHEMA},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey(f"{_SCHEMA}.payments.id"))
+    request_key: Mapped[str] = mapped_column(Text)
+    origin: Mapped[str] = mapped_column(Text)
+    requested_by: Mapped[UUID | None]
+    reason: Mapped[str] = mapped_column(Text)
+    amount: Mapped[int]
+    currency: Mapped[str] = mapped_column(Text)
+    provider: Mapped[str] = mapped_column(Text)
+    provider_refund_id: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    advanced: Mapped[int]
+    hold_id: Mapped[int | None]
+    transaction_id: Mapped[int | None]
+    reversal_id: Mapped[int | None]
+    failure_code: Mapped[str | None] = mapped_column(Text)
+    failure_message: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    next_check_at: Mapped[datetime | None]
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
+class DisputeRow(Base):
+    """A payer's bank wants its money back. `taken` minor units were, when it was lost; `advanced` of them are owed."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        UniqueConstraint("provider", "provider_dispute_id"),
+        Index("ix_disputes_payment_id", "payment_id"),
+        Index("ix_disputes_next_check_at", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+        {"schema": _SCHEMA},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey(f"{_SCHEMA}.payments.id"))
+    provider: Mapped[str] = mapped_column(Text)
+    provider_dispute_id: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    amount: Mapped[int]
+    currency: Mapped[str] = mapped_column(Text)
+    fee: Mapped[int]
+    taken: Mapped[int]
+    advanced: Mapped[int]
+    hold_id: Mapped[int | None]
+    transaction_id: Mapped[int | None]
+    fee_transaction_id: Mapped[int | None]
+    respond_by: Mapped[datetime | None]
+    opened_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    next_check_at: Mapped[datetime | None]
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
+class TransferRow(Base):
+    """A line of our bank account. `placed` minor units of it have left suspense; `content` is sealed: it names people.
+
+    `waiting` is a part of what its order costs; `unplaced` could not be told to any order; `parked` and `outgoing` are
+    in no book of ours.
+    """
+
+    __tablename__ = "transfers"
+    __table_args__ = (
+        UniqueConstraint("provider", "transfer_id"),
+        Index("ix_transfers_order_id", "order_id"),
+        Index("ix_transfers_unplaced", "id", postgresql_where=text("state IN ('waiting', 'unplaced')")),
+        {"schema": _SCHEMA},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(Text)
+    transfer_id: Mapped[str] = mapped_column(Text)
+    account: Mapped[str] = mapped_column(Text)
+    direction: Mapped[str] = mapped_column(Text)
+    amount: Mapped[int]
+    currency: Mapped[str] = mapped_column(Text)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    bank_reference: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    placed: Mapped[int]
+    order_id: Mapped[UUID | None] = mapped_column(ForeignKey(f"{_SCHEMA}.orders.id"))
+    reason: Mapped[str | None] = mapped_column(Text)
+    transaction_id: Mapped[int | None]
+    happened_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
+class TransferCursorRow(Base):
+    """The last transfer up to which a provider was asked for those that no event told us of."""
+
+    __tablename__ = "transfer_cursors"
+    __table_args__ = ({"schema": _SCHEMA},)
+
+    provider: Mapped[str] = mapped_column(Text, primary_key=True)
+    transfer_id: Mapped[str] = mapped_column(Text)
 
 
 class PayoutRow(Base):
@@ -164,6 +301,10 @@ class ProviderEventRow(Base):
     order_id: Mapped[str | None] = mapped_column(Text)
     payout_id: Mapped[str | None] = mapped_column(Text)
     payout_reference: Mapped[str | None] = mapped_column(Text)
+    receipt: Mapped[str | None] = mapped_column(Text)
+    refund_id: Mapped[str | None] = mapped_column(Text)
+    dispute_id: Mapped[str | None] = mapped_column(Text)
+    transfer_id: Mapped[str | None] = mapped_column(Text)
     amount: Mapped[int | None]
     currency: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)

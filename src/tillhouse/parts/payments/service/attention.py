@@ -10,6 +10,9 @@ _log = get_logger(__name__)
 
 _DEPOSITS = Counter("deposits", "Orders for money by what became of them", ["status"])
 _WITHDRAWALS = Counter("withdrawals", "Payouts by what became of them", ["status"])
+_REFUNDS = Counter("refunds", "Refunds by what became of them", ["provider", "status"])
+_DISPUTES = Counter("disputes", "Disputes by what became of them", ["provider", "status"])
+_TRANSFERS = Counter("bank_transfers", "Bank transfers by what became of them", ["provider", "status"])
 _EVENTS = Counter("provider_events", "Events of providers by what became of them", ["provider", "state"])
 _EXCEPTIONS = Counter("payment_exceptions", "Things of payments that a person has to look at", ["reason"])
 
@@ -29,6 +32,21 @@ def count_deposit(session: Session, status: str) -> None:
 def count_withdrawal(session: Session, status: str) -> None:
     """Count what became of a payout, when this transaction commits."""
     after_commit(session, lambda: _WITHDRAWALS.labels(status).inc())
+
+
+def count_refund(session: Session, provider: str, status: str) -> None:
+    """Count what became of a refund, when this transaction commits."""
+    after_commit(session, lambda: _REFUNDS.labels(provider, status).inc())
+
+
+def count_dispute(session: Session, provider: str, status: str) -> None:
+    """Count what became of a dispute, when this transaction commits."""
+    after_commit(session, lambda: _DISPUTES.labels(provider, status).inc())
+
+
+def count_transfer(session: Session, provider: str, status: str) -> None:
+    """Count what became of a bank transfer, when this transaction commits."""
+    after_commit(session, lambda: _TRANSFERS.labels(provider, status).inc())
 
 
 def count_event(session: Session, provider: str, state: str) -> None:

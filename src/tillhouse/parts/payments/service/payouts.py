@@ -40,6 +40,7 @@ from tillhouse.parts.payments.service.attention import count_withdrawal, look_in
 from tillhouse.parts.payments.service.books import book_payout, free_payout, hold_for, reverse_payout
 from tillhouse.parts.payments.service.orders import OverLimit, check_limits
 from tillhouse.parts.payments.service.registry import payout_gateway, settings_of
+from tillhouse.parts.payments.service.returns import collect_debt
 
 _DESTINATIONS: dict[str, Callable[..., Destination]] = {
     "vpa": Vpa,
@@ -100,6 +101,7 @@ async def reserve_payout(session: Session, wish: NewPayout) -> PayoutRow:
         if (payout.money, payout.destination_masked) != (wish.amount, wish.to.masked):
             raise Conflict(N_("This request was made before with other details: start again."))
         return payout
+    await collect_debt(session, payout.owner_kind, payout.owner_id, payout.currency, key=f"payout:{payout.id}")
     payout.hold_id = await hold_for(session, payout)
     await _check_day(session, payout)  # after the hold: its lock on the wallet makes withdrawals take turns
     if payout.state == PayoutState.RESERVED:
