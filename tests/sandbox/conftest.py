@@ -108,3 +108,12 @@ def shop(receiver: Receiver, clock: ManualClock) -> Iterator[Shop]:
     """A shop that takes money with Stripe's official SDK, over sockets."""
     with open_shop(receiver, clock) as shop:
         yield shop
+
+
+@pytest.fixture
+async def omise(sandbox: Sandbox, settings: SandboxSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """A merchant's client of Omise's API."""
+    async with httpx.AsyncClient(
+        transport=SandboxTransport(sandbox), base_url="http://sandbox", auth=(settings.omise_secret_key, "")
+    ) as client:
+        yield client

@@ -1,6 +1,5 @@
 """The checkout script in a real Chromium, on a shop's page whose policy allows no inline script or style."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -16,16 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tests.sandbox.browsing import chromium, needs_chromium
 from tests.sandbox.serving import serving
 from tillhouse.sandbox.app import create_sandbox
 from tillhouse.sandbox.settings import SandboxSettings
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver"),
-]
+pytestmark = needs_chromium
 
 SHOP_SCRIPT = """
 const query = new URLSearchParams(location.search);
@@ -59,6 +54,11 @@ class Shop:
     def enter_checkout(self) -> None:
         frame = WebDriverWait(self.browser, 10).until(lambda b: b.find_element(By.CSS_SELECTOR, "dialog iframe"))
         self.browser.switch_to.frame(frame)
+        WebDriverWait(self.browser, 10).until(
+            lambda b: (
+                b.find_elements(By.TAG_NAME, "main") and b.execute_script("return document.readyState") == "complete"
+            )
+        )
 
     def press(self, words: str) -> None:
         xpath = f"//*[self::button or self::a][contains(., '{words}')]"
@@ -81,13 +81,8 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=390,844"):
-        options.add_argument(argument)
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield chrome
-    chrome.quit()
+    with chromium() as chrome:
+        yield chrome
 
 
 @pytest.fixture
@@ -155,6 +150,8 @@ def test_leaving_or_escape_dismisses_checkout(shop: Shop) -> None:
     assert shop.dialogs() == 0
 
     shop.visit()
+    shop.enter_checkout()  # a key pressed before the frame listens is lost
+    shop.browser.switch_to.default_content()
     shop.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert shop.told("dismissed") == "true"
 

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, JsonValue
 
 from tillhouse.sandbox import ids
+from tillhouse.sandbox.player import Refusal
 from tillhouse.sandbox.store import Record
 from tillhouse.sandbox.twilio.signing import request_signature
 from tillhouse.sandbox.webhooks import Delivery, Policy, Signer
@@ -58,7 +59,7 @@ _WORDS = {
 Status = Literal["queued", "sent", "delivered", "undelivered"]
 
 
-class TwilioError(Exception):
+class TwilioError(Refusal):
     """A refusal by Twilio's code for it."""
 
     def __init__(self, code: int, status: int = 400) -> None:
