@@ -47,8 +47,8 @@ SEPAY = Player(
     invalid=_invalid,
     facts=_facts,
     pages=(
-        Page("sepay/bank", "Bank transfers", BankTransaction),
-        Page("sepay/orders", "Gateway orders", Order),
+        Page("sepay/bank", "Transfers", BankTransaction),
+        Page("sepay/orders", "Orders", Order),
     ),
     senders={api: partial(events.send_raw, api) for api in ("sepay", "sepay_pg")},
 )

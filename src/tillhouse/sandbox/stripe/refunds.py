@@ -23,6 +23,7 @@ router = APIRouter(prefix=f"{PREFIX}/v1/refunds", route_class=StripeRoute)
 SETTLING_SECONDS = 120.0
 
 expandable("re", Refund)
+expandable("pyr", Refund)
 
 
 @router.post("")
