@@ -49,14 +49,31 @@ class Person:
         place = f"//{within}//*[{roles}][starts-with(normalize-space(.), '{words}')]"
 
         def pressed(browser: webdriver.Chrome) -> bool:
-            browser.find_element(By.XPATH, place).click()
-            return True
+            shown = [element for element in browser.find_elements(By.XPATH, place) if element.is_displayed()]
+            if shown:
+                shown[0].click()
+            return bool(shown)
 
         self.waits_for(pressed)
+
+    def types(self, field: str, text: str) -> None:
+        """Put this into the field of that id, in place of what is there."""
+
+        def typed(browser: webdriver.Chrome) -> bool:
+            element = browser.find_element(By.ID, field)
+            element.clear()
+            element.send_keys(text)
+            return True
+
+        self.waits_for(typed)
 
     def reads(self, words: str) -> None:
         """See these words somewhere on the page."""
         self.waits_for(lambda browser: words in browser.find_element(By.TAG_NAME, "body").text)
+
+    def is_at(self, address: str) -> None:
+        """Arrive at this address."""
+        self.waits_for(lambda browser: browser.current_url == address)
 
     def waits_for(self, condition: Callable[[webdriver.Chrome], bool]) -> None:
         """Look until it is so; a page on its way is no obstacle."""

@@ -8,13 +8,12 @@ import httpx
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.sandbox.browsing import Person, chromium, needs_chromium
+from tests.sandbox.browsing import Person, needs_chromium
 from tests.sandbox.serving import serving
 from tillhouse.sandbox.app import create_sandbox
 from tillhouse.sandbox.settings import SandboxSettings
@@ -52,13 +51,8 @@ class Shop(Person):
     def told(self, number: str) -> str:
         self.browser.get(f"{self.url}/?number={number}")
         body = self.browser.find_element(By.TAG_NAME, "body")
-        return WebDriverWait(self.browser, 10).until(lambda _: body.get_attribute("data-told") or "")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    with chromium() as chrome:
-        yield chrome
+        self.waits_for(lambda _: bool(body.get_attribute("data-told")))
+        return str(body.get_attribute("data-told"))
 
 
 @pytest.fixture

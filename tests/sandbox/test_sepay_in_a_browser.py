@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.sandbox.browsing import Person, chromium, needs_chromium
+from tests.sandbox.browsing import Person, needs_chromium
 from tests.sandbox.serving import serving
 from tests.sandbox.test_sepay_gateway import form_of
 from tillhouse.sandbox.app import create_sandbox
@@ -31,27 +31,12 @@ class Street(Person):
     def open(self, path: str) -> None:
         self.browser.get(f"{self.sandbox}{path}")
 
-    def types(self, field: str, text: str) -> None:
-        def typed(browser: webdriver.Chrome) -> bool:
-            element = browser.find_element(By.ID, field)
-            element.clear()
-            element.send_keys(text)
-            return True
-
-        self.waits_for(typed)
-
     def value(self, field: str) -> str:
         return str(self.browser.find_element(By.ID, field).get_property("value"))
 
     def transactions(self) -> list[tuple[int, str, str | None, str]]:
         items = httpx.get(f"{self.sandbox}/_sandbox/sepay/bank").json()["items"]
         return [(item["amount"], item["content"], item["code"], item["transfer_type"]) for item in items]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    with chromium() as chrome:
-        yield chrome
 
 
 @pytest.fixture

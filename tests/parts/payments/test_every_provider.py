@@ -271,8 +271,10 @@ def test_every_way_of_every_gateway_is_asked(street: Street) -> None:
     assert offered - like_others == asked
 
 
-class TestPaying:
-    """An order, the payments for it, and what becomes of a lost answer."""
+class TestEveryGateway:
+    """An order, the payments for it, what is told of it, money that goes back, and what reaches the bank."""
+
+    # --- paying ---------------------------------------------------------------------------------------------------
 
     @named
     async def test_what_was_paid_is_captured_in_full_for_that_order(self, purchase: Purchase) -> None:
@@ -336,9 +338,7 @@ class TestPaying:
         await purchase.installed.gateway.cancel_order(purchase.order.order_id)
         assert await purchase.installed.gateway.payments_of(purchase.order.order_id) == [facts]
 
-
-class TestEvents:
-    """What the provider tells by itself."""
+    # --- events ---------------------------------------------------------------------------------------------------
 
     @ways()
     async def test_every_webhook_is_read_and_says_what_it_is_about(self, purchase: Purchase) -> None:
@@ -396,9 +396,7 @@ class TestEvents:
         assert (ours.at, ours.account) == (START, street.sandbox.world.settings.sepay_account_number)
         assert (out.amount, out.direction) == (Money(2_000, "VND"), "out")
 
-
-class TestAfterwards:
-    """Money that goes back, and what reaches the bank."""
+    # --- afterwards -----------------------------------------------------------------------------------------------
 
     @refundable
     async def test_a_part_and_the_rest_are_given_back_each_once(self, purchase: Purchase) -> None:

@@ -1,6 +1,5 @@
 """Keys, versions and bodies: HTTP Basic with a key and no password; forms or JSON; lists asked for either way."""
 
-import base64
 import hmac
 import json
 import re
@@ -13,6 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
+from tillhouse.sandbox.basic import basic_credentials
 from tillhouse.sandbox.omise.errors import bad_request, from_validation, unauthorized
 from tillhouse.sandbox.omise.schemas import Entity, Wire, iso
 from tillhouse.sandbox.store import Scalar
@@ -58,12 +58,8 @@ class ListQuery(BaseModel):
 
 def _key_of(request: Request) -> str:
     """The user name of HTTP Basic; the password must be empty."""
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-    try:
-        name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except ValueError:
-        return ""
-    return name if scheme.lower() == "basic" and not password else ""
+    name, password = basic_credentials(request)
+    return "" if password else name
 
 
 def require_secret_key(request: Request, world: Here) -> None:

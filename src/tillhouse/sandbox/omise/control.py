@@ -142,7 +142,7 @@ async def get_charge(world: Here, charge_id: str) -> Wire:
 @router.post(_CHARGES + "/{charge_id}/pay")
 async def pay(request: Request, world: Here, charge_id: str) -> Response:
     """Let the payer pay, fail, leave, or come too late; the webhooks follow by themselves."""
-    wish = await wish_of(request, PayWish) if await request.body() else PayWish()
+    wish = await wish_of(request, PayWish)
     charge = find_charge(world, charge_id)
     if wish.outcome == "success":
         went = _succeed(world, charge)
@@ -167,7 +167,7 @@ async def dispute_charge(request: Request, world: Here, charge_id: str) -> Respo
 @router.post("/_sandbox/omise/disputes/{dispute_id}/close")
 async def close(request: Request, world: Here, dispute_id: str) -> Response:
     """Let the payer's bank decide."""
-    wish = await wish_of(request, CloseWish) if await request.body() else CloseWish()
+    wish = await wish_of(request, CloseWish)
     dispute = find_dispute(world, dispute_id)
     if not close_dispute(world, dispute, wish.outcome):
         raise HTTPException(409, "The dispute was decided before.")
@@ -209,7 +209,7 @@ async def verify_recipient(request: Request, world: Here, recipient_id: str) -> 
 @router.post(_TRANSFERS + "/{transfer_id}/advance")
 async def advance_transfer(request: Request, world: Here, transfer_id: str) -> Response:
     """Move a transfer by hand."""
-    wish = await wish_of(request, AdvanceWish) if await request.body() else AdvanceWish()
+    wish = await wish_of(request, AdvanceWish)
     transfer = find_transfer(world, transfer_id)
     if wish.outcome == "next":
         advance(world, transfer.id)

@@ -139,7 +139,7 @@ async def list_orders(request: Request, world: Here) -> Response:
 @router.post(_ORDERS + "/{invoice_number}/pay")
 async def pay(request: Request, world: Here, invoice_number: str) -> Response:
     """Let the payer pay an order, be declined or leave; the IPN follows by itself."""
-    wish = await wish_of(request, PayWish) if await request.body() else PayWish()
+    wish = await wish_of(request, PayWish)
     order = find_order(world, invoice_number)
     pays = wish.outcome == "success"
     if pays and not pay_order(world, order, wish.method, ids.bank_reference(14)):

@@ -1,6 +1,5 @@
 """The payment gateway: a signed form leads to a pay page; orders can be read, voided and cancelled."""
 
-import base64
 import hmac
 import json
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from tillhouse.sandbox import ids
+from tillhouse.sandbox.basic import is_basic
 from tillhouse.sandbox.sepay import events
 from tillhouse.sandbox.sepay.errors import SepayError
 from tillhouse.sandbox.sepay.schemas import CheckoutForm, InvoiceBody, Order, OrderStatus, Wire, vietnam_time
@@ -29,13 +29,7 @@ def require_merchant(request: Request, world: Here) -> None:
     Raises:
         SepayError: 401.
     """
-    expected = f"{world.settings.sepay_pg_merchant_id}:{world.settings.sepay_pg_secret_key}"
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-    try:
-        given = base64.b64decode(encoded, validate=True)
-    except ValueError:
-        given = b""
-    if scheme.lower() != "basic" or not hmac.compare_digest(given, expected.encode()):
+    if not is_basic(request, world.settings.sepay_pg_merchant_id, world.settings.sepay_pg_secret_key):
         raise SepayError(401)
 
 
