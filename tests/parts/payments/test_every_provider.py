@@ -190,6 +190,7 @@ async def settle_at_razorpay(street: Street) -> date:
 
 
 async def settle_at_stripe(street: Street) -> date:
+    await street.does("stripe/topups", amount=10_000_00, currency="thb")  # so that there is always something to pay out
     [payout] = (await street.does("stripe/payouts/run"))["items"]
     arrived = await street.does(f"stripe/payouts/{payout['id']}/pay")
     return datetime.fromtimestamp(arrived["arrival_date"], UTC).date()
@@ -496,6 +497,20 @@ class TestEveryGateway:
         assert (given.subject_id, given.gross) == (refund.refund_id, -part)
         assert len({line.line_id for line in lines}) == len(lines)
         assert await reports.settled_on(day - timedelta(days=1)) == []
+
+    @ways(that=lambda way: way.provider in ("stripe", "omise"))  # Razorpay's is an adjustment without the dispute's id
+    async def test_a_lost_dispute_is_among_what_reached_the_bank(self, purchase: Purchase) -> None:
+        facts = await purchase.paid()
+        reports, open_dispute, settle = purchase.installed.reports, purchase.way.dispute, purchase.way.settle
+        assert reports
+        assert open_dispute
+        assert settle
+        dispute_id = await open_dispute(purchase.street, facts)
+        await purchase.street.does(f"{purchase.way.provider}/disputes/{dispute_id}/close", outcome="lost")
+        purchase.street.pass_time(timedelta(hours=1))
+        lines = await reports.settled_on(await settle(purchase.street))
+        [lost] = [line for line in lines if line.kind == "dispute"]
+        assert (lost.subject_id, lost.gross) == (dispute_id, -facts.amount)
 
 
 def _headers(sent: Delivery) -> httpx.Headers:
