@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from selenium import webdriver
 from starlette.types import Receive, Scope, Send
 
+from tests.sandbox.browsing import chromium
 from tests.sandbox.stripe_shop import Shop, open_shop
 from tillhouse.sandbox.app import Sandbox, create_sandbox
 from tillhouse.sandbox.clock import ManualClock
@@ -108,3 +110,19 @@ def shop(receiver: Receiver, clock: ManualClock) -> Iterator[Shop]:
     """A shop that takes money with Stripe's official SDK, over sockets."""
     with open_shop(receiver, clock) as shop:
         yield shop
+
+
+@pytest.fixture
+async def omise(sandbox: Sandbox, settings: SandboxSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """A merchant's client of Omise's API."""
+    async with httpx.AsyncClient(
+        transport=SandboxTransport(sandbox), base_url="http://sandbox", auth=(settings.omise_secret_key, "")
+    ) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    """One browser for a module of tests."""
+    with chromium() as chrome:
+        yield chrome

@@ -1,36 +1,28 @@
 """Stripe's hosted pages in a real Chromium: pay, decline, 3-D Secure, PromptPay, abandon, onboarding."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tests.sandbox.browsing import Person, needs_chromium
 from tests.sandbox.serving import serving
 from tests.sandbox.stripe_shop import Shop
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver"),
-]
+pytestmark = needs_chromium
 
 
 @dataclass
-class Person:
+class Payer(Person):
     """Someone at a browser, come from a shop."""
 
-    browser: webdriver.Chrome
     shop: Shop
     home: str
 
@@ -41,113 +33,83 @@ class Person:
         self.browser.get(session.url)
         return str(session.id)
 
-    def wait(self) -> WebDriverWait[webdriver.Chrome]:
-        """Patience with a page that is on its way: what was found on the one before it does not count."""
-        return WebDriverWait(self.browser, 10, ignored_exceptions=[StaleElementReferenceException])
-
-    def type(self, field: str, text: str) -> None:
-        box = self.browser.find_element(By.ID, field)
-        box.clear()
-        box.send_keys(text)
-
-    def press(self, words: str) -> None:
-        xpath = f"//*[self::button or self::a or self::summary][contains(., '{words}')]"
-        self.wait().until(lambda b: [e for e in b.find_elements(By.XPATH, xpath) if e.is_displayed()])[0].click()
-
-    def sees(self, words: str) -> None:
-        self.wait().until(lambda b: words in b.find_element(By.TAG_NAME, "body").text)
-
-    def is_at(self, path: str) -> None:
-        self.wait().until(lambda b: b.current_url == f"{self.home}{path}")
-
     def status(self, session_id: str) -> tuple[str | None, str]:
         session = self.shop.client.v1.checkout.sessions.retrieve(session_id)
         return session.status, str(session.payment_status)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=390,844"):
-        options.add_argument(argument)
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield chrome
-    chrome.quit()
-
-
 @pytest.fixture
-def person(browser: webdriver.Chrome, shop: Shop) -> Iterator[Person]:
+def person(browser: webdriver.Chrome, shop: Shop) -> Iterator[Payer]:
     async def any_page(request: Request) -> Response:
         return Response(f"<!doctype html><link rel=icon href='data:,'>{request.url.path}", media_type="text/html")
 
     with serving(Starlette(routes=[Route("/{path:path}", any_page)])) as home:
-        yield Person(browser, shop, home)
+        yield Payer(browser, shop, home)
 
 
-def test_paying_leads_back_to_the_shop_with_the_sessions_id(person: Person) -> None:
+def test_paying_leads_back_to_the_shop_with_the_sessions_id(person: Payer) -> None:
     session_id = person.open_session()
     person.press("Pay $50.00")
-    person.is_at(f"/thanks?session={session_id}")
+    person.is_at(f"{person.home}/thanks?session={session_id}")
     assert person.status(session_id) == ("complete", "paid")
 
 
-def test_after_a_decline_the_person_sees_why_and_pays_with_another_card(person: Person) -> None:
+def test_after_a_decline_the_person_sees_why_and_pays_with_another_card(person: Payer) -> None:
     session_id = person.open_session()
-    person.type("number", "4000 0000 0000 9995")
+    person.types("number", "4000 0000 0000 9995")
     person.press("Pay $50.00")
-    person.sees("Your card has insufficient funds. Nothing was paid.")
+    person.reads("Your card has insufficient funds. Nothing was paid.")
     assert person.status(session_id) == ("open", "unpaid")
-    person.type("number", "4242 4242 4242 4242")
+    person.types("number", "4242 4242 4242 4242")
     person.press("Pay $50.00")
-    person.is_at(f"/thanks?session={session_id}")
+    person.is_at(f"{person.home}/thanks?session={session_id}")
     assert person.status(session_id) == ("complete", "paid")
 
 
-def test_3d_secure_refused_then_confirmed(person: Person) -> None:
+def test_3d_secure_refused_then_confirmed(person: Payer) -> None:
     session_id = person.open_session()
     for answer in ("No, it is not me", "Yes, pay"):
-        person.type("number", "4000 0025 0000 3155")
+        person.types("number", "4000 0025 0000 3155")
         person.press("Pay $50.00")
-        person.sees("Your bank asks")
+        person.reads("Your bank asks")
         person.press(answer)
         if answer.startswith("No"):
-            person.sees("failed authentication")
+            person.reads("failed authentication")
             assert person.status(session_id) == ("open", "unpaid")
-    person.is_at(f"/thanks?session={session_id}")
+    person.is_at(f"{person.home}/thanks?session={session_id}")
     assert person.status(session_id) == ("complete", "paid")
 
 
-def test_promptpay_is_scanned(person: Person) -> None:
+def test_promptpay_is_scanned(person: Payer) -> None:
     price = {"currency": "thb", "unit_amount": 25_000, "product_data": {"name": "คอร์สคณิตศาสตร์"}}
     session_id = person.open_session(line_items=[{"price_data": price, "quantity": 1}])
     person.press("PromptPay")
     person.press("Pay ฿250.00")
-    person.sees("Scan with your bank's app")
+    person.reads("Scan with your bank's app")
     image = person.browser.find_element(By.CSS_SELECTOR, ".qr img")
-    assert person.wait().until(lambda _: image.get_property("naturalWidth"))
+    person.waits_for(lambda _: bool(image.get_property("naturalWidth")))
     person.press("Pay in the app")
-    person.is_at(f"/thanks?session={session_id}")
+    person.is_at(f"{person.home}/thanks?session={session_id}")
     assert person.status(session_id) == ("complete", "paid")
 
 
-def test_going_back_leaves_the_session_open_and_unpaid(person: Person) -> None:
+def test_going_back_leaves_the_session_open_and_unpaid(person: Payer) -> None:
     session_id = person.open_session()
-    person.press("Back to Tillhouse")
-    person.is_at("/cart")
+    person.press("← Back to Tillhouse")
+    person.is_at(f"{person.home}/cart")
     assert person.status(session_id) == ("open", "unpaid")
     assert person.shop.client.v1.payment_intents.list().data == []
 
 
-def test_an_intents_3d_secure_leads_back_to_its_return_address(person: Person) -> None:
+def test_an_intents_3d_secure_leads_back_to_its_return_address(person: Payer) -> None:
     intent = person.shop.paid(card="pm_card_authenticationRequired", return_url=f"{person.home}/back")
     person.browser.get(intent.next_action.redirect_to_url.url)
     person.press("Yes, pay")
     secret = f"payment_intent_client_secret={intent.client_secret}"
-    person.is_at(f"/back?payment_intent={intent.id}&{secret}&redirect_status=succeeded")
+    person.is_at(f"{person.home}/back?payment_intent={intent.id}&{secret}&redirect_status=succeeded")
 
 
-def test_onboarding_leads_back_to_the_platform(person: Person) -> None:
+def test_onboarding_leads_back_to_the_platform(person: Payer) -> None:
     account = person.shop.client.v1.accounts.create({"type": "express", "country": "US"})
     link = person.shop.client.v1.account_links.create(
         {
@@ -159,12 +121,12 @@ def test_onboarding_leads_back_to_the_platform(person: Person) -> None:
     )
     person.browser.get(link.url)
     person.press("Finish: payouts are enabled")
-    person.is_at("/done")
+    person.is_at(f"{person.home}/done")
     assert person.shop.client.v1.accounts.retrieve(account.id).payouts_enabled
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_no_page_is_wider_than_the_screen(person: Person, width: int) -> None:
+def test_no_page_is_wider_than_the_screen(person: Payer, width: int) -> None:
     person.browser.set_window_size(width, 844)
     session_id = person.open_session()
     intent = person.shop.paid(card="pm_card_authenticationRequired", return_url=f"{person.home}/back")

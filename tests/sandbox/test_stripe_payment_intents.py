@@ -180,7 +180,9 @@ def test_amounts_and_currencies_have_limits(shop: Shop, amount: int, currency: s
     assert shop.client.v1.payment_intents.list().data == []
 
 
-@pytest.mark.parametrize(("currency", "shown"), [("vnd", "₫250,000"), ("jpy", "¥250,000"), ("inr", "₹2,500.00")])
+@pytest.mark.parametrize(
+    ("currency", "shown"), [("vnd", "250.000\N{NO-BREAK SPACE}₫"), ("jpy", "¥250,000"), ("inr", "₹2,500.00")]
+)
 def test_zero_decimal_currencies_are_whole_units(shop: Shop, currency: str, shown: str) -> None:
     intent = shop.paid(250_000, currency)
     charge = shop.client.v1.charges.retrieve(intent.latest_charge)

@@ -1,13 +1,12 @@
 """The sandbox's own doors to Stripe, under `/_sandbox/stripe/`: lists, and a twin for everything a person does."""
 
-import json
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeVar
+from typing import Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi import APIRouter, HTTPException, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from tillhouse.sandbox.rendering import answer, done
+from tillhouse.sandbox.rendering import answer, done, wish_of
 from tillhouse.sandbox.stripe import accounts, balance, charging, disputes, events, methods, payouts, refunds, sessions
 from tillhouse.sandbox.stripe.cards import NUMBER_OF_ALIAS
 from tillhouse.sandbox.stripe.connect_schemas import Account, Payout, PayoutStatus, TopupBody, Transfer
@@ -28,8 +27,6 @@ from tillhouse.sandbox.webhooks import Delivery
 from tillhouse.sandbox.world import Here, World
 
 router = APIRouter(prefix="/_sandbox/stripe")
-
-M = TypeVar("M", bound=BaseModel)
 
 Outcome = Literal["success", "decline", "abandoned", "unauthenticated", "async_success", "async_failure"]
 
@@ -86,21 +83,6 @@ class OnboardBody(BaseModel):
     outcome: Literal["complete", "restricted"] = "complete"
 
 
-async def _body(request: Request) -> dict[str, object]:
-    """The body of an action, from JSON or from a page's form; empty when there is none."""
-    if request.headers.get("content-type", "").startswith("application/json"):
-        try:
-            document: object = await request.json()
-        except ValueError:
-            raise HTTPException(422, "The body is not valid JSON.") from None
-        return document if isinstance(document, dict) else {}
-    form = await request.form()
-    return {name: value for name, value in form.items() if isinstance(value, str) and value != ""}
-
-
-Given = Annotated[dict[str, object], Depends(_body)]
-
-
 # --- lists ----------------------------------------------------------------------------------------------------------
 
 
@@ -147,9 +129,9 @@ async def list_accounts(request: Request, world: Here) -> Response:
 
 
 @router.post("/checkout_sessions/{session_id}/pay")
-async def pay_session(world: Here, session_id: str, given: Given) -> Wire:
+async def pay_session(request: Request, world: Here, session_id: str) -> Wire:
     """Let a person pay on the hosted page; a card that asks for 3-D Secure is confirmed unless `unauthenticated`."""
-    session, act = find(world, Session, session_id, None), _read(Act, given)
+    session, act = find(world, Session, session_id, None), await wish_of(request, Act)
     if act.outcome == "abandoned":
         return session.wire()
     declined = sessions.pay(world, session, method_for(world, session.account, act))
@@ -174,9 +156,9 @@ async def expire_session(request: Request, world: Here, session_id: str) -> Resp
 
 
 @router.post("/payment_intents/{intent_id}/pay")
-async def pay_intent(request: Request, world: Here, intent_id: str, given: Given) -> Response:
+async def pay_intent(request: Request, world: Here, intent_id: str) -> Response:
     """Let a person pay an intent, as Stripe's own form on a shop's page would; or finish what they were asked for."""
-    intent, act = find(world, PaymentIntent, intent_id, None), _read(Act, given)
+    intent, act = find(world, PaymentIntent, intent_id, None), await wish_of(request, Act)
     payable = {"requires_payment_method", "requires_confirmation", "requires_action", "processing"}
     if intent.status not in payable:
         raise HTTPException(409, f"The payment intent is {intent.status}: it cannot be paid.")
@@ -192,17 +174,17 @@ async def pay_intent(request: Request, world: Here, intent_id: str, given: Given
 
 
 @router.post("/charges/{charge_id}/dispute")
-async def dispute_charge(request: Request, world: Here, charge_id: str, given: Given) -> Response:
+async def dispute_charge(request: Request, world: Here, charge_id: str) -> Response:
     """Let a payer dispute a charge."""
-    charge, body = find(world, Charge, charge_id, None), _read(DisputeBody, given)
+    charge, body = find(world, Charge, charge_id, None), await wish_of(request, DisputeBody)
     dispute = disputes.open_dispute(world, charge, body.reason, body.amount)
     return done(request, dispute.wire(), "/_sandbox/stripe/payments")
 
 
 @router.post("/disputes/{dispute_id}/close")
-async def close_dispute(request: Request, world: Here, dispute_id: str, given: Given) -> Response:
+async def close_dispute(request: Request, world: Here, dispute_id: str) -> Response:
     """Let the bank decide a dispute."""
-    dispute, body = find(world, Dispute, dispute_id, None), _read(CloseBody, given)
+    dispute, body = find(world, Dispute, dispute_id, None), await wish_of(request, CloseBody)
     if not disputes.close(world, dispute, won=body.outcome == "won"):
         raise HTTPException(409, f"The dispute is {dispute.status} already.")
     return done(request, dispute.wire(), "/_sandbox/stripe/payments")
@@ -221,9 +203,9 @@ async def step_refund(request: Request, world: Here, refund_id: str, step: Liter
 
 
 @router.post("/payouts/run")
-async def run_payouts(request: Request, world: Here, given: Given) -> Response:
+async def run_payouts(request: Request, world: Here) -> Response:
     """Pay out a balance (the platform's unless `account` says otherwise), as the automatic payout of a day does."""
-    body = _read(RunBody, given)
+    body = await wish_of(request, RunBody)
     account = body.account or world.settings.stripe_account_id
     made = payouts.run_automatic(world, account, available_only=body.available_only)
     return done(request, _twin(made), "/_sandbox/stripe/payouts")
@@ -242,16 +224,16 @@ async def step_payout(request: Request, world: Here, payout_id: str, step: Liter
 
 
 @router.post("/topups")
-async def top_up(request: Request, world: Here, given: Given) -> Response:
+async def top_up(request: Request, world: Here) -> Response:
     """Put money on a balance, available at once."""
-    transaction = balance.top_up(world, _read(TopupBody, given))
+    transaction = balance.top_up(world, await wish_of(request, TopupBody))
     return done(request, transaction.wire(), "/_sandbox/stripe/payouts")
 
 
 @router.post("/accounts/{account_id}/onboard")
-async def onboard_account(request: Request, world: Here, account_id: str, given: Given) -> Response:
+async def onboard_account(request: Request, world: Here, account_id: str) -> Response:
     """Let a connected account finish its onboarding."""
-    account, body = find(world, Account, account_id, None), _read(OnboardBody, given)
+    account, body = find(world, Account, account_id, None), await wish_of(request, OnboardBody)
     accounts.onboard(world, account, outcome=body.outcome)
     return done(request, account.wire(), "/_sandbox/stripe/accounts")
 
@@ -293,13 +275,6 @@ def settle(world: World, intent_id: str, *, succeeds: bool) -> None:
     intent = world.store.get(PaymentIntent, intent_id)
     if intent and intent.status == "processing":
         charging.settled(world, intent, succeeds=succeeds)
-
-
-def _read(model: type[M], given: dict[str, object]) -> M:
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        raise HTTPException(422, json.loads(error.json(include_url=False, include_input=False))) from None
 
 
 def _twin(entities: Sequence[Entity]) -> dict[str, list[Wire]]:

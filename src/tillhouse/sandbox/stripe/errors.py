@@ -6,12 +6,14 @@ from typing import Literal
 from fastapi.responses import JSONResponse
 from pydantic import JsonValue
 
+from tillhouse.sandbox.player import Refusal
+
 ErrorType = Literal["api_error", "card_error", "idempotency_error", "invalid_request_error"]
 
 _DOCS = "https://stripe.com/docs/error-codes/"
 
 
-class StripeError(Exception):
+class StripeError(Refusal):
     """A refusal, as Stripe words it. `kept` says whether an idempotency key remembers it: what is refused
     before the work started (a bad key, bad parameters) may be sent again, mended, under the same key."""
 

@@ -134,6 +134,6 @@ def _policy(world: World, secrets: list[str]) -> Policy:
         retries_on_refusal=True,
         disables=False,
         sign=sign,
-        signs_every_try=True,
+        signs_each_try=True,
         event_id_in_body=True,
     )

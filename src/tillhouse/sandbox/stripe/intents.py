@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from tillhouse.sandbox import ids
+from tillhouse.sandbox.money import money
 from tillhouse.sandbox.stripe import charging, methods
 from tillhouse.sandbox.stripe.calls import PREFIX, Call, Calling, StripeRoute
 from tillhouse.sandbox.stripe.customers import Customer
@@ -25,7 +26,7 @@ from tillhouse.sandbox.stripe.payment_schemas import (
     MethodType,
     PaymentIntent,
 )
-from tillhouse.sandbox.stripe.schemas import CURRENCIES, Params, SearchQuery, Wire, least, merged, money, most
+from tillhouse.sandbox.stripe.schemas import CURRENCIES, Params, SearchQuery, Wire, least, merged, most
 from tillhouse.sandbox.world import World
 
 router = APIRouter(prefix=f"{PREFIX}/v1/payment_intents", route_class=StripeRoute)

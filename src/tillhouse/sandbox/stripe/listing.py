@@ -76,7 +76,7 @@ def listed(call: Call, model: type[E], query: ListQuery, where: Mapping[str, Sca
 
 def page_of(call: Call, records: list[E], query: ListQuery, url: str) -> Wire:
     """One page of `records`, which are in the list's order, narrowed to the times asked for."""
-    records = [record for record in records if _in_range(record.created_at, query.created)]
+    records = [record for record in records if in_range(record.created_at, query.created)]
     names = [record.id for record in records]
     if query.ending_before is not None:
         end = _place(names, query.ending_before, "ending_before", records)
@@ -120,18 +120,19 @@ def searched(call: Call, model: type[E], query: SearchQuery, url: str) -> Wire:
     return document
 
 
+def in_range(at: int, wanted: int | Range | None) -> bool:
+    """Whether a time is the one asked for, or within the times asked for."""
+    if wanted is None:
+        return True
+    return at == wanted if isinstance(wanted, int) else wanted.holds(at)
+
+
 def _place(names: list[str], cursor: str, param: str, records: list[E]) -> int:
     try:
         return names.index(cursor)
     except ValueError:
         noun = records[0].noun if records else "object"
         raise missing(noun, cursor, param) from None
-
-
-def _in_range(at: int, wanted: int | Range | None) -> bool:
-    if wanted is None:
-        return True
-    return at == wanted if isinstance(wanted, int) else wanted.holds(at)
 
 
 def _expand(world: World, value: JsonValue, steps: list[str], path: str) -> None:

@@ -1,14 +1,13 @@
 """Stripe's pages: the hosted Checkout, the payer's bank (3-D Secure, PromptPay), and an account's onboarding."""
 
-import io
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import segno
 from fastapi import APIRouter, Form, HTTPException, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
+from tillhouse.sandbox.qr import qr_image
 from tillhouse.sandbox.rendering import page
 from tillhouse.sandbox.stripe import accounts, charging, methods, sessions
 from tillhouse.sandbox.stripe.cards import TEST_CARDS
@@ -113,10 +112,8 @@ async def answer_bank(world: Here, intent_id: str, form: Annotated[BankForm, For
 async def qr(world: Here, intent_id: str, form: Literal["svg", "png"]) -> Response:
     """The PromptPay code of an intent, as an image."""
     intent = find(world, PaymentIntent, intent_id, None)
-    image = io.BytesIO()
-    segno.make(qr_payload(intent.amount, intent.id), error="m").save(image, kind=form, scale=8, border=2)
-    kind = "image/svg+xml" if form == "svg" else "image/png"
-    return Response(image.getvalue(), media_type=kind, headers={"Cross-Origin-Resource-Policy": "cross-origin"})
+    text = qr_payload(intent.amount, intent.id)
+    return qr_image(text, form, {"Cross-Origin-Resource-Policy": "cross-origin"})
 
 
 @router.get("/receipts/{charge_id}")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import JsonValue
 
 from tillhouse.sandbox import ids
+from tillhouse.sandbox.money import money
 from tillhouse.sandbox.stripe import balance
 from tillhouse.sandbox.stripe.calls import PREFIX, Call, Calling, StripeRoute
 from tillhouse.sandbox.stripe.charging import card_of_charge
@@ -14,7 +15,7 @@ from tillhouse.sandbox.stripe.events import emit
 from tillhouse.sandbox.stripe.forms import params
 from tillhouse.sandbox.stripe.listing import expandable, find, listed, shown
 from tillhouse.sandbox.stripe.payment_schemas import Charge, PaymentIntent, Refund, RefundBody, RefundQuery
-from tillhouse.sandbox.stripe.schemas import MetadataBody, Params, Wire, merged, money
+from tillhouse.sandbox.stripe.schemas import MetadataBody, Params, Wire, merged
 from tillhouse.sandbox.world import World
 
 router = APIRouter(prefix=f"{PREFIX}/v1/refunds", route_class=StripeRoute)
@@ -22,6 +23,7 @@ router = APIRouter(prefix=f"{PREFIX}/v1/refunds", route_class=StripeRoute)
 SETTLING_SECONDS = 120.0
 
 expandable("re", Refund)
+expandable("pyr", Refund)
 
 
 @router.post("")

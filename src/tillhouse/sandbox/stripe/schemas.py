@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
 
+from tillhouse.sandbox.money import ZERO_DECIMAL
 from tillhouse.sandbox.store import Record
 
 Wire = dict[str, JsonValue]
@@ -104,22 +105,12 @@ def merged(old: Mapping[str, str], change: Mapping[str, str], *, clear: bool = F
 
 # --- money ----------------------------------------------------------------------------------------------------------
 
-ZERO_DECIMAL = frozenset({"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv"})
 CURRENCIES = ZERO_DECIMAL | frozenset(
     {"aed", "aud", "brl", "cad", "chf", "cny", "dkk", "eur", "gbp", "hkd", "idr", "ils", "inr", "mxn", "myr", "nok"}
     | {"nzd", "php", "pln", "sar", "sek", "sgd", "thb", "try", "twd", "usd", "xof", "zar"}
 )
 _LEAST = {"usd": 50, "eur": 50, "gbp": 30, "inr": 50, "jpy": 50, "thb": 1000, "sgd": 50, "aud": 50}
 _MOST_DIGITS = {"inr": 9, "jpy": 10, "vnd": 10, "idr": 12}
-_SIGNS = {"usd": "$", "eur": "€", "gbp": "£", "inr": "₹", "jpy": "¥", "thb": "฿", "vnd": "₫"}
-
-
-def money(amount: int, currency: str) -> str:
-    """An amount as people write it: `฿1,234.50`, `₫250,000`."""
-    sign, digits = ("-" if amount < 0 else ""), abs(amount)
-    text = f"{digits:,}" if currency in ZERO_DECIMAL else f"{digits // 100:,}.{digits % 100:02d}"
-    mark = _SIGNS.get(currency)
-    return f"{sign}{mark}{text}" if mark else f"{sign}{text} {currency.upper()}"
 
 
 def least(currency: str) -> int:

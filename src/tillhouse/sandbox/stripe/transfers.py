@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from tillhouse.sandbox import ids
+from tillhouse.sandbox.money import money
 from tillhouse.sandbox.stripe import balance
 from tillhouse.sandbox.stripe.calls import PREFIX, Call, Calling, StripeRoute
 from tillhouse.sandbox.stripe.connect_schemas import (
@@ -21,7 +22,7 @@ from tillhouse.sandbox.stripe.events import emit
 from tillhouse.sandbox.stripe.forms import params
 from tillhouse.sandbox.stripe.listing import expandable, find, list_of, listed, on_demand, page_of, shown
 from tillhouse.sandbox.stripe.payment_schemas import Charge
-from tillhouse.sandbox.stripe.schemas import ListQuery, MetadataBody, Params, Wire, merged, money
+from tillhouse.sandbox.stripe.schemas import ListQuery, MetadataBody, Params, Wire, merged
 from tillhouse.sandbox.world import World
 
 router = APIRouter(prefix=f"{PREFIX}/v1/transfers", route_class=StripeRoute)
