@@ -18,6 +18,7 @@ from tillhouse.kernel.work.definitions import (
 from tillhouse.kernel.work.due import fire_schedules, run_due
 from tillhouse.kernel.work.outbox import emit, enqueue
 from tillhouse.kernel.work.running import Ran
+from tillhouse.kernel.work.watch import LastCheck, last_check
 
 __all__ = [
     "AnyHandler",
@@ -29,6 +30,7 @@ __all__ = [
     "JobRun",
     "JobView",
     "Lane",
+    "LastCheck",
     "Ran",
     "Schedule",
     "Task",
@@ -40,6 +42,7 @@ __all__ = [
     "fire_schedules",
     "job",
     "jobs",
+    "last_check",
     "replay",
     "run_due",
     "task",

@@ -1,5 +1,6 @@
 """Identity's door for other modules."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -29,6 +30,7 @@ __all__ = [
     "audit",
     "contact",
     "contacts",
+    "names",
     "notify",
     "parse_identifier",
     "person",
@@ -58,6 +60,11 @@ async def person_by_identifier(session: ReadSession, identifier: Identifier) -> 
     """Whoever has confirmed this address. For staff, machines and demo data: never answer a stranger from it."""
     row = await store.person_by_identifier(session, identifier)
     return await person(session, row.id) if row else None
+
+
+async def names(session: ReadSession, ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """What people and machines of these ids are called, for staff; who was erased, or is nobody, is left out."""
+    return await store.names(session, ids)
 
 
 async def contact(session: ReadSession, person_id: UUID) -> Contact | None:

@@ -5,14 +5,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from fastapi import APIRouter
+
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import Invariant, Module, Process
+from tillhouse.kernel.manifest import Invariant, Module, NavItem, Process
+from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.ledger.settings import LedgerSettings
 
 if TYPE_CHECKING:
     import click
+
+
+def _pages() -> APIRouter:
+    from tillhouse.parts.ledger.pages import router
+
+    return router()
 
 
 def _models() -> ModuleType:
@@ -47,6 +56,7 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ledger.ports import Anchors
     from tillhouse.parts.ledger.providers.anchor_file import FileAnchor
     from tillhouse.parts.ledger.providers.anchor_log import LogAnchor
+    from tillhouse.parts.ledger.service.attention import CARDS
     from tillhouse.parts.ledger.service.charts import HouseChart
 
     settings = house.settings_of(LedgerSettings)
@@ -54,16 +64,36 @@ def _provides(house: House) -> Sequence[object]:
     log = [LogAnchor()] if settings.anchor_log else []
     anchors = Anchors((FileAnchor(Path(file)), *log))
     accounts = (*LOT_ACCOUNTS, *EXCHANGE_ACCOUNTS, *OPENING_ACCOUNTS)
-    return (HouseChart(house), anchors, REVERSAL_KIND, OPENING_KIND, *LOT_KINDS, *accounts)
+    return (HouseChart(house), anchors, REVERSAL_KIND, OPENING_KIND, *LOT_KINDS, *accounts, *CARDS)
 
+
+_PAGES = (
+    (N_("Accounts"), "accounts", "book-open"),
+    (N_("Transactions"), "transactions", "receipt"),
+    (N_("Holds"), "holds", "lock"),
+    (N_("Lots"), "lots", "coins"),
+    (N_("Reports"), "reports", "chart-column"),
+    (N_("Closed periods"), "periods", "calendar"),
+    (N_("Checks"), "checks", "shield-check"),
+)
 
 MODULE = Module(
     name="ledger",
-    title="Ledger",
+    title=N_("Ledger"),
     floor="part",
     folder=Path(__file__).parent,
     settings=(LedgerSettings,),
-    permissions=(Permission("ledger.close", "Close a period of the books", frozenset({"admin"}), assurance=2),),
+    pages=_pages,
+    nav=tuple(
+        NavItem(title, f"/console/ledger/{path}", icon, "console", permission="ledger.read", order=100 + place)
+        for place, (title, path, icon) in enumerate(_PAGES)
+    ),
+    permissions=(
+        Permission(
+            "ledger.read", "Read transactions of the ledger", frozenset({"staff", "admin", "machine"}), assurance=2
+        ),
+        Permission("ledger.close", "Close a period of the books", frozenset({"admin"}), assurance=2),
+    ),
     models=_models,
     jobs=_jobs,
     processes=(Process("ledger-worker", "worker", queues=("ledger.money", "ledger.quick"), scales_by="schedule"),),

@@ -372,6 +372,11 @@ class Chart:
             if self._transactions.setdefault(kind.name, kind) != kind:
                 raise ValueError(f"two transaction kinds are called {kind.name}")
 
+    @property
+    def transaction_kinds(self) -> Sequence[TransactionKind]:
+        """Every kind that may be posted."""
+        return tuple(self._transactions.values())
+
     def account_kind(self, account: AccountRef) -> AccountKind:
         """The line of the chart that covers `account`. Raises `UnknownAccount`."""
         found = self.kind_at(account.path)
