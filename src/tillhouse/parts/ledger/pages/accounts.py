@@ -118,6 +118,25 @@ async def accounts_csv(request: Request, session: Read, house: TheHouse, _reader
     return csv_download("accounts", columns, house.database, rows)
 
 
+# Before the account's own page, whose unit would be "statement.csv".
+@router.get(ROOT + "/accounts/{owner}/{code:path}/{unit}/statement.csv")
+async def statement_csv(request: Request, session: Read, house: TheHouse, _reader: Reader, ref: Named) -> Response:
+    """The statement that fits, newest first, for a spreadsheet."""
+    found = await _account(session, ref)
+    form = valid(filter_of(request, StatementForm))
+    columns = ("transaction", "sequence", "effective_at", "recorded_at", "kind", "amount", "balance", "reverses")
+
+    async def rows(fresh: ReadSession) -> AsyncIterator[Sequence[object]]:
+        before: int | None = None
+        while bite := await _lines(fresh, found.ref, form, limit=BITE, before=before):
+            for one in bite:
+                yield (one.transaction_id, one.sequence, one.effective_at.isoformat(), one.recorded_at.isoformat(),
+                       one.kind, one.amount, one.balance, one.reverses or "")  # fmt: skip
+            before = bite[-1].transaction_id
+
+    return csv_download("statement", columns, house.database, rows)
+
+
 @router.get(ROOT + "/accounts/{owner}/{code:path}/{unit}")
 async def account(
     request: Request,
@@ -156,24 +175,6 @@ async def account(
         "csv": f"{account_href(found.ref)}/statement.csv",
     }
     return pages.render_form(request, "ledger/account.html", form, context, fragment="ledger/_statement.html")
-
-
-@router.get(ROOT + "/accounts/{owner}/{code:path}/{unit}/statement.csv")
-async def statement_csv(request: Request, session: Read, house: TheHouse, _reader: Reader, ref: Named) -> Response:
-    """The statement that fits, newest first, for a spreadsheet."""
-    found = await _account(session, ref)
-    form = valid(filter_of(request, StatementForm))
-    columns = ("transaction", "sequence", "effective_at", "recorded_at", "kind", "amount", "balance", "reverses")
-
-    async def rows(fresh: ReadSession) -> AsyncIterator[Sequence[object]]:
-        before: int | None = None
-        while bite := await _lines(fresh, found.ref, form, limit=BITE, before=before):
-            for one in bite:
-                yield (one.transaction_id, one.sequence, one.effective_at.isoformat(), one.recorded_at.isoformat(),
-                       one.kind, one.amount, one.balance, one.reverses or "")  # fmt: skip
-            before = bite[-1].transaction_id
-
-    return csv_download("statement", columns, house.database, rows)
 
 
 async def _account(session: ReadSession, ref: AccountRef) -> Account:

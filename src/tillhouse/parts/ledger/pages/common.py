@@ -10,13 +10,13 @@ from fastapi import Depends
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.errors import FieldError, InvalidInput, NotFound
-from tillhouse.kernel.money import MAX_MINOR
+from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.paging import decode_cursor
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.forms import Option
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.parts.identity import api as identity
-from tillhouse.parts.ledger.domain import AccountRef, UnknownKind
+from tillhouse.parts.ledger.domain import AccountRef, Transaction, UnknownKind
 from tillhouse.parts.ledger.service.charts import chart_of, kind_title
 
 ROOT = "/console/ledger"
@@ -58,11 +58,21 @@ async def words(session: ReadSession, accounts: Iterable[AccountRef]) -> Mapping
         "account_title": account_title,
         "owner_name": lambda account: names.get(account.owner_id, ""),
         "title_of_kind": title_of_kind,
+        "debits_of": debits_of,
         "types": TYPES,
         "sources": SOURCES,
         "movements": MOVEMENTS,
         "states": STATES,
     }
+
+
+def debits_of(transaction: Transaction) -> list[Money]:
+    """How much a transaction moved: the sum of its debits in each unit."""
+    sums: dict[str, Money] = {}
+    for account, amount in transaction.legs:
+        if amount.minor > 0:
+            sums[account.unit] = sums.get(account.unit, Money(0, account.unit)) + amount
+    return list(sums.values())
 
 
 def account_href(account: AccountRef) -> str:
