@@ -23,8 +23,9 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
+from tillhouse.kernel.sheets import cell
 from tillhouse.parts.ledger import api as ledger
-from tillhouse.parts.ledger.domain.exporting import ExportFormat, cell, hledger_account
+from tillhouse.parts.ledger.domain.exporting import ExportFormat, hledger_account
 from tillhouse.parts.ledger.service.exporting import export
 
 DAY = timedelta(days=1)

@@ -18,6 +18,7 @@ from tillhouse.kernel.work.definitions import (
 from tillhouse.kernel.work.due import fire_schedules, run_due
 from tillhouse.kernel.work.outbox import Occurrence, emit, enqueue, occurrence
 from tillhouse.kernel.work.running import Ran
+from tillhouse.kernel.work.watch import LastCheck, last_check
 
 __all__ = [
     "AnyHandler",
@@ -29,6 +30,7 @@ __all__ = [
     "JobRun",
     "JobView",
     "Lane",
+    "LastCheck",
     "Occurrence",
     "Ran",
     "Schedule",
@@ -41,6 +43,7 @@ __all__ = [
     "fire_schedules",
     "job",
     "jobs",
+    "last_check",
     "occurrence",
     "replay",
     "run_due",

@@ -1,5 +1,6 @@
 """Identity's door for other modules."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -31,6 +32,7 @@ __all__ = [
     "contact",
     "contacts",
     "machine_works",
+    "names",
     "notify",
     "parse_identifier",
     "person",
@@ -66,6 +68,11 @@ async def machine_works(session: ReadSession, machine_id: UUID) -> bool:
     """Whether a machine's key is good at this moment: known, not revoked, not over."""
     row = await store.api_key(session, machine_id)
     return row is not None and machines.principal_of_key(house_of(session), row) is not None
+
+
+async def names(session: ReadSession, ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """What people and machines of these ids are called, for staff; who was erased, or is nobody, is left out."""
+    return await store.names(session, ids)
 
 
 async def contact(session: ReadSession, person_id: UUID) -> Contact | None:

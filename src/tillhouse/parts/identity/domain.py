@@ -6,7 +6,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -211,6 +211,21 @@ def permissions_of(roles: frozenset[Role], assurance: Assurance, declared: Seque
     """What the roles may do now: a permission that asks for a second factor is held only once one was shown."""
     return frozenset(p.name for p in declared if p.roles & roles and p.assurance <= assurance)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which lines of the audit log to list: every field that is given has to match.
+
+    `action` is one, or the beginning of several (`payments.`); `since` is inclusive, `until` exclusive.
+    """
+
+    actor_id: UUID | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+EVERYTHING = AuditFilter()
 
 _BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox/", "Firefox"),
              ("Chrome/", "Chrome"), ("Safari/", "Safari"))  # fmt: skip

@@ -10,7 +10,8 @@ from fastapi import APIRouter
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.edge import BodyAllowance
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import Invariant, Module, Process
+from tillhouse.kernel.manifest import Invariant, Module, NavItem, Process
+from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.ledger.settings import LedgerSettings
 
@@ -24,6 +25,12 @@ def _api() -> APIRouter:
     from tillhouse.parts.ledger.http import router
 
     return router
+
+
+def _pages() -> APIRouter:
+    from tillhouse.parts.ledger.pages import router
+
+    return router()
 
 
 def _models() -> ModuleType:
@@ -59,6 +66,7 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ledger.ports import Anchors
     from tillhouse.parts.ledger.providers.anchor_file import FileAnchor
     from tillhouse.parts.ledger.providers.anchor_log import LogAnchor
+    from tillhouse.parts.ledger.service.attention import CARDS
     from tillhouse.parts.ledger.service.charts import HouseChart
 
     settings = house.settings_of(LedgerSettings)
@@ -68,17 +76,32 @@ def _provides(house: House) -> Sequence[object]:
     allowance = BodyAllowance("/api/v1/ledger/transactions/bulk", _BULK_BYTES)
     accounts = (*LOT_ACCOUNTS, *EXCHANGE_ACCOUNTS, *OPENING_ACCOUNTS, *book_accounts(settings.chart))
     kinds = (REVERSAL_KIND, OPENING_KIND, ENTRY_KIND, *LOT_KINDS)
-    return (HouseChart(house), GroupedPosts(house), anchors, allowance, *kinds, *accounts)
+    return (HouseChart(house), GroupedPosts(house), anchors, allowance, *kinds, *accounts, *CARDS)
 
+
+_PAGES = (
+    (N_("Accounts"), "accounts", "book-open"),
+    (N_("Transactions"), "transactions", "receipt"),
+    (N_("Holds"), "holds", "lock"),
+    (N_("Lots"), "lots", "coins"),
+    (N_("Reports"), "reports", "chart-column"),
+    (N_("Closed periods"), "periods", "calendar"),
+    (N_("Checks"), "checks", "shield-check"),
+)
 
 MODULE = Module(
     name="ledger",
-    title="Ledger",
+    title=N_("Ledger"),
     floor="part",
     folder=Path(__file__).parent,
     settings=(LedgerSettings,),
     api_roots=("/ledger",),
     api=_api,
+    pages=_pages,
+    nav=tuple(
+        NavItem(title, f"/console/ledger/{path}", icon, "console", permission="ledger.read", order=100 + place)
+        for place, (title, path, icon) in enumerate(_PAGES)
+    ),
     permissions=(
         Permission("ledger.post", "Post to the books that integrators keep here", frozenset({"machine"})),
         Permission(

@@ -14,7 +14,8 @@ from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.errors import FieldError, InvalidInput
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import Money
-from tillhouse.parts.ledger.domain.exporting import ExportFormat, cell, csv_line
+from tillhouse.kernel.sheets import cell, csv_line
+from tillhouse.parts.ledger.domain.exporting import ExportFormat
 from tillhouse.parts.ledger.domain.reports import BalanceSheet, IncomeStatement, ReportLine, TrialBalance
 from tillhouse.parts.ledger.service.exporting import export
 from tillhouse.parts.ledger.service.openings import Imported, import_openings

@@ -395,6 +395,11 @@ class Chart:
         self._covering = lru_cache(_REMEMBERED)(self.kind_at)
         self._allows = lru_cache(_REMEMBERED)(self._find_allows)
 
+    @property
+    def transaction_kinds(self) -> Sequence[TransactionKind]:
+        """Every kind that may be posted."""
+        return tuple(self._transactions.values())
+
     def account_kind(self, account: AccountRef) -> AccountKind:
         """The line of the chart that covers `account`. Raises `UnknownAccount`."""
         found = self._covering(account.path)

@@ -3,11 +3,9 @@
 Amounts are signed, debits positive, in major units.
 """
 
-import csv
-import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
@@ -15,6 +13,7 @@ from urllib.parse import quote
 
 from tillhouse.kernel.db import JsonValue
 from tillhouse.kernel.money import digits_of
+from tillhouse.kernel.sheets import cell, csv_line
 from tillhouse.parts.ledger.domain import AccountRef, AccountType, Transaction
 
 ExportFormat = Literal["csv", "jsonl", "hledger"]
@@ -23,23 +22,10 @@ _COLUMNS = (
     "transaction", "recorded_at", "effective_at", "kind", "reverses", "owner_kind", "owner_id", "code", "unit",
     "amount", "metadata",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _HEADINGS: Mapping[AccountType, str] = MappingProxyType(
     {"asset": "assets", "liability": "liabilities", "equity": "equity", "income": "revenues", "expense": "expenses"}
 )
 _PLAIN = "/@+-"  # what an account's name may hold besides letters, digits and what `quote` leaves
-
-
-def cell(text: str) -> str:
-    """Text as a spreadsheet may open it: what it would take for a formula begins with an apostrophe."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def csv_line(cells: Iterable[object]) -> str:
-    """One line of CSV."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue()
 
 
 def csv_header() -> str:

@@ -8,6 +8,7 @@ from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.kernel.errors import FieldError, Forbidden, InvalidInput
 from tillhouse.kernel.text import N_
+from tillhouse.parts.identity.api import audit
 from tillhouse.parts.ledger.domain import ClosedPeriod, PeriodClosed
 from tillhouse.parts.ledger.store import history
 
@@ -22,14 +23,21 @@ async def close_period(session: Session, until: datetime, *, by: Principal, reas
     `InvalidInput` for a time that is to come or has no zone, or without a reason, and `PeriodClosed` for a time before
     the end of what is closed: a closed period is not opened again.
     """
+    await check_closing(session, until, by=by, reason=reason)
+    closed = await closed_until(session)
+    if closed is None or until > closed:
+        await history.close_period(session, until, by.id, reason.strip())
+        await audit(session, by, "ledger.close_period", f"period:{until.isoformat()}", {"reason": reason.strip()})
+
+
+async def check_closing(session: ReadSession, until: datetime, *, by: Principal, reason: str) -> None:
+    """Pass if `close_period` would close up to `until`. Raises as it does, and changes nothing."""
     if by.kind != "system" and not by.may(CLOSE):
         raise Forbidden(N_("You are not allowed to do this."))
     _check(until, clock.now(), reason.strip())
     closed = await closed_until(session)
     if closed is not None and until < closed:
         raise PeriodClosed(N_("The books are closed up to {until}: that is not taken back."), until=closed)
-    if closed is None or until > closed:
-        await history.close_period(session, until, by.id, reason.strip())
 
 
 async def closed_until(session: ReadSession) -> datetime | None:

@@ -54,6 +54,16 @@ async def balances_at(
     return {one.account: one for one in _answers(found, point, stable=stable)}
 
 
+async def curve(session: ReadSession, account: AccountRef, instants: Sequence[datetime]) -> Sequence[Money]:
+    """What `account` held at each of `instants` by effective time, as known by now: one query. For charts.
+
+    Raises `InvalidInput` for a time without a zone.
+    """
+    for instant in instants:
+        _require_zones(effective=instant)
+    return await history.curve(session, account, instants)
+
+
 async def balances_of_owner_at(
     session: ReadSession,
     owner_kind: str,

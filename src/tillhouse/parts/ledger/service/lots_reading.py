@@ -5,7 +5,9 @@ from datetime import datetime
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.errors import NotFound
 from tillhouse.kernel.money import Money
+from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger.domain import AccountRef
 from tillhouse.parts.ledger.domain.lots import Lot, LotMovement, LotMovementKind, LotsSummary, LotValue, Part, summarise
 from tillhouse.parts.ledger.store import lots as store
@@ -16,6 +18,34 @@ async def lots_of(
 ) -> Sequence[Lot]:
     """The newest `limit` lots of `account` granted before the lot `before`, newest first, spent ones too."""
     return await store.lots_of(session, account, limit=limit, before=before)
+
+
+async def lots_by_expiry(
+    session: ReadSession, *, limit: int, after: tuple[datetime | None, int] | None = None
+) -> Sequence[Lot]:
+    """Lots of all accounts that have something left, those that end soonest first.
+
+    For the next page `after` is the last one's end and id.
+    """
+    return await store.lots_by_expiry(session, limit=limit, after=after)
+
+
+async def count_ending_lots(session: ReadSession, by: datetime) -> int:
+    """How many lots that have something left end by then."""
+    return await store.count_ending_lots(session, by)
+
+
+async def lot(session: ReadSession, lot_id: int) -> Lot:
+    """One lot, spent or not. Raises `NotFound`."""
+    found = await store.lot(session, lot_id)
+    if found is None:
+        raise NotFound(N_("There is no such lot."))
+    return found
+
+
+async def granted_by(session: ReadSession, transaction_id: int) -> Lot | None:
+    """The lot that a transaction granted; None for every other transaction."""
+    return await store.lot(session, transaction_id)
 
 
 async def lots_summary(session: ReadSession, account: AccountRef) -> LotsSummary:

@@ -16,6 +16,7 @@ from tillhouse.parts.ledger.domain import (
     HoldState,
     StatementLine,
     Transaction,
+    first_number_at,
 )
 from tillhouse.parts.ledger.domain.lists import Account, AccountFilter, TransactionFilter
 from tillhouse.parts.ledger.service.charts import chart_of
@@ -95,6 +96,21 @@ async def holds(
 ) -> Sequence[Hold]:
     """The newest `limit` holds made before the hold `before`, newest first."""
     return await reading.holds(session, account=account, state=state, limit=limit, before=before)
+
+
+async def open_holds_by_age(session: ReadSession, *, limit: int, after: int | None = None) -> Sequence[Hold]:
+    """The first `limit` open holds of all accounts made after the hold `after`, the oldest first."""
+    return await reading.open_holds_by_age(session, limit=limit, after=after)
+
+
+async def count_open_holds(session: ReadSession, before: datetime) -> int:
+    """How many holds made before `before` are open."""
+    return await reading.count_open_holds(session, first_number_at(before))
+
+
+async def key_of(session: ReadSession, transaction_id: int) -> str | None:
+    """The idempotency key that a transaction was written under; None for one that is not there."""
+    return await reading.key_of(session, transaction_id)
 
 
 def _unused(account: AccountRef) -> Balance:

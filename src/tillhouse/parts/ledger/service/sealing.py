@@ -31,6 +31,11 @@ async def head(session: ReadSession) -> Head | None:
     return await sealing.head(session)
 
 
+async def block_of(session: ReadSession, transaction_id: int) -> Head | None:
+    """The block that a transaction is sealed in; None while it is not."""
+    return await sealing.block_of(session, transaction_id)
+
+
 async def broken_recent(session: ReadSession) -> Sequence[str]:
     """What is wrong with the last 32 blocks."""
     return await _broken(session, await sealing.numbers(session, most_recent=_RECENT), _silent)

@@ -1,6 +1,6 @@
 """Reads of the past: by effective time, as known at a recorded time. Times become numbers first (`Point`)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -41,6 +41,13 @@ _LINES = text("""
            sum(page.amount) OVER (ORDER BY page.effective_at, page.transaction_id) AS total
     FROM page JOIN ledger.transactions AS t ON t.id = page.transaction_id
     ORDER BY page.effective_at, page.transaction_id
+""")
+
+_CURVE = text("""
+    SELECT ledger.balance_at(:account, point.effective, :known, point.meeting)
+    FROM unnest(cast(:effective AS timestamptz[]), cast(:meeting AS bigint[])) WITH ORDINALITY
+        AS point (effective, meeting, place)
+    ORDER BY point.place
 """)
 
 
@@ -93,6 +100,18 @@ async def _look_up(session: ReadSession, accounts: Select[AccountRow], point: Po
     )
     rows = await session.execute(accounts.add_columns(amount))
     return [_amount(row, int(found)) for row, found in rows]
+
+
+async def curve(session: ReadSession, account: AccountRef, instants: Sequence[datetime]) -> list[Money]:
+    """What an account held at each of `instants`, by one query; zeros when it was never opened."""
+    found = (await session.execute(named([account]))).scalar_one_or_none()
+    if found is None:
+        return [Money(0, account.unit) for _ in instants]
+    values = {
+        "account": found.id, "known": last_number_at(None),
+        "effective": list(instants), "meeting": [last_number_at(instant) for instant in instants],
+    }  # fmt: skip
+    return [Money(int(amount) * sign(found), account.unit) for amount in await session.scalars(_CURVE, values)]
 
 
 async def all_balances_at(session: ReadSession, point: Point) -> Amounts:

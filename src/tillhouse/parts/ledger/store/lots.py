@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, text
+from sqlalchemy import ColumnElement, Row, Select, func, literal, select, text, tuple_
 
 from tillhouse.kernel.db import ReadSession, Session, call
 from tillhouse.kernel.money import Money
@@ -16,6 +16,7 @@ from tillhouse.parts.ledger.store.writing import account_columns
 _LOCK = "SELECT ledger.lock_accounts($1, $2, $3, $4, $5, $6)"
 _OPEN = text("SELECT ledger.open_lot(:number, :account, :granted, :source, :price, :price_unit, :priority, :expires)")
 _MOVE = text("SELECT ledger.move_lots(:number, :account, :kind, :lots, :amounts, :extensions, :spend)")
+_FOREVER = text("timestamptz 'infinity'")
 _PIN = text("SELECT ledger.pin_lots(:hold, :lots, :amounts)")
 
 
@@ -128,6 +129,22 @@ async def lots_of(session: ReadSession, account: AccountRef, *, limit: int, befo
     if before is not None:
         query = query.where(LotRow.id < before)
     return [_lot(row) for row in await session.execute(query)]
+
+
+async def lots_by_expiry(session: ReadSession, *, limit: int, after: tuple[datetime | None, int] | None) -> list[Lot]:
+    """Lots of all accounts that have something left, those that end soonest first, those that never end last."""
+    ends = func.coalesce(LotRow.expires_at, _FOREVER)
+    query = _lots().where(LotRow.remaining > 0).order_by(ends, LotRow.id).limit(limit)
+    if after is not None:
+        instant, number = after
+        query = query.where(tuple_(ends, LotRow.id) > tuple_(_FOREVER if instant is None else literal(instant), number))
+    return [_lot(row) for row in await session.execute(query)]
+
+
+async def count_ending_lots(session: ReadSession, by: datetime) -> int:
+    """How many lots that have something left end by then."""
+    query = select(func.count()).select_from(LotRow).where(LotRow.remaining > 0, LotRow.expires_at <= by)
+    return (await session.execute(query)).scalar_one()
 
 
 async def pins(session: ReadSession, hold_id: int) -> list[Part]:

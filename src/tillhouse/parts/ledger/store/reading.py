@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, cast, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Select, cast, func, literal_column, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tillhouse.kernel.db import ReadSession
@@ -22,7 +22,7 @@ from tillhouse.parts.ledger.domain import (
     natural_sign,
 )
 from tillhouse.parts.ledger.domain.lists import Account, AccountFilter, TransactionFilter
-from tillhouse.parts.ledger.models import AccountRow, EntryRow, HoldRow, ReversalRow, TransactionRow
+from tillhouse.parts.ledger.models import AccountRow, EntryRow, HoldRow, KeyRow, ReversalRow, TransactionRow
 from tillhouse.parts.ledger.store.writing import HOUSE
 
 _NAME = (AccountRow.owner_kind, AccountRow.owner_id, AccountRow.code, AccountRow.unit)
@@ -247,6 +247,23 @@ async def holds(
         None if before is None else HoldRow.id < before,
     )
     return await _holds(session, query.where(*conditions))
+
+
+async def open_holds_by_age(session: ReadSession, *, limit: int, after: int | None) -> list[Hold]:
+    """Open holds of all accounts, the oldest first."""
+    query = _holds_with_accounts().where(HoldRow.state == "open").order_by(HoldRow.id).limit(limit)
+    return await _holds(session, query if after is None else query.where(HoldRow.id > after))
+
+
+async def count_open_holds(session: ReadSession, number: int) -> int:
+    """How many open holds have a number below `number`."""
+    query = select(func.count()).select_from(HoldRow).where(HoldRow.state == "open", HoldRow.id < number)
+    return (await session.execute(query)).scalar_one()
+
+
+async def key_of(session: ReadSession, transaction_id: int) -> str | None:
+    """The idempotency key that a transaction was written under."""
+    return await session.scalar(select(KeyRow.key).where(KeyRow.transaction_id == transaction_id))
 
 
 async def hold(session: ReadSession, hold_id: int) -> Hold | None:

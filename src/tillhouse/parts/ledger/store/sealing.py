@@ -55,6 +55,13 @@ async def head(session: ReadSession) -> Head | None:
     return None if row is None else _head(row)
 
 
+async def block_of(session: ReadSession, transaction_id: int) -> Head | None:
+    """The block that a transaction is sealed in; None while it is not."""
+    query = select(BlockRow).where(BlockRow.first_id <= transaction_id).order_by(BlockRow.number.desc()).limit(1)
+    row = (await session.execute(query)).scalar_one_or_none()
+    return None if row is None or row.last_id < transaction_id else _head(row)
+
+
 async def heads(session: ReadSession, numbers: Sequence[int]) -> list[Head]:
     """The blocks of those numbers that there are."""
     rows = await session.execute(select(BlockRow).where(BlockRow.number == func.any(numbers)))
