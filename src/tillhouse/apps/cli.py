@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "jobs": "List, replay and cancel background jobs.",
         "keys": "Make and rotate encryption keys.",
         "people": "Create administrators and API keys.",
+        "payments": "Reconcile with providers and the bank.",
         "docs": "Write the reference pages that are generated from the code.",
     }
 )

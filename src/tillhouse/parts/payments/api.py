@@ -11,9 +11,11 @@ from uuid import UUID
 
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
+from tillhouse.kernel.errors import Forbidden
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import cut, decode_id
+from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import (
@@ -26,6 +28,8 @@ from tillhouse.parts.payments.domain import (
     order_sentence,
     payout_sentence,
 )
+from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
+from tillhouse.parts.payments.domain.statements import Form
 from tillhouse.parts.payments.flows.deposits import (
     CheckoutProof,
     NotThisPayment,
@@ -33,11 +37,18 @@ from tillhouse.parts.payments.flows.deposits import (
     start_order,
     verify_checkout,
 )
+from tillhouse.parts.payments.flows.reconciliation import StatementFile, import_file, reconcile
 from tillhouse.parts.payments.ports import BadSignature, CheckoutScript, Purpose, Refused, SettledPayment
 from tillhouse.parts.payments.service import registry
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
 from tillhouse.parts.payments.service.orders import NewOrder, OverLimit, order_for
 from tillhouse.parts.payments.service.payouts import NewPayout, needs_step_up, payout_for, reserve_payout
+from tillhouse.parts.payments.service.reconciliation import resolving
+from tillhouse.parts.payments.service.reconciliation.ageing import AgedAccount, OpenItem, ageing
+from tillhouse.parts.payments.service.reconciliation.bank import Imported
+from tillhouse.parts.payments.service.reconciliation.resolving import ExceptionState, ExceptionView, ResolutionView
+from tillhouse.parts.payments.service.reconciliation.resolving import exception_for as exception
+from tillhouse.parts.payments.service.reconciliation.three_way import DayStatement, Difference, day_statement
 from tillhouse.parts.payments.service.views import (
     OrderView,
     PaymentView,
@@ -49,14 +60,23 @@ from tillhouse.parts.payments.service.views import (
 from tillhouse.parts.payments.settings import PaymentsSettings
 
 __all__ = [
+    "AgedAccount",
     "BadSignature",
     "BankAccount",
     "CheckoutProof",
     "CheckoutScript",
+    "CorrectionLeg",
+    "DayStatement",
     "Destination",
+    "Difference",
+    "ExceptionState",
+    "ExceptionView",
+    "Form",
+    "Imported",
     "Limits",
     "NewOrder",
     "NotThisPayment",
+    "OpenItem",
     "OrderState",
     "OrderView",
     "OverLimit",
@@ -67,11 +87,19 @@ __all__ = [
     "Purpose",
     "Receipt",
     "Refused",
+    "ResolutionView",
     "SettledPayment",
+    "StatementFile",
     "Vpa",
+    "ageing",
+    "approve",
     "checkout_of",
+    "day_statement",
     "destination_from",
+    "exception",
     "exceptions",
+    "exceptions_page",
+    "import_statement",
     "limits",
     "needs_step_up",
     "order",
@@ -82,10 +110,14 @@ __all__ = [
     "payout_sentence",
     "payouts_of",
     "proof_from_checkout",
+    "propose",
     "receipt",
+    "reconcile",
+    "reject",
     "start_deposit",
     "start_order",
     "start_withdrawal",
+    "statement_max_bytes",
     "verify_checkout",
 ]
 
@@ -227,10 +259,76 @@ async def exceptions(session: ReadSession, *, limit: int = 100) -> list[PaymentE
     return [PaymentException(row.id, row.kind, row.subject, row.reason, row.details, row.opened_at) for row in rows]
 
 
+async def import_statement(house: House, file: StatementFile, *, by: UUID | None) -> list[Imported]:
+    """Import a statement of our bank; no transaction may be open. The same lines again add nothing.
+
+    Raises `PayloadTooLarge`, and `InvalidInput` for a file of which nothing is stored.
+    """
+    return await import_file(house, file, by=by)
+
+
+def statement_max_bytes(house: House) -> int:
+    """The largest bank statement that is imported, in bytes."""
+    return house.settings_of(PaymentsSettings).statement_max_bytes
+
+
+async def exceptions_page(
+    session: ReadSession,
+    *,
+    state: ExceptionState | None = None,
+    kind: str | None = None,
+    reason: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> tuple[Sequence[ExceptionView], str | None]:
+    """Exceptions, newest first, narrowed by what is given, and the cursor of the next page."""
+    found = await resolving.exceptions_page(
+        session, state=state, kind=kind, reason=reason, limit=limit + 1, before=_before(cursor)
+    )
+    return cut(found, limit, lambda view: (str(view.id),))
+
+
+async def propose(
+    session: Session, by: Principal, exception_id: UUID, *, explanation: str, legs: Sequence[CorrectionLeg] = ()
+) -> ExceptionView:
+    """Propose how an exception ends: what to post, or (no legs) why nothing is.
+
+    Raises `NotFound`, `Conflict`, `InvalidInput`.
+    """
+    view = await resolving.propose(session, exception_id, by=_behind(by), explanation=explanation, legs=legs)
+    details: JsonObject = {"legs": [f"{leg.account} {leg.amount} {leg.amount.unit}" for leg in legs]}
+    await identity.audit(session, by, "payments.propose_correction", f"exception:{exception_id}", details)
+    return view
+
+
+async def approve(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
+    """Agree to what somebody else proposed: exactly that is posted. Raises `NotFound`, `Conflict`, `Forbidden`."""
+    view = await resolving.approve(session, exception_id, resolution_id, by=by.person_id)
+    details: JsonObject = {"resolution": str(resolution_id)}
+    await identity.audit(session, by, "payments.approve_correction", f"exception:{exception_id}", details)
+    return view
+
+
+async def reject(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
+    """Do not agree, or take one's own proposal back. Raises `NotFound`, `Conflict`."""
+    view = await resolving.reject(session, exception_id, resolution_id, by=by.person_id)
+    details: JsonObject = {"resolution": str(resolution_id)}
+    await identity.audit(session, by, "payments.reject_correction", f"exception:{exception_id}", details)
+    return view
+
+
 async def parked_events(session: ReadSession, *, limit: int = 100) -> list[tuple[str, str, str, str]]:
     """Events that were put aside, newest first: provider, event id, name, reason."""
     rows = await store.parked_events(session, limit=limit)
     return [(row.provider, row.event_id, row.name, row.reason or "") for row in rows]
+
+
+def _behind(principal: Principal) -> UUID:
+    """The person who acts, also through a key of theirs: who proposes with a key may not approve in person."""
+    person = principal.made_by or principal.id
+    if person is None:
+        raise Forbidden(N_("Only a person, or a key that a person made, can do this."))
+    return person
 
 
 def _owner(person_id: UUID | None) -> tuple[str, UUID] | None:

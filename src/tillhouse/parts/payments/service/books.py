@@ -1,13 +1,12 @@
 """How money that comes in and goes out is booked: the accounts, the kinds of transactions, and what posts them.
 
 captured    Dr clearing:<gateway>   Cr wallet
-settled     Dr bank  Dr fees:<gateway>   Cr clearing:<gateway>
+settled     see `reconciliation.books`
 paid out    Dr wallet   Cr payouts:<provider>      (by capturing the hold)
 reversed    the mirror image
 """
 
 from tillhouse.kernel.db import Session
-from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments.domain import PaymentFacts
@@ -31,11 +30,6 @@ TRANSACTION_KINDS = (
     ),
     ledger.TransactionKind(
         name="payments.unplaced", title=N_("Received, not yet placed"), legs=("house/clearing:*", "house/suspense:*")
-    ),
-    ledger.TransactionKind(
-        name="payments.settlement",
-        title=N_("Settlement of a gateway"),
-        legs=("house/bank", "house/fees:*", "house/clearing:*"),
     ),
     ledger.TransactionKind(
         name="payments.withdrawal", title=N_("Withdrawal"), legs=("person/wallet", "house/payouts:*")
@@ -75,20 +69,6 @@ async def book_deposit(session: Session, order: OrderRow, facts: PaymentFacts) -
             metadata=metadata,
         )
         return (await ledger.post(session, posting)).id
-
-
-async def book_settlement(session: Session, *, provider: str, reference: str, gross: Money, fee: Money) -> int:
-    """Book that the gateway paid `gross` − `fee` (its tax included) into the bank, once per `reference`."""
-    legs = [
-        ledger.debit(ledger.house_account("bank", gross.unit), gross - fee),
-        ledger.credit(ledger.house_account(f"clearing:{provider}", gross.unit), gross),
-    ]
-    if fee:
-        legs.append(ledger.debit(ledger.house_account(f"fees:{provider}", gross.unit), fee))
-    posting = ledger.Posting(
-        key=f"payments.settlement:{provider}:{reference}", kind="payments.settlement", legs=tuple(legs)
-    )
-    return (await ledger.post(session, posting)).id
 
 
 async def hold_for(session: Session, payout: PayoutRow) -> int:

@@ -8,6 +8,8 @@ from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.models import PayoutRow
+from tillhouse.parts.payments.service.reconciliation.ageing import items_make_up_balances
+from tillhouse.parts.payments.store import reconciliation
 
 
 async def paid_orders_have_one_payment(session: ReadSession) -> Sequence[str]:
@@ -22,6 +24,16 @@ async def holds_match_payouts(session: ReadSession) -> Sequence[str]:
         for payout in await store.payouts_under_way(session)
         if not await _is_held(session, payout)
     ]
+
+
+async def agreed_lines_are_booked(session: ReadSession) -> Sequence[str]:
+    """Lines of providers' reports that agree with our books and are not booked."""
+    return await reconciliation.agreed_lines_not_booked(session)
+
+
+async def open_items_make_up_balances(session: ReadSession) -> Sequence[str]:
+    """Accounts that have to return to zero whose open items are not what they hold."""
+    return await items_make_up_balances(session)
 
 
 async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str]:
