@@ -122,15 +122,15 @@ async def _compare_one(
         return row
     if missing and claim:
         _their_side(missing, row)
-        await payments.close_exception(session, subject=subject_of_line(missing), reason=LineClass.MISSING)
         row = missing
     row.line_class = found
     if claim:
         _our_side(row, claim)
     session.add(row)
     await session.flush()
-    if before:
-        await payments.close_exception(session, subject=subject_of_line(row), reason=before)
+    ended = before or (LineClass.MISSING if missing else None)
+    if ended:
+        await payments.close_exception(session, subject=subject_of_line(row), reason=ended)
     count_recon_line(session, row.provider, found)
     if found not in AGREED:
         await _name(session, row)
