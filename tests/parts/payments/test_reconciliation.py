@@ -1,7 +1,7 @@
 """Providers' reports against our books: each difference is found, named, and booked by nobody but two people."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from tillhouse.kernel.work import fire_schedules
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain.reconciliation import LineClass
+from tillhouse.parts.payments.flows.deposits import check_order
 from tillhouse.parts.payments.flows.reconciliation import look_at_ages
 from tillhouse.parts.payments.models import ReconLineRow
 from tillhouse.parts.payments.ports import SettlementLine
@@ -178,6 +179,7 @@ async def test_again_and_at_the_same_time_books_once(till: Till) -> None:
 
 
 async def test_the_daily_job_asks_every_provider_for_its_last_days(till: Till) -> None:
+    await fire_schedules(till.house)
     await a_day(till, "100.00")
     till.at.advance(timedelta(days=1))
     till.sandbox_clock.advance(86_400)
@@ -190,7 +192,7 @@ async def test_what_is_open_too_long_is_named_once(till: Till) -> None:
     await till.deposit(new_person(), "100.00")
     await look_at_ages(till.house)
     assert await exceptions(till) == []
-    till.at.advance(timedelta(days=9))
+    till.at.advance(datetime.now(UTC) - till.at.at + timedelta(days=9))  # the ledger's time is the database's
     await look_at_ages(till.house)
     await look_at_ages(till.house)
     (found,) = await exceptions(till)
@@ -227,3 +229,31 @@ async def test_a_posting_that_nobody_explains_is_an_item_of_its_own(till: Till) 
     found = {item.item: str(item.amount) for item in (await aged(till, "clearing:razorpay")).items}
     assert found[str(made.id)] == "-5.00"
     assert len(found) == 2
+
+
+async def test_a_normal_day_of_stripe(till: Till) -> None:
+    till.change_settings(gateway="stripe")
+    person = new_person()
+    wish = api.NewOrder(
+        owner_kind="person", owner_id=person, amount=Money(50_000, "THB"), purpose="wallet_deposit", request_key="thb"
+    )
+    order = await api.start_order(till.house, wish)
+    paid = await till.outside("POST", f"/_sandbox/stripe/checkout_sessions/{order.provider_order_id}/pay", {})
+    assert paid.status_code < 300, paid.text
+    await check_order(till.house, order.id)
+    run = await till.outside("POST", "/_sandbox/stripe/payouts/run", {})
+    assert run.status_code < 300, run.text
+    for payout in run.json()["items"]:
+        await till.outside("POST", f"/_sandbox/stripe/payouts/{payout['id']}/pay", {})
+    arrived = datetime.fromtimestamp(run.json()["items"][0]["arrival_date"], UTC).date()
+    (day,) = await reconcile(till, arrived, "stripe")
+    async with till.house.database.reading() as session:
+        balances = {
+            found.account.code: found.posted.minor
+            for found in await ledger.balances_of_owner(session, "house", None)
+            if found.account.unit == "THB"
+        }
+    assert balances["clearing:stripe"] == 0
+    assert balances["settling:stripe"] + balances["fees:stripe"] == 50_000
+    assert day.reported == day.booked == Money(balances["settling:stripe"], "THB")
+    assert await exceptions(till) == []
