@@ -86,7 +86,7 @@ async def test_two_people_end_an_exception_by_exactly_what_was_proposed(office: 
     assert await office.balances() == ("0.00", "97.64", "0.00")
     assert item.startswith("pay_")
     async with office.till.house.database.reading() as session:
-        query = "SELECT action FROM identity.audit_log WHERE subject = :subject ORDER BY id"
+        query = "SELECT action FROM identity.audit WHERE subject = :subject ORDER BY id"
         audited = (await session.execute(text(query), {"subject": f"exception:{office.exception}"})).scalars().all()
     assert audited == ["payments.propose_correction", "payments.approve_correction"]
 

@@ -251,7 +251,7 @@ async def test_payouts_that_left_the_bank_end_with_their_fees(till: Till) -> Non
     person = new_person()
     await till.deposit(person, "500.00")
     payout = await till.withdraw(person, "100.00")
-    await till.quiet()
+    await till.pass_time(timedelta(minutes=4))
     assert (await till.see_payout(payout)).utr
     assert await till.house_balance("payouts:razorpayx") == "100.00"
     found = await hand_in(till, await bank_says(till))

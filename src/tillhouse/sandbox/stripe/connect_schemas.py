@@ -13,6 +13,7 @@ from tillhouse.sandbox.stripe.schemas import (
     Minor,
     Params,
     Part,
+    Range,
     Wire,
 )
 
@@ -262,7 +263,7 @@ class PayoutQuery(ListQuery):
 
     status: PayoutStatus | None = None
     destination: str | None = None
-    arrival_date: int | None = None
+    arrival_date: int | Range | None = None
 
 
 # --- balance --------------------------------------------------------------------------------------------------------

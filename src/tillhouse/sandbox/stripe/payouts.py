@@ -18,7 +18,7 @@ from tillhouse.sandbox.stripe.connect_schemas import (
 from tillhouse.sandbox.stripe.errors import StripeError, insufficient_balance
 from tillhouse.sandbox.stripe.events import emit
 from tillhouse.sandbox.stripe.forms import params
-from tillhouse.sandbox.stripe.listing import expandable, find, listed, shown
+from tillhouse.sandbox.stripe.listing import ALL, expandable, find, in_range, page_of, shown
 from tillhouse.sandbox.stripe.schemas import MetadataBody, Params, Wire, merged
 from tillhouse.sandbox.world import World
 
@@ -71,8 +71,10 @@ async def create_payout(call: Calling, body: Annotated[PayoutBody, Depends(param
 @router.get("")
 async def list_payouts(call: Calling, query: Annotated[PayoutQuery, Depends(params(PayoutQuery))]) -> Wire:
     """Payouts, newest first."""
-    where = query.model_dump(include={"status", "destination", "arrival_date"})
-    return listed(call, Payout, query, where, "/v1/payouts")
+    where = {"account": call.account, **query.model_dump(include={"status", "destination"})}
+    found = call.world.store.find(Payout, where, limit=ALL)
+    arriving = [payout for payout in found if in_range(payout.arrival_date, query.arrival_date)]
+    return page_of(call, arriving, query, "/v1/payouts")
 
 
 @router.get("/{payout_id}")
