@@ -77,6 +77,7 @@ def _bank() -> None:
             closing bigint,
             content_hash bytea NOT NULL,
             source text NOT NULL,
+            cursor text,
             imported_by uuid,
             imported_at timestamptz NOT NULL,
             CONSTRAINT uq_bank_statements_account_first_day_last_day_content_hash

@@ -1,8 +1,8 @@
 """Statements of our bank: read exactly or not at all, stored once, and booked line by line."""
 
 import asyncio
-from datetime import date, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import text
@@ -11,8 +11,11 @@ from tests.parts.payments.test_reconciliation import DAY, a_day, aged, distort, 
 from tests.parts.payments.till import Till, new_person
 from tillhouse.kernel.errors import PayloadTooLarge
 from tillhouse.kernel.money import Money
+from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
+from tillhouse.parts.payments.domain import TransferFacts, Vpa
 from tillhouse.parts.payments.domain.statements import BadStatement, CsvColumns, Form, read_statements
+from tillhouse.parts.payments.flows import reconciliation as flow
 from tillhouse.sandbox.bank.statements import FORMS, Entry
 from tillhouse.sandbox.bank.statements import Statement as Played
 
@@ -266,3 +269,57 @@ async def test_what_nobody_expected_is_in_suspense(till: Till) -> None:
     assert {one.reason for one in await exceptions(till)} == {"bank_unknown"}
     items = (await aged(till, "suspense:bank")).items
     assert {item.item for item in items} == {one.subject for one in await exceptions(till)}
+
+
+async def test_a_payout_that_the_bank_sends_back_leaves_nothing_open(till: Till) -> None:
+    person = new_person()
+    await till.deposit(person, "500.00")
+    await till.withdraw(person, "100.00", to=Vpa("reversed@razorpay"))
+    await till.pass_time(timedelta(minutes=4))
+    await till.pass_time(timedelta(minutes=12))
+    assert await till.wallet(person) == "500.00"
+    found = await hand_in(till, await bank_says(till))
+    assert found.added == found.matched >= 2
+    assert await till.house_balance("payouts:razorpayx") == "0.00"
+    assert (await aged(till, "payouts:razorpayx")).items == ()
+    assert await exceptions(till) == []
+
+
+class Told:
+    """A provider that sees our bank account: what it tells, and after which transfer it was asked."""
+
+    def __init__(self) -> None:
+        self.transfers: list[TransferFacts] = []
+        self.asked: list[str | None] = []
+
+    async def fetch_transfer(self, transfer_id: str) -> TransferFacts:
+        return next(one for one in self.transfers if one.transfer_id == transfer_id)
+
+    async def transfers_since(self, transfer_id: str | None) -> list[TransferFacts]:
+        self.asked.append(transfer_id)
+        return [one for one in self.transfers if transfer_id is None or int(one.transfer_id) > int(transfer_id)]
+
+
+def transfer(number: int, amount: int, direction: Literal["in", "out"] = "in") -> TransferFacts:
+    return TransferFacts(
+        provider="sepay", transfer_id=str(number), account="0071000888888", amount=Money(amount, "VND"),
+        direction=direction, content="TLH7Q", code=None, at=datetime(2026, 3, 2, 9, tzinfo=UTC), bank_reference="FT1",
+    )  # fmt: skip
+
+
+async def test_transfers_that_a_provider_saw_are_lines_of_the_bank_once_even_if_they_are_equal(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    monkeypatch.setattr(flow, "transfer_sources", lambda _house: {"sepay": told})
+    told.transfers = [transfer(1, 50_000), transfer(2, 50_000), transfer(3, 20_000, "out")]
+    for _ in range(2):
+        await flow.import_transfers(till.house, "sepay")
+    told.transfers.append(transfer(4, 50_000))
+    await flow.import_transfers(till.house, "sepay")
+    assert told.asked == [None, "3", "3"]
+    assert {row[3:] for row in await stored(till)} == {(50_000, 1), (50_000, 2), (-20_000, 1), (50_000, 3)}
+    async with till.house.database.reading() as session:
+        bank = await ledger.balance(session, ledger.house_account("bank", "VND"))
+    assert bank.posted == Money(130_000, "VND")
+    assert {one.reason for one in await exceptions(till)} == {"bank_unknown"}

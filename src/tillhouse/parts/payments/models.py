@@ -247,7 +247,10 @@ class ReconLineRow(Base):
 
 
 class BankStatementRow(Base):
-    """A file of our bank, or a stretch of transfers that a provider told. Days with a closing balance are closed."""
+    """A file of our bank, or a stretch of transfers that a provider told. Days with a closing balance are closed.
+
+    `cursor` is the last transfer that the provider told, on whichever account.
+    """
 
     __tablename__ = "bank_statements"
     __table_args__ = (
@@ -264,6 +267,7 @@ class BankStatementRow(Base):
     closing: Mapped[int | None]
     content_hash: Mapped[bytes] = mapped_column(LargeBinary)
     source: Mapped[str] = mapped_column(Text)
+    cursor: Mapped[str | None] = mapped_column(Text)
     imported_by: Mapped[UUID | None]
     imported_at: Mapped[datetime]
 

@@ -103,15 +103,17 @@ async def import_file(house: House, file: StatementFile, *, by: UUID | None) -> 
 async def import_transfers(house: House, provider: str) -> list[Imported]:
     """Take what a provider saw on our bank accounts since the last time as lines of our bank."""
     async with house.database.reading() as session:
-        last = await store.last_source_id(session, provider)
+        last = await store.last_transfer(session, provider)
     found = await transfer_sources(house)[provider].transfers_since(last)
     imported = []
-    for statement in _as_statements(found):
-        async with house.database.transaction() as session:
+    async with house.database.transaction() as session:  # one, so that its cursor is true of every account
+        for statement in _as_statements(found):
             await store.take_turns(session, f"payments.bank:{statement.account}")
             fresh = await number_transfers(session, statement)
             if fresh.lines:
-                imported.append(await import_statement(session, fresh, source=provider, by=None))
+                cursor = found[-1].transfer_id
+                imported.append(await import_statement(session, fresh, source=provider, by=None, cursor=cursor))
+    await _after(house)
     return imported
 
 

@@ -187,16 +187,21 @@ async def bank_lines_between(session: ReadSession, account: str, first: date, la
     return (await session.execute(query.order_by(BankLineRow.day, BankLineRow.id))).scalars().all()
 
 
-async def last_source_id(session: ReadSession, source: str) -> str | None:
-    """The provider's id of the last line that it told us of, None before the first."""
+async def last_transfer(session: ReadSession, source: str) -> str | None:
+    """The last transfer that a provider told us of, None before the first."""
     query = (
-        select(BankLineRow.source_id)
-        .join(BankStatementRow, BankStatementRow.id == BankLineRow.statement_id)
-        .where(BankStatementRow.source == source, BankLineRow.source_id.is_not(None))
-        .order_by(BankLineRow.id.desc())
+        select(BankStatementRow.cursor)
+        .where(BankStatementRow.source == source, BankStatementRow.cursor.is_not(None))
+        .order_by(BankStatementRow.imported_at.desc())
         .limit(1)
     )
     return (await session.execute(query)).scalar_one_or_none()
+
+
+async def sources_of(session: ReadSession, statement_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Who told us each of these stretches of days."""
+    query = select(BankStatementRow.id, BankStatementRow.source).where(BankStatementRow.id.in_(statement_ids))
+    return {row[0]: row[1] for row in await session.execute(query)}
 
 
 async def known_source_ids(session: ReadSession, account: str, ids: Collection[str]) -> set[str]:

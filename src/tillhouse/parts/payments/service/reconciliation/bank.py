@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID
@@ -22,6 +22,7 @@ from tillhouse.parts.payments.service.reconciliation.books import bank_posting, 
 from tillhouse.parts.payments.store import reconciliation as store
 
 _Key = tuple[date, int, str, int]
+_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ class Imported:
     matched: int
 
 
-async def import_statement(session: Session, statement: Statement, *, source: str, by: UUID | None) -> Imported:
+async def import_statement(
+    session: Session, statement: Statement, *, source: str, by: UUID | None, cursor: str | None = None
+) -> Imported:
     """Store what is new of a statement, and book it. Imports of one account take turns; the same again adds nothing.
 
     A balance that does not continue the account's, and a line that a closed day did not have (or has no more), are put
@@ -51,12 +54,13 @@ async def import_statement(session: Session, statement: Statement, *, source: st
         await _name_changed(session, statement, day, added, gone)
     await _check_chain(session, statement, earlier)
     row = _statement_row(statement, source, by)
+    row.cursor = cursor
     rows: list[BankLineRow] = []
     if not any(one.content_hash == row.content_hash and _covers_same(one, row) for one in earlier):
         session.add(row)
         await session.flush()
         rows = [_line_row(session, row, line) for line in fresh]
-        await _book(session, rows, source)
+        await _book(session, rows)
     contradicting = sum(len(added) for added, _ in changed.values())
     return Imported(
         statement.account,
@@ -87,10 +91,10 @@ async def number_transfers(session: ReadSession, statement: Statement) -> Statem
 async def match_again(session: Session, after: UUID | None = None) -> UUID | None:
     """Look once more at lines that wait in suspense. Returns where to go on, None at the end."""
     rows = await store.unmatched_bank_lines(session, after=after)
-    expected = await _expected(session, {row.reference for row in rows})
+    expected = await _expected(session, rows)
     taken = await _taken(session, expected.values())
     for row in rows:
-        found, what = choose(row.change, expected[row.reference], taken)
+        found, what = choose(row.change, expected[row.id], taken)
         if found == BankClass.MATCHED and what:
             row.matched_transaction_id = (await ledger.post(session, match_posting(row, what))).id
             taken |= {what.target}
@@ -102,39 +106,40 @@ async def match_again(session: Session, after: UUID | None = None) -> UUID | Non
     return rows[-1].id if rows else None
 
 
-async def _book(session: Session, rows: Sequence[BankLineRow], source: str) -> None:
-    expected = await _expected(session, {row.reference for row in rows})
-    transfers = await _transfers(session, source, rows)
-    taken = await _taken(session, [*expected.values(), list(transfers.values())])
+async def _book(session: Session, rows: Sequence[BankLineRow]) -> None:
+    expected = await _expected(session, rows)
+    taken = await _taken(session, expected.values())
     postings = []
     for row in rows:
-        transfer = transfers.get(row.source_id or "")
-        found, what = choose(row.change, [transfer] if transfer else expected[row.reference], taken)
+        found, what = choose(row.change, expected[row.id], taken)
         row.line_class, row.target = found, what.target if what else None
         if found == BankClass.MATCHED and what:
             taken |= {what.target}
         postings.append(bank_posting(row, what if found == BankClass.MATCHED else None))
-        session.add(row)
-    for row, outcome in zip(rows, await ledger.post_many(session, postings), strict=True):
-        if isinstance(outcome, DomainError):
-            raise outcome
-        row.transaction_id = outcome.id
+    for start in range(0, len(postings), _AT_ONCE):
+        outcomes = await ledger.post_many(session, postings[start : start + _AT_ONCE])
+        for row, outcome in zip(rows[start : start + _AT_ONCE], outcomes, strict=True):
+            if isinstance(outcome, DomainError):
+                raise outcome
+            row.transaction_id = outcome.id
+    session.add_all(rows)
     await session.flush()
     for row in rows:
         count_bank_line(session, row.line_class)
         await _name(session, row)
 
 
-async def _expected(session: ReadSession, references: Collection[str]) -> defaultdict[str, list[Expected]]:
-    """What is expected in the bank, by reference: settlements, payouts, their returns and fees."""
-    found: defaultdict[str, list[Expected]] = defaultdict(list)
-    told = {reference for reference in references if reference}
-    for reference, provider, settlement, unit, total in await store.settlements_by_references(session, told):
+async def _expected(session: ReadSession, rows: Sequence[BankLineRow]) -> dict[UUID, list[Expected]]:
+    """What each line may end: the transfer that a provider told of, or what is expected under its reference."""
+    by_reference: defaultdict[str, list[Expected]] = defaultdict(list)
+    references = {row.reference for row in rows if row.reference}
+    for reference, provider, settlement, unit, total in await store.settlements_by_references(session, references):
         target = f"settlement:{provider}:{settlement}"
-        found[reference].append(Expected(target, Money(total, unit), f"settling:{provider}", settlement))
-    for payout in await store.payouts_by_utrs(session, told):
-        found[payout.utr or ""] += _of_payout(payout)
-    return found
+        by_reference[reference].append(Expected(target, Money(total, unit), f"settling:{provider}", settlement))
+    for payout in await store.payouts_by_utrs(session, references):
+        by_reference[payout.utr or ""] += _of_payout(payout)
+    transfers = await _transfers(session, rows)
+    return {row.id: [transfers[row.id]] if row.id in transfers else by_reference[row.reference] for row in rows}
 
 
 def _of_payout(payout: PayoutRow) -> list[Expected]:
@@ -152,14 +157,17 @@ def _of_payout(payout: PayoutRow) -> list[Expected]:
     return expected
 
 
-async def _transfers(session: ReadSession, source: str, rows: Sequence[BankLineRow]) -> Mapping[str, Expected]:
+async def _transfers(session: ReadSession, rows: Sequence[BankLineRow]) -> dict[UUID, Expected]:
     """Transfers that a provider told us of, and that our books know as payments: they never were with a gateway."""
-    ids = {row.source_id for row in rows if row.source_id}
-    claims = await store.claims(session, source, "payment", ids)
-    return {
-        one: Expected(f"transfer:{source}:{one}", claim.amount, f"clearing:{source}", claim.item)
-        for one, claim in claims.items()
-    }
+    told = [row for row in rows if row.source_id]
+    sources = await store.sources_of(session, {row.statement_id for row in told})
+    found: dict[UUID, Expected] = {}
+    for source in set(sources.values()):
+        mine = {row.source_id or "": row for row in told if sources[row.statement_id] == source}
+        for one, claim in (await store.claims(session, source, "payment", mine.keys())).items():
+            target = f"transfer:{source}:{one}"
+            found[mine[one].id] = Expected(target, claim.amount, f"clearing:{source}", claim.item)
+    return found
 
 
 async def _taken(session: ReadSession, expected: Iterable[Sequence[Expected]]) -> frozenset[str]:
