@@ -60,6 +60,8 @@ def _recon_lines() -> None:
             WHERE line_id IS NOT NULL;
         CREATE UNIQUE INDEX uq_recon_lines_claim ON payments.recon_lines (provider, kind, subject_id)
             WHERE class IN ('matched', 'late', 'missing');
+        CREATE INDEX ix_recon_lines_provider_kind_subject_id ON payments.recon_lines (provider, kind, subject_id);
+        CREATE INDEX ix_recon_lines_unclaimed ON payments.recon_lines (provider, id) WHERE class = 'extra';
         CREATE INDEX ix_recon_lines_provider_settled_on ON payments.recon_lines (provider, settled_on);
         CREATE INDEX ix_recon_lines_bank_reference ON payments.recon_lines (bank_reference);
     """)
@@ -80,10 +82,10 @@ def _bank() -> None:
             cursor text,
             imported_by uuid,
             imported_at timestamptz NOT NULL,
-            CONSTRAINT uq_bank_statements_account_first_day_last_day_content_hash
-                UNIQUE (account, first_day, last_day, content_hash),
+            CONSTRAINT uq_bank_statements_account_content_hash UNIQUE (account, content_hash),
             CONSTRAINT ck_bank_statements_days CHECK (first_day <= last_day)
         );
+        CREATE INDEX ix_bank_statements_source_imported_at ON payments.bank_statements (source, imported_at);
         CREATE TABLE payments.bank_lines (
             id uuid CONSTRAINT pk_bank_lines PRIMARY KEY,
             statement_id uuid NOT NULL CONSTRAINT fk_bank_lines_statement_id_bank_statements

@@ -9,6 +9,7 @@ import pytest
 
 from tests.parts.payments.till import Till, new_person
 from tillhouse.kernel.db import Session
+from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.work import fire_schedules
 from tillhouse.parts.ledger import api as ledger
@@ -19,6 +20,7 @@ from tillhouse.parts.payments.flows.reconciliation import look_at_ages
 from tillhouse.parts.payments.models import ReconLineRow
 from tillhouse.parts.payments.ports import SettlementLine
 from tillhouse.parts.payments.service.reconciliation.reports import numbered, take_report
+from tillhouse.parts.payments.service.registry import installed_gateway
 
 DAY = date(2026, 3, 2)
 
@@ -135,21 +137,37 @@ async def test_a_line_that_says_something_else_later_is_a_difference_and_changes
 
 
 async def test_an_adjustment_that_nothing_explains_is_in_suspense(till: Till) -> None:
+    """Razorpay gives back a refund that failed after it was settled: in a line that names nothing of ours."""
     order = await till.order(new_person(), "100.00")
     proof = await till.pay(order)
     await till.quiet()
+    await till.deposit(new_person(), "500.00")
+    refunds = installed_gateway(till.house, "razorpay").refunds
+    assert refunds
+    refund = await refunds.refund(key=new_id(), payment_id=proof["razorpay_payment_id"], amount=Money(3_000, "INR"))
+    await settled(till)
+    await till.outside("POST", f"/_sandbox/razorpay/refunds/{refund.refund_id}/fail", {})
+    await settled(till)
+    await reconcile(till)
+    assert await till.house_balance("suspense:settlements") == "30.00"
+    (found,) = [one for one in await exceptions(till) if one.details.get("line_kind") == "adjustment"]
+    assert (found.reason, str(found.amount)) == ("extra", "30.00")
+    (item,) = (await aged(till, "suspense:settlements")).items
+    assert (item.item, str(item.amount)) == (found.subject, "30.00")
+
+
+async def test_what_a_dispute_takes_names_the_dispute(till: Till) -> None:
+    order = await till.order(new_person(), "100.00")
+    proof = await till.pay(order)
     await till.deposit(new_person(), "500.00")
     path = f"/_sandbox/razorpay/payments/{proof['razorpay_payment_id']}/dispute"
     assert (await till.outside("POST", path, {"deduct_at_onset": True})).status_code < 300
     await till.quiet()
     await settled(till)
-    (day,) = await reconcile(till)
-    assert day.reported == day.booked
-    assert await till.house_balance("suspense:settlements") == "-100.00"
-    found = [one for one in await exceptions(till) if one.kind == "reconciliation"]
-    assert [one.reason for one in found] == ["extra"]
-    (item,) = (await aged(till, "suspense:settlements")).items
-    assert (item.item, str(item.amount)) == (found[0].subject, "-100.00")
+    await reconcile(till)
+    (found,) = [one for one in await exceptions(till) if one.details.get("line_kind") == "dispute"]
+    assert (found.reason, str(found.amount)) == ("extra", "-100.00")
+    assert str(found.details["about"]).startswith("disp_")
 
 
 async def test_what_was_extra_is_matched_once_our_books_know_it(till: Till) -> None:

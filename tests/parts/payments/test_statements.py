@@ -191,6 +191,7 @@ async def test_a_gap_between_balances_is_an_exception_until_it_is_filled(till: T
 
 
 async def test_a_closed_day_that_says_something_else_is_an_exception_and_adds_nothing(till: Till) -> None:
+    till.at.advance(timedelta(days=1))
     await hand_in(till, FORMS["camt053"].write(played(*ENTRIES[:2])))
     before = await stored(till)
     changed = played(ENTRIES[0], Entry("e2", -60_00, "123456789012", "PAYOUT", 0, "TRF"))
@@ -200,6 +201,17 @@ async def test_a_closed_day_that_says_something_else_is_an_exception_and_adds_no
     (named,) = await exceptions(till, kind="statement")
     assert named.reason == "statement_changed"
     assert (named.details["added"], named.details["gone"]) == (["-6000 123456789012"], ["-5000 123456789012"])
+
+
+async def test_a_day_that_still_runs_may_grow(till: Till) -> None:
+    noon = FORMS["csv"].write(played(*ENTRIES[:2]))
+    assert (await hand_in(till, noon)).added == 2
+    till.at.advance(timedelta(days=1))
+    evening = await hand_in(till, FORMS["mt940"].write(played(*ENTRIES)))
+    assert (evening.added, evening.known, evening.changed) == (3, 2, 0)
+    again = await hand_in(till, noon)
+    assert (again.added, again.changed) == (0, 0)
+    assert await exceptions(till, kind="statement") == []
 
 
 # --- booking --------------------------------------------------------------------------------------------------------

@@ -211,6 +211,8 @@ class ReconLineRow(Base):
             "uq_recon_lines_claim", "provider", "kind", "subject_id", unique=True,
             postgresql_where=text("class IN ('matched', 'late', 'missing')"),
         ),
+        Index("ix_recon_lines_provider_kind_subject_id", "provider", "kind", "subject_id"),
+        Index("ix_recon_lines_unclaimed", "provider", "id", postgresql_where=text("class = 'extra'")),
         Index("ix_recon_lines_provider_settled_on", "provider", "settled_on"),
         Index("ix_recon_lines_bank_reference", "bank_reference"),
         {"schema": _SCHEMA},
@@ -254,7 +256,8 @@ class BankStatementRow(Base):
 
     __tablename__ = "bank_statements"
     __table_args__ = (
-        UniqueConstraint("account", "first_day", "last_day", "content_hash"),
+        UniqueConstraint("account", "content_hash"),
+        Index("ix_bank_statements_source_imported_at", "source", "imported_at"),
         {"schema": _SCHEMA},
     )
 

@@ -23,6 +23,7 @@ from tillhouse.parts.payments.domain.statements import (
 )
 from tillhouse.parts.payments.service.reconciliation.ageing import count_items, name_too_old
 from tillhouse.parts.payments.service.reconciliation.bank import (
+    BANK,
     Imported,
     import_statement,
     match_again,
@@ -107,8 +108,8 @@ async def import_transfers(house: House, provider: str) -> list[Imported]:
     found = await transfer_sources(house)[provider].transfers_since(last)
     imported = []
     async with house.database.transaction() as session:  # one, so that its cursor is true of every account
+        await store.take_turns(session, BANK)
         for statement in _as_statements(found):
-            await store.take_turns(session, f"payments.bank:{statement.account}")
             fresh = await number_transfers(session, statement)
             if fresh.lines:
                 cursor = found[-1].transfer_id

@@ -100,11 +100,12 @@ def _dispute_state(dispute: DisputeWire) -> DisputeState:
 
 
 def _line(one: ReconWire, day: date) -> SettlementLine:
+    """Razorpay takes a disputed amount by an adjustment that names the dispute."""
     return SettlementLine(
         settlement_id=one.settlement_id or "",
         line_id=f"{one.settlement_id}:{one.entity_id}",
-        kind=_KINDS.get(one.type, "adjustment"),
-        subject_id=one.entity_id,
+        kind="dispute" if one.dispute_id else _KINDS.get(one.type, "adjustment"),
+        subject_id=one.dispute_id or one.entity_id,
         gross=one.money(one.credit - one.debit + one.fee),
         fee=one.money(one.fee),
         tax=one.money(one.tax),

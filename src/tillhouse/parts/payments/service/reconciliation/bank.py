@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from tillhouse.kernel import clock
@@ -24,6 +24,8 @@ from tillhouse.parts.payments.store import reconciliation as store
 _Key = tuple[date, int, str, int]
 _AT_ONCE = 5_000
 
+BANK = "payments.bank"  # one turn for all accounts: a settlement is ended by one line, whichever account it came to
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -41,36 +43,30 @@ class Imported:
 async def import_statement(
     session: Session, statement: Statement, *, source: str, by: UUID | None, cursor: str | None = None
 ) -> Imported:
-    """Store what is new of a statement, and book it. Imports of one account take turns; the same again adds nothing.
+    """Store what is new of a statement, and book it. Imports take turns; the same again adds nothing.
 
     A balance that does not continue the account's, and a line that a closed day did not have (or has no more), are put
     before a person.
     """
-    await store.take_turns(session, f"payments.bank:{statement.account}")
+    await store.take_turns(session, BANK)
     earlier = await store.statements_of(session, statement.account)
+    row = _statement_row(statement, source, by, cursor)
+    if any(one.content_hash == row.content_hash for one in earlier):
+        return _imported(statement, [], known=len(statement.lines), changed=0)
     stored = await store.bank_lines_between(session, statement.account, statement.first_day, statement.last_day)
     fresh, changed = _compare(statement, earlier, {_key_of(row) for row in stored})
     for day, (added, gone) in changed.items():
         await _name_changed(session, statement, day, added, gone)
     await _check_chain(session, statement, earlier)
-    row = _statement_row(statement, source, by)
-    row.cursor = cursor
-    rows: list[BankLineRow] = []
-    if not any(one.content_hash == row.content_hash and _covers_same(one, row) for one in earlier):
-        session.add(row)
-        await session.flush()
-        rows = [_line_row(session, row, line) for line in fresh]
-        await _book(session, rows)
+    if changed:
+        row.opening = row.closing = None  # what contradicts a closed day closes none
+    session.add(row)
+    await session.flush()
+    rows = [_line_row(session, row, line) for line in fresh]
+    await _book(session, rows)
     contradicting = sum(len(added) for added, _ in changed.values())
-    return Imported(
-        statement.account,
-        statement.first_day,
-        statement.last_day,
-        added=len(rows),
-        known=len(statement.lines) - len(fresh) - contradicting,
-        changed=contradicting,
-        matched=sum(one.line_class == BankClass.MATCHED for one in rows),
-    )
+    known = len(statement.lines) - len(fresh) - contradicting
+    return _imported(statement, rows, known=known, changed=contradicting)
 
 
 async def number_transfers(session: ReadSession, statement: Statement) -> Statement:
@@ -90,6 +86,7 @@ async def number_transfers(session: ReadSession, statement: Statement) -> Statem
 
 async def match_again(session: Session, after: UUID | None = None) -> UUID | None:
     """Look once more at lines that wait in suspense. Returns where to go on, None at the end."""
+    await store.take_turns(session, BANK)
     rows = await store.unmatched_bank_lines(session, after=after)
     expected = await _expected(session, rows)
     taken = await _taken(session, expected.values())
@@ -189,8 +186,11 @@ async def _name(session: Session, row: BankLineRow) -> None:
 def _compare(
     statement: Statement, earlier: Sequence[BankStatementRow], stored: set[_Key]
 ) -> tuple[list[BankLine], dict[date, tuple[list[_Key], list[_Key]]]]:
-    """The lines to add, and for each closed day what the file has more and less than we stored."""
-    closed = [(one.first_day, one.last_day) for one in earlier if one.closing is not None]
+    """The lines to add, and for each closed day what the file has more and less than we stored.
+
+    A day is closed once it was over when its closing balance was told: a bank adds to one that still runs.
+    """
+    closed = [(one.first_day, _closed_until(one)) for one in earlier if one.closing is not None]
     fresh: list[BankLine] = []
     changed: defaultdict[date, tuple[list[_Key], list[_Key]]] = defaultdict(lambda: ([], []))
     for line in statement.lines:
@@ -200,8 +200,8 @@ def _compare(
             changed[line.day][0].append(_key(line))
         else:
             fresh.append(line)
-    if statement.closing is not None:
-        for key in sorted(stored - {_key(line) for line in statement.lines}):
+    for key in sorted(stored - {_key(line) for line in statement.lines}):
+        if statement.closing is not None and _within(key[0], closed):
             changed[key[0]][1].append(key)
     return fresh, changed
 
@@ -213,8 +213,8 @@ async def _check_chain(session: Session, statement: Statement, earlier: Sequence
     closed = [one for one in earlier if one.opening is not None and one.closing is not None]
     older = [one for one in closed if one.last_day < statement.first_day]
     newer = [one for one in closed if one.first_day > statement.last_day]
-    before = max(older, key=lambda one: one.last_day, default=None)
-    after = min(newer, key=lambda one: one.first_day, default=None)
+    before = max(older, key=lambda one: (one.last_day, one.imported_at), default=None)
+    after = min(newer, key=lambda one: (one.first_day, one.imported_at), default=None)
     if before and before.closing is not None:
         await _link(session, statement, statement.first_day, before.closing, statement.opening.minor)
     if after and after.opening is not None:
@@ -244,12 +244,20 @@ async def _name_changed(
     await look_into(session, "statement", f"statement:{statement.account}:{day}", "statement_changed", **details)
 
 
+def _imported(statement: Statement, rows: Sequence[BankLineRow], *, known: int, changed: int) -> Imported:
+    matched = sum(row.line_class == BankClass.MATCHED for row in rows)
+    return Imported(
+        statement.account, statement.first_day, statement.last_day,
+        added=len(rows), known=known, changed=changed, matched=matched,
+    )  # fmt: skip
+
+
 def _within(day: date, stretches: Iterable[tuple[date, date]]) -> bool:
     return any(first <= day <= last for first, last in stretches)
 
 
-def _covers_same(one: BankStatementRow, other: BankStatementRow) -> bool:
-    return (one.first_day, one.last_day) == (other.first_day, other.last_day)
+def _closed_until(one: BankStatementRow) -> date:
+    return min(one.last_day, one.imported_at.date() - timedelta(days=1))
 
 
 def _key(line: BankLine) -> _Key:
@@ -260,7 +268,7 @@ def _key_of(row: BankLineRow) -> _Key:
     return row.day, row.amount, row.reference, row.sequence
 
 
-def _statement_row(statement: Statement, source: str, by: UUID | None) -> BankStatementRow:
+def _statement_row(statement: Statement, source: str, by: UUID | None, cursor: str | None) -> BankStatementRow:
     return BankStatementRow(
         id=new_id(),
         account=statement.account,
@@ -271,6 +279,7 @@ def _statement_row(statement: Statement, source: str, by: UUID | None) -> BankSt
         closing=None if statement.closing is None else statement.closing.minor,
         content_hash=hashlib.sha256(repr(statement).encode()).digest(),
         source=source,
+        cursor=cursor,
         imported_by=by,
         imported_at=clock.now(),
     )
