@@ -90,7 +90,6 @@ def _disputes() -> None:
             advanced bigint NOT NULL CONSTRAINT ck_disputes_advanced CHECK (advanced BETWEEN 0 AND taken),
             hold_id bigint,
             transaction_id bigint,
-            fee_transaction_id bigint,
             respond_by timestamptz,
             opened_at timestamptz NOT NULL,
             updated_at timestamptz NOT NULL,

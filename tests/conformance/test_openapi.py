@@ -68,6 +68,7 @@ TRANSACTION: dict[str, object] = {
     "effective_at": None,
     "metadata": {"order": "A-1"},
 }
+ELSEWHERE = "00000000-0000-7000-8000-000000000000"
 # A right request of every operation that reads a JSON body, but for codes and passwords, which are well-formed guesses.
 GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/auth/register"): {
@@ -101,6 +102,16 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
         "razorpay_order_id": "order_x", "razorpay_payment_id": "pay_x", "razorpay_signature": "x",
     },
     ("POST", "/payments/payout"): {**PAYOUT, "person_id": "{person_id}"},
+    ("POST", "/payments/reconciliations"): {"provider": "razorpay", "day": "2026-03-02"},
+    ("POST", "/payments/exceptions/{exception_id}/propose"): {
+        "explanation": "The bank confirmed it.",
+        "legs": [
+            {"account": "suspense:bank", "amount": "1.00", "currency": "INR", "item": None},
+            {"account": "write-off", "amount": "-1.00", "currency": "INR", "item": None},
+        ],
+    },
+    ("POST", "/payments/exceptions/{exception_id}/approve"): {"resolution_id": ELSEWHERE},
+    ("POST", "/payments/exceptions/{exception_id}/reject"): {"resolution_id": ELSEWHERE},
     ("POST", "/wallets/deposit"): {"amount": "150", "currency": "INR"},
     ("POST", "/wallets/withdraw"): PAYOUT,
     ("POST", "/ledger/transactions"): TRANSACTION,
@@ -127,7 +138,6 @@ CURSORS: tuple[tuple[str | int, ...], ...] = (
     (), ("x",), ("\0",), (1,), (-1,), (2**62,), ("x", "y"), ("2026-01-01", "x"), ("0001-01-01", str(uuid4())), ("x", 1),
 )  # fmt: skip
 
-ELSEWHERE = "00000000-0000-7000-8000-000000000000"
 UNREADABLE = b"{"
 BODIES = (b"", b"{}", UNREADABLE)
 

@@ -48,6 +48,16 @@ def test_an_automatic_payout_takes_everything_and_can_be_reconciled(shop: Shop) 
     assert shop.act("payouts/run")["items"] == []
 
 
+def test_payouts_are_listed_by_when_they_arrive(shop: Shop) -> None:
+    shop.paid(10_000)
+    (made,) = shop.act("payouts/run")["items"]
+    payouts, at = shop.client.v1.payouts, made["arrival_date"]
+    within = payouts.list({"arrival_date": {"gte": at, "lt": at + 1}}).data
+    assert [payout.id for payout in within] == [made["id"]]
+    assert payouts.list({"arrival_date": at}).data == within
+    assert payouts.list({"arrival_date": {"gt": at}}).data == []
+
+
 def test_what_is_still_on_its_way_can_wait_for_another_day(shop: Shop) -> None:
     shop.paid(10_000)
     shop.paid(3_000, card="pm_card_bypassPending")

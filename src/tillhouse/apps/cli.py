@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "demo": "Fill the database with believable data.",
         "jobs": "List, replay and cancel background jobs.",
         "keys": "Make and rotate encryption keys.",
-        "payments": "List and replay providers' events.",
+        "payments": "Providers' events, reconciliation with them and the bank, what is open for how long.",
         "ledger": "Reports, exports, opening balances; close a period; the seal of the books.",
         "people": "Create administrators and API keys.",
         "bench": "Measure this machine, and us against our peers.",

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from tillhouse.kernel.access import Principal
-from tillhouse.kernel.db import ReadSession, Session, house_of
+from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
+from tillhouse.kernel.errors import Forbidden
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import cut, decode_id
+from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store
@@ -29,6 +31,8 @@ from tillhouse.parts.payments.domain import (
     order_sentence,
     payout_sentence,
 )
+from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
+from tillhouse.parts.payments.domain.statements import Form
 from tillhouse.parts.payments.flows.deposits import (
     CheckoutProof,
     NotThisPayment,
@@ -37,6 +41,7 @@ from tillhouse.parts.payments.flows.deposits import (
     start_order,
     verify_checkout,
 )
+from tillhouse.parts.payments.flows.reconciliation import StatementFile, import_file, reconcile
 from tillhouse.parts.payments.ports import (
     BadSignature,
     Checkout,
@@ -77,6 +82,12 @@ from tillhouse.parts.payments.service.orders import (
 from tillhouse.parts.payments.service.orders import claim_order as _claim_order
 from tillhouse.parts.payments.service.payouts import NewPayout, needs_step_up, payout_for, reserve_payout
 from tillhouse.parts.payments.service.receipts import Receipt, receipt_of, title_of
+from tillhouse.parts.payments.service.reconciliation import resolving
+from tillhouse.parts.payments.service.reconciliation.ageing import AgedAccount, OpenItem, ageing
+from tillhouse.parts.payments.service.reconciliation.bank import Imported
+from tillhouse.parts.payments.service.reconciliation.resolving import ExceptionState, ExceptionView, ResolutionView
+from tillhouse.parts.payments.service.reconciliation.resolving import exception_for as exception
+from tillhouse.parts.payments.service.reconciliation.three_way import DayStatement, Difference, day_statement
 from tillhouse.parts.payments.service.refunds import CannotRefund
 from tillhouse.parts.payments.service.views import (
     DisputeView,
@@ -96,6 +107,7 @@ from tillhouse.parts.payments.service.views import (
 from tillhouse.parts.payments.settings import PaymentsSettings
 
 __all__ = [
+    "AgedAccount",
     "BadSignature",
     "BankAccount",
     "CannotRefund",
@@ -105,16 +117,24 @@ __all__ = [
     "CheckoutQr",
     "CheckoutRedirect",
     "CheckoutScript",
+    "CorrectionLeg",
+    "DayStatement",
     "Debt",
     "Destination",
+    "Difference",
     "DisputeState",
     "DisputeView",
     "EventView",
+    "ExceptionState",
+    "ExceptionView",
+    "Form",
+    "Imported",
     "InstalledGateway",
     "Limits",
     "Method",
     "NewOrder",
     "NotThisPayment",
+    "OpenItem",
     "OrderState",
     "OrderView",
     "OverLimit",
@@ -127,19 +147,27 @@ __all__ = [
     "RefundState",
     "RefundView",
     "Refused",
+    "ResolutionView",
     "SettledPayment",
+    "StatementFile",
     "TransferView",
     "Vpa",
+    "ageing",
+    "approve",
     "check_order",
     "checkout_in_order",
     "checkout_of",
     "claim_order",
+    "day_statement",
     "debts",
     "destination_from",
     "dispute",
     "disputes",
     "events",
+    "exception",
     "exceptions",
+    "exceptions_page",
+    "import_statement",
     "limits",
     "missing",
     "needs_step_up",
@@ -156,15 +184,19 @@ __all__ = [
     "payouts_of",
     "place_transfer",
     "proof_from_checkout",
+    "propose",
     "receipt",
+    "reconcile",
     "refund",
     "refunds",
+    "reject",
     "release_transfer",
     "replay_event",
     "start_deposit",
     "start_order",
     "start_refund",
     "start_withdrawal",
+    "statement_max_bytes",
     "title_of",
     "transfers_seen",
     "verify_checkout",
@@ -341,6 +373,72 @@ async def release_transfer(session: Session, transfer_row_id: UUID) -> TransferV
 async def replay_event(session: Session, event_row_id: UUID) -> EventView:
     """Have a stored event looked at again. Raises `NotFound`, `Conflict`."""
     return event_view(await inbox.replay_event(session, event_row_id))
+
+
+async def import_statement(house: House, file: StatementFile, *, by: UUID | None) -> list[Imported]:
+    """Import a statement of our bank; no transaction may be open. The same lines again add nothing.
+
+    Raises `PayloadTooLarge`, and `InvalidInput` for a file of which nothing is stored.
+    """
+    return await import_file(house, file, by=by)
+
+
+def statement_max_bytes(house: House) -> int:
+    """The largest bank statement that is imported, in bytes."""
+    return house.settings_of(PaymentsSettings).statement_max_bytes
+
+
+async def exceptions_page(
+    session: ReadSession,
+    *,
+    state: ExceptionState | None = None,
+    kind: str | None = None,
+    reason: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> tuple[Sequence[ExceptionView], str | None]:
+    """Exceptions, newest first, narrowed by what is given, and the cursor of the next page."""
+    found = await resolving.exceptions_page(
+        session, state=state, kind=kind, reason=reason, limit=limit + 1, before=_before(cursor)
+    )
+    return cut(found, limit, lambda view: (str(view.id),))
+
+
+async def propose(
+    session: Session, by: Principal, exception_id: UUID, *, explanation: str, legs: Sequence[CorrectionLeg] = ()
+) -> ExceptionView:
+    """Propose how an exception ends: what to post, or (no legs) why nothing is.
+
+    Raises `NotFound`, `Conflict`, `InvalidInput`.
+    """
+    view = await resolving.propose(session, exception_id, by=_behind(by), explanation=explanation, legs=legs)
+    details: JsonObject = {"legs": [f"{leg.account} {leg.amount} {leg.amount.unit}" for leg in legs]}
+    await identity.audit(session, by, "payments.propose_correction", f"exception:{exception_id}", details)
+    return view
+
+
+async def approve(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
+    """Agree to what somebody else proposed: exactly that is posted. Raises `NotFound`, `Conflict`, `Forbidden`."""
+    view = await resolving.approve(session, exception_id, resolution_id, by=by.person_id)
+    details: JsonObject = {"resolution": str(resolution_id)}
+    await identity.audit(session, by, "payments.approve_correction", f"exception:{exception_id}", details)
+    return view
+
+
+async def reject(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
+    """Do not agree, or take one's own proposal back. Raises `NotFound`, `Conflict`."""
+    view = await resolving.reject(session, exception_id, resolution_id, by=by.person_id)
+    details: JsonObject = {"resolution": str(resolution_id)}
+    await identity.audit(session, by, "payments.reject_correction", f"exception:{exception_id}", details)
+    return view
+
+
+def _behind(principal: Principal) -> UUID:
+    """The person who acts, also through a key of theirs: who proposes with a key may not approve in person."""
+    person = principal.made_by or principal.id
+    if person is None:
+        raise Forbidden(N_("Only a person, or a key that a person made, can do this."))
+    return person
 
 
 def _owner(person_id: UUID | None) -> tuple[str, UUID] | None:

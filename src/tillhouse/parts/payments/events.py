@@ -158,3 +158,23 @@ class LookAfter(Task):
 @task("payments.prune_events", lane="slow")
 class PruneEvents(Task):
     """Forget providers' events that are older than the settings keep them."""
+
+
+@task("payments.reconcile", lane="money")
+class Reconcile(Task):
+    """Plan a question about every provider's last days, and name what has been under way too long."""
+
+
+@task("payments.reconcile_day", lane="money")
+class ReconcileDay(Task):
+    """Hold a provider's report of one day (ISO) against our books and our bank."""
+
+    provider: str
+    day: str
+
+
+@task("payments.import_transfers", lane="money")
+class ImportTransfers(Task):
+    """Take what a provider saw on our bank accounts as lines of our bank."""
+
+    provider: str

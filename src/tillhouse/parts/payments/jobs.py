@@ -1,11 +1,11 @@
 """Background jobs of payments."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.ids import new_id
-from tillhouse.kernel.work import Job, JobRun, Schedule
+from tillhouse.kernel.work import Job, JobRun, Schedule, enqueue
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
     CapturePayment,
@@ -13,17 +13,28 @@ from tillhouse.parts.payments.events import (
     CheckOrder,
     CheckRefunds,
     HandleEvent,
+    ImportTransfers,
     LookAfter,
     PollTransfers,
     PruneEvents,
+    Reconcile,
+    ReconcileDay,
     SendPayout,
     SendRefund,
     SettlePurpose,
 )
-from tillhouse.parts.payments.flows import deposits, events, look_after, payouts, refunds, transfers
+from tillhouse.parts.payments.flows import (
+    deposits,
+    events,
+    look_after,
+    payouts,
+    reconciliation,
+    refunds,
+    transfers,
+)
 from tillhouse.parts.payments.service.attention import look_into
 from tillhouse.parts.payments.service.refunds import REFUNDS_MISSING
-from tillhouse.parts.payments.service.registry import settings_of
+from tillhouse.parts.payments.service.registry import settings_of, settlement_reports, transfer_sources
 from tillhouse.parts.payments.service.settle import PURPOSE_CRASHES, settle_purpose
 
 
@@ -80,6 +91,29 @@ async def _prune_events(session: Session, task: PruneEvents) -> None:
     await store.delete_events_before(session, clock.now() - keep)
 
 
+async def _reconcile(run: JobRun, task: Reconcile) -> None:
+    """One job for each provider and day: one that cannot be asked keeps nobody else waiting."""
+    house = run.house
+    reporting, seeing = await reconciliation.providers_to_ask(house)
+    async with house.database.transaction() as session:
+        for provider in reporting:
+            for day in reconciliation.days_to_ask(house):
+                await enqueue(session, ReconcileDay(provider=provider, day=day.isoformat()))
+        for provider in seeing:
+            await enqueue(session, ImportTransfers(provider=provider))
+    await reconciliation.look_at_ages(house)
+
+
+async def _reconcile_day(run: JobRun, task: ReconcileDay) -> None:
+    if task.provider in settlement_reports(run.house):
+        await reconciliation.reconcile(run.house, task.provider, date.fromisoformat(task.day))
+
+
+async def _import_transfers(run: JobRun, task: ImportTransfers) -> None:
+    if task.provider in transfer_sources(run.house):
+        await reconciliation.import_transfers(run.house, task.provider)
+
+
 JOBS = (
     Job(task=HandleEvent, flow=_handle_event, attempts=20, example=lambda: HandleEvent(event_row_id=new_id())),
     Job(task=CheckOrder, flow=_check_order, attempts=5, example=lambda: CheckOrder(order_id=new_id())),
@@ -109,5 +143,14 @@ JOBS = (
         example=PollTransfers,
     ),
     Job(task=LookAfter, flow=_look_after, schedule=Schedule(every=timedelta(minutes=1)), example=LookAfter),
+    # Every provider's day has ended by then, from India to UTC.
+    Job(task=Reconcile, flow=_reconcile, schedule=Schedule(cron="30 4 * * *"), example=Reconcile),
+    Job(
+        task=ReconcileDay,
+        flow=_reconcile_day,
+        attempts=12,
+        example=lambda: ReconcileDay(provider="nobody", day="2026-01-15"),
+    ),
+    Job(task=ImportTransfers, flow=_import_transfers, attempts=5, example=lambda: ImportTransfers(provider="nobody")),
     Job(task=PruneEvents, run=_prune_events, schedule=Schedule(cron="40 2 * * *"), example=PruneEvents),
 )

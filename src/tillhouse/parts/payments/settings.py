@@ -7,6 +7,8 @@ from pydantic import field_validator
 
 from tillhouse.kernel.money import MAX_MINOR
 from tillhouse.kernel.settings import ModuleSettings, setting
+from tillhouse.parts.payments.domain.reconciliation import days_of
+from tillhouse.parts.payments.domain.statements import CsvColumns
 
 _LIMITS = re.compile(r"([A-Z_]{3,12})=(\d{1,18})-(\d{1,18})")
 _PREFIX = re.compile(r"[A-Z][A-Z0-9]{1,4}")
@@ -48,6 +50,37 @@ class PaymentsSettings(ModuleSettings):
     too_old_hours: int = setting(24, "Hours after which an order or payout that is not final becomes an exception.")
     refund_too_old_days: int = setting(10, "Days after which a refund that is not final becomes an exception.")
     keep_events_days: int = setting(90, "Days for which providers' events are kept.")
+    reconcile_days: int = setting(3, "Days back for which providers' reports are asked for again each day.")
+    settlement_days: tuple[str, ...] = setting(
+        ("razorpay=3", "stripe=7", "omise=7"),
+        "Days within which a provider reports a captured payment, each as provider=days; later it is missing.",
+    )
+    ageing_days: tuple[str, ...] = setting(
+        ("clearing=7", "settling=3", "payouts=3", "suspense=7"),
+        "Days after which an open item of such an account is put before a person, each as kind=days.",
+    )
+    statement_max_bytes: int = setting(5_000_000, "Largest bank statement that is imported, in bytes.")
+    statement_csv: tuple[str, ...] = setting(
+        (),
+        "Columns of CSV statements, each as what=name: date, reference, text, amount or debit and credit, balance, "
+        "currency; also date_format, delimiter and decimal.",
+    )
+
+    @field_validator("settlement_days", "ageing_days")
+    @classmethod
+    def _are_days(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        days_of(value)
+        return value
+
+    @field_validator("statement_csv")
+    @classmethod
+    def _are_columns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        CsvColumns.declared(value)
+        return value
+
+    def settlement_time(self, provider: str) -> timedelta:
+        """How long a provider may take to report a payment that it captured."""
+        return timedelta(days=days_of(self.settlement_days).get(provider, 7))
 
     @field_validator("deposit_limits")
     @classmethod

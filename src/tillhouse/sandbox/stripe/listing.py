@@ -14,7 +14,7 @@ from tillhouse.sandbox.world import World
 
 E = TypeVar("E", bound=Entity)
 
-_ALL = 100_000
+ALL = 100_000
 _DEEPEST_EXPANSION = 4
 
 # What an id of some prefix names, and what an object shows only when it is asked for. Filled by `expandable`.
@@ -71,7 +71,7 @@ def listed(call: Call, model: type[E], query: ListQuery, where: Mapping[str, Sca
         StripeError: a cursor that names nothing.
     """
     wanted = {"account": call.account, **where}
-    return page_of(call, call.world.store.find(model, wanted, limit=_ALL), query, url)
+    return page_of(call, call.world.store.find(model, wanted, limit=ALL), query, url)
 
 
 def page_of(call: Call, records: list[E], query: ListQuery, url: str) -> Wire:
@@ -104,7 +104,7 @@ def searched(call: Call, model: type[E], query: SearchQuery, url: str) -> Wire:
         StripeError: a query that is not in Stripe's language.
     """
     holds = _condition(query.query)
-    found = [r for r in call.world.store.find(model, {"account": call.account}, limit=_ALL) if holds(r.wire())]
+    found = [r for r in call.world.store.find(model, {"account": call.account}, limit=ALL) if holds(r.wire())]
     start = int(query.page) if query.page and query.page.isdecimal() else 0
     end = start + query.limit
     document: Wire = {

@@ -15,6 +15,8 @@ _DISPUTES = Counter("disputes", "Disputes by what became of them", ["provider", 
 _TRANSFERS = Counter("bank_transfers", "Bank transfers by what became of them", ["provider", "status"])
 _EVENTS = Counter("provider_events", "Events of providers by what became of them", ["provider", "state"])
 _EXCEPTIONS = Counter("payment_exceptions", "Things of payments that a person has to look at", ["reason"])
+_RECON_LINES = Counter("recon_lines", "Lines of providers' reports by what they are", ["provider", "result"])
+_BANK_LINES = Counter("bank_lines", "Lines of our bank by what they are", ["result"])
 
 
 async def look_into(session: Session, kind: str, subject: str, reason: str, **details: JsonValue) -> None:
@@ -52,3 +54,13 @@ def count_transfer(session: Session, provider: str, status: str) -> None:
 def count_event(session: Session, provider: str, state: str) -> None:
     """Count what became of an event, when this transaction commits."""
     after_commit(session, lambda: _EVENTS.labels(provider, state).inc())
+
+
+def count_recon_line(session: Session, provider: str, line_class: str) -> None:
+    """Count what a line of a provider's report was found to be, when this transaction commits."""
+    after_commit(session, lambda: _RECON_LINES.labels(provider, line_class).inc())
+
+
+def count_bank_line(session: Session, line_class: str) -> None:
+    """Count what a line of our bank was found to be, when this transaction commits."""
+    after_commit(session, lambda: _BANK_LINES.labels(line_class).inc())

@@ -1,7 +1,7 @@
 """How money that comes in and goes out is booked: the accounts, the kinds of transactions, and what posts them.
 
 captured    Dr clearing:<gateway>   Cr wallet
-settled     Dr bank  Dr fees:<gateway>   Cr clearing:<gateway>
+settled     see `reconciliation.books`
 paid out    Dr wallet   Cr payouts:<provider>      (by capturing the hold)
 reversed    the mirror image
 refunded    Dr wallet   Cr clearing:<gateway>      (by capturing the hold; sent back by the bank: the mirror image)
@@ -15,7 +15,6 @@ transferred     Dr clearing:<provider>   Cr suspense:transfers, then Dr suspense
 from uuid import UUID
 
 from tillhouse.kernel.db import Session
-from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments.domain import PaymentFacts
@@ -61,11 +60,6 @@ TRANSACTION_KINDS = (
         name="payments.unplaced", title=N_("Received, not yet placed"), legs=("house/clearing:*", "house/suspense:*")
     ),
     ledger.TransactionKind(
-        name="payments.settlement",
-        title=N_("Settlement of a gateway"),
-        legs=("house/bank", "house/fees:*", "house/clearing:*"),
-    ),
-    ledger.TransactionKind(
         name="payments.withdrawal", title=N_("Withdrawal"), legs=("person/wallet", "house/payouts:*")
     ),
     ledger.TransactionKind(
@@ -77,9 +71,6 @@ TRANSACTION_KINDS = (
         name="payments.chargeback",
         title=N_("Taken back by the payer's bank"),
         legs=(*_WALLETS, "house/suspense:payments", "house/clearing:*"),
-    ),
-    ledger.TransactionKind(
-        name="payments.dispute_fee", title=N_("Fee of a dispute"), legs=("house/fees:*", "house/clearing:*")
     ),
     ledger.TransactionKind(name="payments.advance", title=N_("Advanced by the house"), legs=(*_WALLETS, *_DEBTS)),
     ledger.TransactionKind(name="payments.debt_paid", title=N_("Debt paid back"), legs=(*_WALLETS, *_DEBTS)),
@@ -141,20 +132,6 @@ async def book_deposit(session: Session, order: OrderRow, facts: PaymentFacts, *
             metadata=metadata,
         )
         return (await ledger.post(session, posting)).id
-
-
-async def book_settlement(session: Session, *, provider: str, reference: str, gross: Money, fee: Money) -> int:
-    """Book that the gateway paid `gross` − `fee` (its tax included) into the bank, once per `reference`."""
-    legs = [
-        ledger.debit(ledger.house_account("bank", gross.unit), gross - fee),
-        ledger.credit(ledger.house_account(f"clearing:{provider}", gross.unit), gross),
-    ]
-    if fee:
-        legs.append(ledger.debit(ledger.house_account(f"fees:{provider}", gross.unit), fee))
-    posting = ledger.Posting(
-        key=f"payments.settlement:{provider}:{reference}", kind="payments.settlement", legs=tuple(legs)
-    )
-    return (await ledger.post(session, posting)).id
 
 
 async def hold_for(session: Session, payout: PayoutRow) -> int:

@@ -9,8 +9,9 @@ from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.models import PayoutRow, RefundRow
 from tillhouse.parts.payments.service.books import TRANSFERS
+from tillhouse.parts.payments.service.reconciliation.ageing import items_make_up_balances
 from tillhouse.parts.payments.service.returns import debt_account
-from tillhouse.parts.payments.store import refunds, transfers
+from tillhouse.parts.payments.store import reconciliation, refunds, transfers
 
 
 async def paid_orders_have_one_payment(session: ReadSession) -> Sequence[str]:
@@ -56,6 +57,16 @@ async def transfers_are_accounted_for(session: ReadSession) -> Sequence[str]:
         for account, balance in found.items()
         if balance.posted.minor != waiting[account.unit]
     ]
+
+
+async def agreed_lines_are_booked(session: ReadSession) -> Sequence[str]:
+    """Lines of providers' reports that agree with our books and are not booked."""
+    return await reconciliation.agreed_lines_not_booked(session)
+
+
+async def open_items_make_up_balances(session: ReadSession) -> Sequence[str]:
+    """Accounts that have to return to zero whose open items are not what they hold."""
+    return await items_make_up_balances(session)
 
 
 async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str]:

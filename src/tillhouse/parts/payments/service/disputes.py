@@ -16,7 +16,6 @@ from tillhouse.parts.payments.service.attention import count_dispute, look_into
 from tillhouse.parts.payments.service.given_back import restate, room_for
 from tillhouse.parts.payments.service.returns import (
     book_chargeback,
-    book_dispute_fee,
     bring_home,
     collect_debt,
     free_disputed,
@@ -94,9 +93,7 @@ async def _decided(
     transaction_id = await _take(session, order, payment, dispute) if lost else None
     dispute.transaction_id, dispute.closed_at = transaction_id, clock.now()
     _move(session, dispute, facts.state)
-    if facts.fee:
-        dispute.fee = facts.fee
-        dispute.fee_transaction_id = await book_dispute_fee(session, dispute)
+    dispute.fee = facts.fee  # booked with the settlement that kept it, as the fees of payments are
     await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"dispute:{dispute.id}")
     await emit(session, DisputeLost(dispute_id=dispute.id) if lost else DisputeWon(dispute_id=dispute.id))
 

@@ -135,21 +135,6 @@ async def book_chargeback(session: Session, order: OrderRow, payment: PaymentRow
     raise _busy()
 
 
-async def book_dispute_fee(session: Session, dispute: DisputeRow) -> int:
-    """Book what the gateway keeps for a dispute: the house bears it."""
-    fee = Money(dispute.fee, dispute.currency)
-    posting = ledger.Posting(
-        key=f"payments.dispute_fee:{dispute.id}",
-        kind="payments.dispute_fee",
-        legs=(
-            ledger.debit(ledger.house_account(f"fees:{dispute.provider}", fee.unit), fee),
-            ledger.credit(clearing(dispute.provider, fee.unit), fee),
-        ),
-        metadata={"dispute": str(dispute.id)},
-    )
-    return (await ledger.post(session, posting)).id
-
-
 async def collect_debt(session: Session, owner_kind: str, owner_id: UUID, unit: str, *, key: str) -> int:
     """Pay what an owner owes out of what is free in their wallet; returns how many minor units. `key` is used once."""
     debt = debt_account(owner_kind, owner_id, unit)

@@ -109,7 +109,7 @@ def _dispute_state(dispute: DisputeWire) -> DisputeState:
 
 
 def _line(one: ReconWire, day: date) -> SettlementLine:
-    """What a dispute took is an adjustment that names it."""
+    """Razorpay takes a disputed amount by an adjustment that names the dispute."""
     return SettlementLine(
         settlement_id=one.settlement_id or "",
         line_id=f"{one.settlement_id}:{one.entity_id}",

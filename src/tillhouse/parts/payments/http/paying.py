@@ -217,14 +217,6 @@ async def webhook_of(request: Request, house: TheHouse, provider: str) -> schema
     return await _take(request, house, provider)
 
 
-def router() -> APIRouter:
-    """Everything under `/payments`, and what payments own under `/wallets`."""
-    both = APIRouter()
-    for part in (payments, wallets, events):
-        both.include_router(part)
-    return both
-
-
 async def _take(request: Request, house: House, provider: str) -> schemas.Received:
     body = await request.body()
     names = {installed.gateway.name for installed in house.provided(InstalledGateway)}
