@@ -7,7 +7,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from tests.parts.payments.till import Till, new_person
 from tillhouse.kernel.access import Principal
@@ -15,6 +14,7 @@ from tillhouse.kernel.publishing import PublishedEvent
 from tillhouse.parts.channels.domain.destinations import Rules
 from tillhouse.parts.channels.ports import WebhookNetwork
 from tillhouse.parts.channels.service import endpoints
+from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import Vpa
 from tillhouse.parts.payments.service.published import PUBLISHED
 
@@ -115,9 +115,14 @@ async def test_a_payload_that_is_made_late_still_tells_the_state_of_its_event(ti
     person = new_person()
     order = await till.deposit(person, "150.00")
     async with till.house.database.transaction() as session:
-        await session.execute(text("UPDATE payments.payments SET state = 'refunded', refunded = amount"))
-        payment_id = (await session.execute(text("SELECT id FROM payments.payments"))).scalar_one()
+        (payment,) = await api.payments_of(session, order.id)
+        await api.start_refund(session, payment.id, None, reason="changed their mind", key="k1", by=None)
+    await till.quiet()
+    till.sandbox_clock.advance(10 * 24 * 3600)
+    await till.quiet()
+    payment_id = payment.id
     async with till.house.database.reading() as session:
+        assert [one.state for one in await api.payments_of(session, order.id)] == ["refunded"]
         data = await captured.render(session, captured.event(payment_id=payment_id))
     assert data
     assert (data["status"], data["order_id"]) == ("captured", str(order.id))

@@ -89,7 +89,7 @@ MODULE = Module(
         ),
     ),
     permissions=(
-        Permission("console.open", "Open the staff console", frozenset({"staff", "admin"}), assurance=2),
+        Permission("identity.console", "Open the staff console", frozenset({"staff", "admin"}), assurance=2),
         Permission("identity.me", "See and change one's own account", frozenset({"user"})),
         Permission("identity.api_keys", "Make and revoke keys of machines", frozenset({"admin"}), assurance=2),
         Permission("identity.roles", "Make people staff or admin", frozenset({"admin"}), assurance=2),
