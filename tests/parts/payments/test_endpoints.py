@@ -227,6 +227,7 @@ async def test_the_owner_is_told_of_money_that_came_and_went(till: Till) -> None
         rows = (await session.execute(query)).all()
     assert [tuple(row) for row in rows] == [
         ("payments.deposit_received", "₹500.00"),
+        ("payments.payee_added", None),
         ("payments.withdrawal_requested", "₹100.00"),
         ("payments.withdrawal_paid", "₹100.00"),
     ]

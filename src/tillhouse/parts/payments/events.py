@@ -47,6 +47,13 @@ class PayoutReversed(Event):
     payout_id: UUID
 
 
+@event("payments.payee_added")
+class PayeeAdded(Event):
+    """An account was saved that money may go to."""
+
+    payee_id: UUID
+
+
 @task("payments.handle_event", lane="money")
 class HandleEvent(Task):
     """Settle what a provider's event is about, after asking the provider."""
@@ -80,6 +87,13 @@ class SendPayout(Task):
     """Pay out what is reserved, or ask what became of it."""
 
     payout_id: UUID
+
+
+@task("payments.check_payee", lane="money")
+class CheckPayee(Task):
+    """Ask the bank whose account a payee is, or what became of the question."""
+
+    payee_id: UUID
 
 
 @task("payments.look_after", lane="money")

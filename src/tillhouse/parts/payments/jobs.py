@@ -10,13 +10,14 @@ from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
     CapturePayment,
     CheckOrder,
+    CheckPayee,
     HandleEvent,
     LookAfter,
     PruneEvents,
     SendPayout,
     SettlePurpose,
 )
-from tillhouse.parts.payments.flows import deposits, events, look_after, payouts
+from tillhouse.parts.payments.flows import deposits, events, look_after, payees, payouts
 from tillhouse.parts.payments.service.attention import look_into
 from tillhouse.parts.payments.service.registry import settings_of
 from tillhouse.parts.payments.service.settle import PURPOSE_CRASHES, settle_purpose
@@ -46,6 +47,10 @@ async def _send_payout(run: JobRun, task: SendPayout) -> None:
     await payouts.send_payout(run.house, task.payout_id)
 
 
+async def _check_payee(run: JobRun, task: CheckPayee) -> None:
+    await payees.check_payee(run.house, task.payee_id)
+
+
 async def _look_after(run: JobRun, task: LookAfter) -> None:
     await look_after.look_after(run.house)
 
@@ -67,6 +72,7 @@ JOBS = (
         example=lambda: SettlePurpose(payment_id=new_id()),
     ),
     Job(task=SendPayout, flow=_send_payout, attempts=20, example=lambda: SendPayout(payout_id=new_id())),
+    Job(task=CheckPayee, flow=_check_payee, attempts=5, example=lambda: CheckPayee(payee_id=new_id())),
     Job(task=LookAfter, flow=_look_after, schedule=Schedule(every=timedelta(minutes=1)), example=LookAfter),
     Job(task=PruneEvents, run=_prune_events, schedule=Schedule(cron="40 2 * * *"), example=PruneEvents),
 )

@@ -12,7 +12,7 @@ from tillhouse.kernel.manifest import Invariant, Module, Process
 from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyHandler, AnyJob
 from tillhouse.parts.payments.providers import vendor_settings
-from tillhouse.parts.payments.settings import PaymentsSettings
+from tillhouse.parts.payments.settings import PaymentsSettings, PayoutGuards
 
 
 def _api() -> APIRouter:
@@ -87,13 +87,15 @@ MODULE = Module(
     floor="part",
     folder=Path(__file__).parent,
     requires=("identity", "ledger", "wallets"),
-    settings=(PaymentsSettings, *vendor_settings()),
-    api_roots=("/payments", "/wallets/deposit", "/wallets/withdraw"),
+    settings=(PaymentsSettings, PayoutGuards, *vendor_settings()),
+    api_roots=("/payments", "/wallets/deposit", "/wallets/withdraw", "/wallets/payees", "/wallet/withdrawal"),
     api=_api,
     pages=_pages,
     models=_models,
     sealed=(
         SealedColumn("payments.payouts", "id", "destination"),
+        SealedColumn("payments.payees", "id", "destination"),
+        SealedColumn("payments.payees", "id", "registered_name"),
         SealedColumn("payments.provider_events", "id", "body"),
     ),
     jobs=_jobs,
@@ -107,7 +109,9 @@ MODULE = Module(
         Permission(
             "payments.payout", "Pay out a person's money on their behalf", frozenset({"staff", "machine"}), assurance=2
         ),
-        Permission("payments.approve", "Approve or reject a large payout", frozenset({"staff"}), assurance=2),
+        Permission(
+            "payments.approve", "See payouts that wait, approve or reject them", frozenset({"staff"}), assurance=2
+        ),
     ),
     processes=(
         Process("payments", "web", most=8),

@@ -8,6 +8,7 @@ from tillhouse.parts.payments.domain.destinations import (
     Vpa,
     destination_from,
 )
+from tillhouse.parts.payments.domain.names import NameMatch, masked_name, match_names
 from tillhouse.parts.payments.domain.orders import (
     ORDER_MOVES,
     Method,
@@ -17,6 +18,13 @@ from tillhouse.parts.payments.domain.orders import (
     next_order_check,
     order_sentence,
     order_step,
+)
+from tillhouse.parts.payments.domain.payees import (
+    PayeeState,
+    Reason,
+    account_of,
+    next_account_check,
+    payee_sentence,
 )
 from tillhouse.parts.payments.domain.payouts import (
     PAYOUT_MOVES,
@@ -49,23 +57,31 @@ __all__ = [
     "DisputeFacts",
     "DisputeState",
     "Method",
+    "NameMatch",
     "OrderState",
+    "PayeeState",
     "PaymentFacts",
     "PayoutFacts",
     "PayoutState",
+    "Reason",
     "RefundFacts",
     "RefundState",
     "StripeAccount",
     "ThaiBankAccount",
     "TransferFacts",
     "Vpa",
+    "account_of",
     "destination_from",
     "dispute_step",
+    "masked_name",
+    "match_names",
     "mismatch",
+    "next_account_check",
     "next_order_check",
     "next_payout_check",
     "order_sentence",
     "order_step",
+    "payee_sentence",
     "payout_sentence",
     "payout_step",
     "refund_sentence",

@@ -7,10 +7,11 @@ from tillhouse.kernel.db import Session
 from tillhouse.kernel.house import House
 from tillhouse.kernel.work import enqueue
 from tillhouse.parts.payments import store
-from tillhouse.parts.payments.events import CheckOrder, HandleEvent, SendPayout
+from tillhouse.parts.payments.events import CheckOrder, CheckPayee, HandleEvent, SendPayout
 from tillhouse.parts.payments.models import OrderRow, PayoutRow
 from tillhouse.parts.payments.service.attention import look_into
 from tillhouse.parts.payments.settings import PaymentsSettings
+from tillhouse.parts.payments.store import payees
 
 # A row that was taken is asked about by its own job, which plans the next time. If that job dies, the row comes back.
 _UNTIL_TAKEN_AGAIN = timedelta(minutes=10)
@@ -24,6 +25,8 @@ async def look_after(house: House) -> None:
             await enqueue(session, CheckOrder(order_id=order_id))
         for payout_id in await store.take_due(session, PayoutRow, now + _UNTIL_TAKEN_AGAIN):
             await enqueue(session, SendPayout(payout_id=payout_id))
+        for payee_id in await payees.take_due_checks(session, now + _UNTIL_TAKEN_AGAIN):
+            await enqueue(session, CheckPayee(payee_id=payee_id))
     async with house.database.transaction() as session:
         await _name_what_is_too_old(session, settings)
 
@@ -34,6 +37,8 @@ async def _name_what_is_too_old(session: Session, settings: PaymentsSettings) ->
         await look_into(session, "payment", str(payment.id), "authorized_too_long")
     for payout in await store.unfinished_payouts_before(session, before):
         await look_into(session, "payout", str(payout.id), "unfinished_too_long", state=payout.state)
+    for payee in await payees.unanswered_checks_before(session, before):
+        await look_into(session, "payee", str(payee.id), "check_unanswered", provider=payee.provider)
     for event in await store.unhandled_events_before(session, before):
         await look_into(session, "event", f"{event.provider}:{event.event_id}", "unhandled_too_long", event=event.name)
         await enqueue(session, HandleEvent(event_row_id=event.id), unique=f"again:{event.id}:{clock.now():%Y%m%d}")

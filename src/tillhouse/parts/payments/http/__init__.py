@@ -6,37 +6,28 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 
 from tillhouse.kernel.access import Principal, open_to_all, require
-from tillhouse.kernel.errors import FieldError, InvalidInput, NotFound
+from tillhouse.kernel.errors import FieldError, InvalidInput
 from tillhouse.kernel.house import House
-from tillhouse.kernel.http import Read, TheHouse, Write
+from tillhouse.kernel.http import Read, TheHouse
 from tillhouse.kernel.idempotency import IdempotentRoute, RequiredKey
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.i18n import gettext
-from tillhouse.parts.identity import api as identity
-from tillhouse.parts.payments import api, schemas, store
-from tillhouse.parts.payments.domain import Destination, destination_from
+from tillhouse.parts.payments import schemas, store
 from tillhouse.parts.payments.flows.deposits import CheckoutProof, start_order, verify_checkout
+from tillhouse.parts.payments.http import payees, payouts
 from tillhouse.parts.payments.ports import InstalledGateway
 from tillhouse.parts.payments.service import registry
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
 from tillhouse.parts.payments.service.inbox import take_event
 from tillhouse.parts.payments.service.orders import NewOrder, order_for
-from tillhouse.parts.payments.service.payouts import (
-    NewPayout,
-    approve_payout,
-    payout_for,
-    reject_payout,
-    reserve_payout,
-)
+from tillhouse.parts.payments.service.payouts import payout_for
 from tillhouse.parts.payments.service.views import OrderView, PayoutView, order_view, payout_view
 from tillhouse.parts.payments.settings import PaymentsSettings
 
 Payer = Annotated[Principal, Depends(require("payments.pay"))]
 Looker = Annotated[Principal, Depends(require("payments.status"))]
-PayoutMaker = Annotated[Principal, Depends(require("payments.payout"))]
-Approver = Annotated[Principal, Depends(require("payments.approve"))]
 
 _EVENTS = (
     Depends(open_to_all("a provider signs what it sends; nothing is done without its signature")),
@@ -83,50 +74,6 @@ async def status(session: Read, looker: Looker, id: UUID) -> schemas.StatusOut: 
     return _status("payout", payout_view(await payout_for(session, id, owner=owner)))
 
 
-@wallets.post("/withdraw", status_code=202, dependencies=[Depends(rate_limit("60/minute"))])
-async def withdraw(session: Write, payer: Payer, key: RequiredKey, body: schemas.WithdrawIn) -> schemas.PayoutOut:
-    """Pay money of one's own wallet out. Above the limit set for it: 403 `step_up_required` unless just confirmed."""
-    amount, to = Money.parse(body.amount, body.currency), _destination(body.destination)
-    return _payout_out(await api.start_withdrawal(session, payer, amount, to, request_key=f"withdraw:{key}"))
-
-
-@payments.post("/payout", status_code=202, dependencies=[Depends(rate_limit("60/minute"))])
-async def payout(session: Write, maker: PayoutMaker, key: RequiredKey, body: schemas.PayoutIn) -> schemas.PayoutOut:
-    """Pay money of a person's wallet out on their behalf."""
-    person = await identity.person(session, body.person_id)
-    if person is None:
-        raise NotFound(N_("There is no such person."))
-    wish = NewPayout(
-        owner_kind="person",
-        owner_id=person.id,
-        amount=Money.parse(body.amount, body.currency),
-        to=_destination(body.destination),
-        payee_name=person.name,
-        request_key=f"payout:{maker.id}:{key}",
-        requested_by=maker.made_by or maker.id,  # nobody approves what a key of their own asked for
-        origin="payout",
-    )
-    row = await reserve_payout(session, wish)
-    await identity.audit(session, maker, "payments.payout", f"payout:{row.id}", {"amount": body.amount})
-    return _payout_out(payout_view(row))
-
-
-@payments.post("/payouts/{id}/approve", dependencies=[Depends(rate_limit("60/minute"))])
-async def approve(session: Write, approver: Approver, id: UUID) -> schemas.PayoutOut:  # noqa: A002  the path says id
-    """Let a large payout go: by somebody other than who asked for it."""
-    row = await approve_payout(session, id, approver.person_id)
-    await identity.audit(session, approver, "payments.approve", f"payout:{row.id}", {})
-    return _payout_out(payout_view(row))
-
-
-@payments.post("/payouts/{id}/reject", dependencies=[Depends(rate_limit("60/minute"))])
-async def reject(session: Write, approver: Approver, id: UUID) -> schemas.PayoutOut:  # noqa: A002  the path says id
-    """Do not let a large payout go: the money is free again."""
-    row = await reject_payout(session, id, approver.person_id)
-    await identity.audit(session, approver, "payments.reject", f"payout:{row.id}", {})
-    return _payout_out(payout_view(row))
-
-
 events = APIRouter(prefix="/payments")
 
 
@@ -145,7 +92,7 @@ async def webhook_of(request: Request, house: TheHouse, provider: str) -> schema
 def router() -> APIRouter:
     """Everything under `/payments`, and what payments own under `/wallets`."""
     both = APIRouter()
-    for part in (payments, wallets, events):
+    for part in (payments, wallets, payouts.router, payees.router, events):
         both.include_router(part)
     return both
 
@@ -170,10 +117,6 @@ def _order(payer: Principal, body: schemas.DepositIn, purpose: str, request_key:
     )
 
 
-def _destination(body: schemas.VpaIn | schemas.BankAccountIn) -> Destination:
-    return destination_from(body.type, **body.model_dump(exclude={"type"}))
-
-
 def _order_out(house: House, order: OrderView) -> schemas.OrderOut:
     proofs = registry.installed_gateway(house, order.provider).proofs
     return schemas.OrderOut(
@@ -188,21 +131,6 @@ def _order_out(house: House, order: OrderView) -> schemas.OrderOut:
         message=gettext(order.sentence),
         expires_at=order.expires_at,
         paid_at=order.paid_at,
-    )
-
-
-def _payout_out(payout: PayoutView) -> schemas.PayoutOut:
-    return schemas.PayoutOut(
-        id=payout.id,
-        status=payout.state,
-        amount=str(payout.amount),
-        currency=payout.amount.unit,
-        destination=payout.destination,
-        message=gettext(payout.sentence),
-        failure=payout.failure_message,
-        utr=payout.utr,
-        created_at=payout.created_at,
-        finished_at=payout.finished_at,
     )
 
 

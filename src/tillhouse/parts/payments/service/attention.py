@@ -10,6 +10,9 @@ _log = get_logger(__name__)
 
 _DEPOSITS = Counter("deposits", "Orders for money by what became of them", ["status"])
 _WITHDRAWALS = Counter("withdrawals", "Payouts by what became of them", ["status"])
+_REVIEWS = Counter("payout_reviews", "Payouts that wait for a person, by why", ["reason"])
+_GUARDED = Counter("payout_refusals", "Payouts that a limit or the state of an account refused", ["reason"])
+_CHECKS = Counter("account_checks", "Questions to banks about accounts by what became of them", ["provider", "state"])
 _EVENTS = Counter("provider_events", "Events of providers by what became of them", ["provider", "state"])
 _EXCEPTIONS = Counter("payment_exceptions", "Things of payments that a person has to look at", ["reason"])
 
@@ -29,6 +32,21 @@ def count_deposit(session: Session, status: str) -> None:
 def count_withdrawal(session: Session, status: str) -> None:
     """Count what became of a payout, when this transaction commits."""
     after_commit(session, lambda: _WITHDRAWALS.labels(status).inc())
+
+
+def count_review(session: Session, reason: str) -> None:
+    """Count why a payout waits for a person, when this transaction commits."""
+    after_commit(session, lambda: _REVIEWS.labels(reason).inc())
+
+
+def count_refusal(reason: str) -> None:
+    """Count a payout that is about to be refused: at once, as its transaction will not commit."""
+    _GUARDED.labels(reason).inc()
+
+
+def count_check(session: Session, provider: str, state: str) -> None:
+    """Count what became of a question about an account, when this transaction commits."""
+    after_commit(session, lambda: _CHECKS.labels(provider, state).inc())
 
 
 def count_event(session: Session, provider: str, state: str) -> None:

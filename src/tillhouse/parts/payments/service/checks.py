@@ -8,6 +8,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.models import PayoutRow
+from tillhouse.parts.payments.store.payees import erase_payees
 
 
 async def paid_orders_have_one_payment(session: ReadSession) -> Sequence[str]:
@@ -37,7 +38,9 @@ async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str
 
 async def erase_person(session: Session, person_id: UUID, addresses: Sequence[str]) -> None:
     """Forget where a person's payouts went; that they were made stays in the books."""
-    await store.erase_destinations(session, person_id, house_of(session).vault.seal("{}"))
+    empty = house_of(session).vault.seal("{}")
+    await store.erase_destinations(session, person_id, empty)
+    await erase_payees(session, person_id, empty)
 
 
 async def _is_held(session: ReadSession, payout: PayoutRow) -> bool:

@@ -14,17 +14,21 @@ from tillhouse.parts.payments.events import HandleEvent
 from tillhouse.parts.payments.models import ProviderEventRow
 from tillhouse.parts.payments.ports import ProviderEvent
 from tillhouse.parts.payments.service.attention import count_event, look_into
+from tillhouse.parts.payments.store.payees import payee_of_check
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an event is about, and so what to ask its provider. Exactly one of `payout_row_id` and `order_id` is set."""
+    """What an event is about, and so what to ask its provider. Exactly one of `payout_row_id`, `payee_id` and
+    `order_id` is set.
+    """
 
     provider: str
     order_id: str | None = None
     payment_id: str | None = None
     payout_row_id: UUID | None = None
     payout_id: str | None = None
+    payee_id: UUID | None = None
 
 
 async def take_event(session: Session, provider: str, event: ProviderEvent, body: bytes) -> None:
@@ -55,6 +59,8 @@ async def subject_of(session: Session, event_row_id: UUID) -> Subject | None:
     event = await store.lock_event(session, event_row_id)
     if event is None or event.state != "received":
         return None
+    if event.check_id:
+        return await _check_subject(session, event)
     if event.payout_id or event.payout_reference:
         return await _payout_subject(session, event)
     if event.order_id or event.payment_id:
@@ -97,6 +103,15 @@ async def _payout_subject(session: Session, event: ProviderEventRow) -> Subject 
     return Subject(event.provider, payout_row_id=payout.id, payout_id=event.payout_id)
 
 
+async def _check_subject(session: Session, event: ProviderEventRow) -> Subject | None:
+    """A check that we know of. Any other is passed over: what is ours is asked about in time without its event."""
+    payee = await payee_of_check(session, event.provider, event.check_id or "")
+    if payee is None:
+        await _conclude(session, event, "ignored")
+        return None
+    return Subject(event.provider, payee_id=payee.id)
+
+
 async def _conclude(session: Session, event: ProviderEventRow, state: str, reason: str | None = None) -> None:
     event.state, event.reason, event.handled_at = state, reason, clock.now()
     count_event(session, event.provider, state)
@@ -125,6 +140,7 @@ def _row(sealed: bytes, provider: str, event: ProviderEvent, body: bytes) -> Pro
         order_id=event.order_id,
         payout_id=event.payout_id,
         payout_reference=event.payout_reference,
+        check_id=event.check_id,
         amount=event.amount.minor if event.amount else None,
         currency=event.amount.unit if event.amount else None,
         state="received",

@@ -11,6 +11,5 @@ from tillhouse.parts.payments.providers.razorpayx.settings import RazorpayXSetti
 def install(house: House) -> Sequence[object]:
     """The provider of payouts."""
     settings = house.settings_of(RazorpayXSettings)
-    return [
-        InstalledPayoutGateway(gateway=RazorpayXGateway(house.outbound, settings, sandbox=house.settings.sandbox_url))
-    ]
+    gateway = RazorpayXGateway(house.outbound, settings, sandbox=house.settings.sandbox_url)
+    return [InstalledPayoutGateway(gateway=gateway, checks=gateway)]
