@@ -59,10 +59,10 @@ async def someone(till: Till, name: str = "Asha Rao", role: PersonRole = "user",
     async with till.house.database.transaction() as session:
         address = parse_identifier(f"{name.split(maxsplit=1)[0].lower()}@example.com")
         row = await people.create(session, name, [address], password_hash=None, role=role)
-        return Caller(till, row.id, await _token(session, row, assurance))
+        return Caller(till, row.id, await token_of(session, row, assurance))
 
 
-async def _token(session: Session, row: PersonRow, assurance: int) -> str:
+async def token_of(session: Session, row: PersonRow, assurance: int) -> str:
     begun = await sessions.begin(session, row, "api", "test", 2 if assurance == 2 else 1)
     assert begun.tokens
     return begun.tokens.access_token

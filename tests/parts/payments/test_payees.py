@@ -403,6 +403,7 @@ async def test_killed_anywhere_in_a_check_it_is_asked_once_and_the_withdrawal_en
             await warm.quiet()
         payout = await warm.withdraw(person, LARGE, to, key="form")
         await warm.restart()
+        await warm.pass_time(timedelta(hours=1), step=timedelta(minutes=12))  # the check, and after it the payout
         step = steps.passed[-1]
         assert (await warm.see_payout(payout)).state == end, step
         assert (await warm.wallet(person), await warm.available(person)) == (left, left), step

@@ -218,6 +218,19 @@ class Till:
         async with self.house.database.reading() as session:
             return await api.payout(session, payout.id)
 
+    async def see_payout_id(self, payout_id: str) -> api.PayoutView:
+        async with self.house.database.reading() as session:
+            return await api.payout(session, UUID(payout_id))
+
+    async def give(self, person: UUID, amount: Money) -> None:
+        """Money of any currency in a wallet, as if it had been paid in."""
+        clearing = ledger.house_account("clearing:razorpay", amount.unit)
+        wallet = ledger.AccountRef("person", person, "wallet", amount.unit)
+        legs = (ledger.debit(clearing, amount), ledger.credit(wallet, amount))
+        async with self.house.database.transaction() as session:
+            posting = ledger.Posting(key=f"test.gift:{next(_keys)}", kind="payments.deposit", legs=legs)
+            await ledger.post(session, posting)
+
     async def exceptions(self) -> list[tuple[str, str]]:
         async with self.house.database.reading() as session:
             return [(found.kind, found.reason) for found in await api.exceptions(session)]

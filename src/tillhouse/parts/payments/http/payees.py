@@ -15,7 +15,7 @@ from tillhouse.parts.payments import api, schemas
 from tillhouse.parts.payments.domain import destination_from
 from tillhouse.parts.payments.service.views import PayeeView
 
-router = APIRouter(prefix="/wallets/payees", route_class=IdempotentRoute)
+router = APIRouter(prefix="/payments/payees", route_class=IdempotentRoute)
 Payer = Annotated[Principal, Depends(require("payments.pay"))]
 
 
