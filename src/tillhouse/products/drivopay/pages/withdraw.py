@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
-from tillhouse.kernel.errors import DomainError, FieldError, InvalidInput
+from tillhouse.kernel.errors import DomainError, InvalidInput
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
@@ -202,8 +202,7 @@ def _where(sent: WithdrawForm) -> payments.Destination | payments.SavedPayee:
         try:
             return payments.SavedPayee(UUID(sent.payee))
         except ValueError:
-            message = N_("Choose an account.")
-            raise InvalidInput(message, errors=[FieldError("/destination/payee", "no_payee", message)]) from None
+            raise InvalidInput(N_("Choose an account.")) from None
     return payments.destination_from(
         sent.kind, vpa=sent.vpa, name=sent.name, ifsc=sent.ifsc, account_number=sent.account_number
     )
