@@ -38,10 +38,10 @@ async def add_payee(session: Write, payer: Payer, key: OptionalKey, body: schema
     return _payee_out(await api.add_payee(session, payer, to))
 
 
-@router.delete("/{id}", status_code=204, dependencies=[Depends(rate_limit("60/minute"))])
-async def remove_payee(session: Write, payer: Payer, id: UUID) -> None:  # noqa: A002  the path says id
+@router.delete("/{payee_id}", status_code=204, dependencies=[Depends(rate_limit("60/minute"))])
+async def remove_payee(session: Write, payer: Payer, payee_id: UUID) -> None:
     """Take an account off the list. Withdrawals on their way there go on."""
-    await api.remove_payee(session, payer.person_id, id)
+    await api.remove_payee(session, payer.person_id, payee_id)
 
 
 def _payee_out(payee: PayeeView) -> schemas.PayeeOut:
