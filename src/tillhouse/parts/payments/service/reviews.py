@@ -20,7 +20,8 @@ from tillhouse.parts.payments.store import payees as store
 
 Decision = Literal["approved", "rejected", "released"]
 
-_LARGE = {"large_amount"}  # where the amount alone made it wait, a decision needs no further reason
+# Where nothing speaks against it but that it is large or the account not known yet, a decision may go without a reason.
+_PLAIN = {"large_amount", "payee_unverified", "payee_cooling"}
 
 
 async def approve_payout(
@@ -96,7 +97,7 @@ async def _waiting(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
 
 
 def _because(payout: PayoutRow, reason: str | None, known: frozenset[str], *, usual: str) -> str:
-    if reason is None and set(payout.reasons) <= _LARGE:
+    if reason is None and set(payout.reasons) <= _PLAIN:
         return usual
     if reason not in known:
         message = N_("Say why: choose one of {reasons}.")
