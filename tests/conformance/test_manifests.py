@@ -68,7 +68,8 @@ def test_every_mutating_route_has_a_rate_limit(module: Module) -> None:
 def test_every_route_that_moves_money_requires_an_idempotency_key() -> None:
     found = [endpoint for module in CATALOGUE if module.api for endpoint in endpoints(module.api().routes)]
     keyed = {endpoint.path for endpoint in found if any(requires_key(one) for one in endpoint.dependencies)}
-    assert {"/payments/create-order", "/payments/payout", "/wallets/deposit", "/wallets/withdraw"} <= keyed
+    posting = {f"/ledger/transactions{end}" for end in ("", "/bulk", "/{id}/reverse")}
+    assert posting | {"/payments/create-order", "/payments/payout", "/wallets/deposit", "/wallets/withdraw"} <= keyed
 
 
 @each_module

@@ -53,6 +53,22 @@ NEEDS_TOO = {"payments.status": "payments.status_of_all"}
 
 CODE: dict[str, object] = {"identifier": "new@example.com", "code": "000000"}
 PASSWORD = "seven green parrots"
+_LEG = {
+    "owner_kind": "ledger",
+    "owner_id": "00000000-0000-7000-8000-000000000001",
+    "currency": "INR",
+    "amount": "150.00",
+}
+TRANSACTION: dict[str, object] = {
+    "kind": "ledger.entry",
+    "legs": [
+        {**_LEG, "code": "asset:bank", "side": "debit"},
+        {**_LEG, "code": "customer:balance", "side": "credit"},
+    ],
+    "effective_at": None,
+    "metadata": {"order": "A-1"},
+}
+ELSEWHERE = "00000000-0000-7000-8000-000000000000"
 # A right request of every operation that reads a JSON body, but for codes and passwords, which are well-formed guesses.
 GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/auth/register"): {
@@ -75,6 +91,13 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("PUT", "/users/{person_id}/role"): {"role": "admin"},
     ("POST", "/api-keys"): {"name": "robot", "scopes": ["payments.status"], "expires_at": "2027-01-01T00:00:00Z"},
     ("POST", "/payments/create-order"): {"amount": "150", "currency": "INR", "purpose": "wallet_deposit"},
+    ("POST", "/payments/checkout"): {
+        "amount": "150", "currency": "INR", "purpose": "wallet_deposit", "reference": None, "country": "IN",
+        "method": "checkout", "bank": None, "token": None, "email": "new@example.com", "return_path": "/drivopay/",
+    },
+    ("POST", "/payments/refunds"): {
+        "payment_id": "{payment_id}", "order_id": None, "amount": "1", "reason": "asked for", "advance": False,
+    },
     ("POST", "/payments/verify"): {
         "razorpay_order_id": "order_x", "razorpay_payment_id": "pay_x", "razorpay_signature": "x",
     },
@@ -83,8 +106,28 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/payments/payouts/{id}/approve"): {"reason": "checked", "note": ""},
     ("POST", "/payments/payouts/{id}/reject"): {"reason": "not_explained", "note": ""},
     ("POST", "/wallet/withdrawal"): PAYOUT,
+    ("POST", "/payments/reconciliations"): {"provider": "razorpay", "day": "2026-03-02"},
+    ("POST", "/payments/exceptions/{exception_id}/propose"): {
+        "explanation": "The bank confirmed it.",
+        "legs": [
+            {"account": "suspense:bank", "amount": "1.00", "currency": "INR", "item": None},
+            {"account": "write-off", "amount": "-1.00", "currency": "INR", "item": None},
+        ],
+    },
+    ("POST", "/payments/exceptions/{exception_id}/approve"): {"resolution_id": ELSEWHERE},
+    ("POST", "/payments/exceptions/{exception_id}/reject"): {"resolution_id": ELSEWHERE},
     ("POST", "/wallets/deposit"): {"amount": "150", "currency": "INR"},
     ("POST", "/wallets/withdraw"): PAYOUT,
+    ("POST", "/ledger/transactions"): TRANSACTION,
+    ("POST", "/ledger/transactions/bulk"): {"atomic": False, "transactions": [TRANSACTION]},
+    ("POST", "/ledger/transactions/{id}/reverse"): {"effective_at": None, "metadata": {}},
+    ("POST", "/webhook-endpoints"): {
+        "url": "https://hooks.example.com/in", "event_types": ["payment.captured"], "description": "Books",
+    },
+    ("PATCH", "/webhook-endpoints/{endpoint_id}"): {
+        "url": "https://hooks.example.com/in", "event_types": ["*"], "description": "Books", "status": "paused",
+    },
+    ("POST", "/webhook-endpoints/{endpoint_id}/rotate-secret"): {"overlap_hours": 24},
     ("POST", "/earnings"): EARNING,
     ("PUT", "/earnings/{earning_id}"): EARNING,
     ("POST", "/expenses"): EXPENSE,
@@ -99,7 +142,6 @@ CURSORS: tuple[tuple[str | int, ...], ...] = (
     (), ("x",), ("\0",), (1,), (-1,), (2**62,), ("x", "y"), ("2026-01-01", "x"), ("0001-01-01", str(uuid4())), ("x", 1),
 )  # fmt: skip
 
-ELSEWHERE = "00000000-0000-7000-8000-000000000000"
 UNREADABLE = b"{"
 BODIES = (b"", b"{}", UNREADABLE)
 

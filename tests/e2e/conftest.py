@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "screenshots"
 PATIENCE = 30.0  # seconds; the house shares two cores with whatever else runs
-_START = 120.0
+START_SECONDS = 120.0
 _FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --hide-scrollbars --lang=en"
@@ -194,6 +195,15 @@ def _free_port() -> int:
     raise AssertionError("no three ports are free")
 
 
+def free_ports(number: int) -> list[int]:
+    """Ports that are free now, all different."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:
@@ -223,7 +233,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 
 def _wait_until_open(house: "subprocess.Popen[bytes]", town: Town, output: Path) -> None:
-    end = time.monotonic() + _START
+    end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if house.poll() is not None:
             break

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tillhouse.apps.supervise import SupervisorError, check_port
+from tillhouse.apps.supervise import ProcessSpec, Supervisor, SupervisorError, check_port, lock_folder
 
 # Each prints what it does, so that the tests wait for lines, never for time.
 PROGRAMS = {
@@ -294,3 +294,33 @@ def test_a_port_in_use_is_named_with_the_way_out() -> None:
 def test_a_number_that_is_no_port_is_refused(port: int) -> None:
     with pytest.raises(SupervisorError, match="no port"):
         check_port(port)
+
+
+def test_a_second_up_of_the_same_folder_is_one_sentence_and_changes_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with lock_folder(data), socket.socket() as taken:  # the first one, which also holds the port
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        before = sorted(data.rglob("*"))
+        done = subprocess.run(
+            [sys.executable, "-m", "tillhouse.apps.cli", "up", "--data", str(data), "--port", port],
+            check=False, cwd=tmp_path, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 1
+        (sentence,) = done.stderr.splitlines()
+        assert f"Tillhouse is already running in {data} (process {os.getpid()}): use it, or stop it" in sentence
+        assert sorted(data.rglob("*")) == before
+
+
+def test_a_supervisor_takes_over_the_lock_of_whoever_made_its_folder_ready(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert (
+        Supervisor(
+            [ProcessSpec("broken", [sys.executable, "-c", "raise SystemExit(3)"], {}, restart=False)],
+            data,
+            lock=lock_folder(data),
+            say=lambda _: None,
+        ).run()
+        == 1
+    )
+    lock_folder(data).close()

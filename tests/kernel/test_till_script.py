@@ -156,6 +156,93 @@ def test_ctrl_c_in_the_middle_leaves_nothing_that_looks_finished(checkout: Check
     assert "Setting up" in done.stderr
 
 
+class Pair:
+    """Two `./till` of one checkout: the first is in the middle of installing until `go_on`."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self._checkout = checkout
+        self._gate = checkout.place / "gate"
+        os.mkfifo(self._gate)
+        self.first = self._start("echo installing; read -r _ <gate; echo first >>installs")
+        assert self.first.stdout
+        assert self.first.stdout.readline() == "installing\n"
+        self.second = self._start("echo second >>installs")
+        assert self.second.stderr
+        assert self.second.stderr.readline() == "Another ./till is setting up .venv: waiting for it.\n"
+
+    def _start(self, install: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            ["/bin/sh", "./till", "up"], cwd=self._checkout.place, env=self._checkout.environment(UV_PIP=install),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def go_on(self) -> None:
+        self._gate.write_text("\n")
+
+    def ends(self, process: "subprocess.Popen[str]") -> tuple[str, str]:
+        said = process.communicate(timeout=30)
+        assert process.returncode == 0, said
+        return said
+
+    @property
+    def installs(self) -> list[str]:
+        return (self._checkout.place / "installs").read_text().split()
+
+
+def test_two_at_the_same_moment_set_up_once_and_both_go_on(checkout: Checkout) -> None:
+    pair = Pair(checkout)
+    pair.go_on()
+    assert "cli ['up']" in pair.ends(pair.first)[0]
+    said, complaints = pair.ends(pair.second)
+    assert "cli ['up']" in said
+    assert complaints == ""
+    assert pair.installs == ["first"]
+
+
+def test_one_that_waits_for_a_killed_one_does_its_work(checkout: Checkout) -> None:
+    pair = Pair(checkout)
+    os.killpg(pair.first.pid, signal.SIGKILL)
+    pair.first.communicate()
+    said, complaints = pair.ends(pair.second)
+    assert "Setting up" in complaints
+    assert "cli ['up']" in said
+    assert pair.installs == ["second"]
+
+
+def test_an_installation_that_outlives_its_killed_till_is_waited_for(checkout: Checkout) -> None:
+    pair = Pair(checkout)
+    pair.first.kill()  # the installer lives on
+    pair.go_on()
+    pair.ends(pair.second)
+    pair.first.communicate()
+    assert pair.installs == ["first", "second"]
+
+
+def test_waiting_ends_with_ctrl_c(checkout: Checkout) -> None:
+    pair = Pair(checkout)
+    os.killpg(pair.second.pid, signal.SIGINT)
+    said = pair.second.communicate(timeout=20)[1]
+    assert pair.second.returncode == 130
+    assert "Traceback" not in said
+    pair.go_on()
+    pair.ends(pair.first)
+
+
+def test_two_that_find_a_new_lock_update_once(checkout: Checkout) -> None:
+    checkout.till()
+    (checkout.place / "requirements.lock").write_text("# something else\n")
+    pair = Pair(checkout)
+    pair.go_on()
+    assert "Updating" in pair.ends(pair.first)[1]
+    assert pair.ends(pair.second)[1] == ""
+    assert pair.installs == ["first"]
+
+
+def test_the_command_itself_holds_no_lock(checkout: Checkout) -> None:
+    (checkout.place / "src" / "tillhouse" / "apps" / "cli.py").write_text("import os; os.fstat(9)")
+    assert "Bad file descriptor" in checkout.till().stderr
+
+
 def test_a_moved_checkout_is_set_up_again(checkout: Checkout, tmp_path: Path) -> None:
     checkout.till()
     moved = Checkout(checkout.place.rename(tmp_path / "moved"), checkout.tools)

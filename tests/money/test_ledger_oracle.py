@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from hypothesis import HealthCheck
@@ -17,8 +18,11 @@ from tillhouse.parts.ledger import api as ledger
 
 T = TypeVar("T")
 WALLETS = 3
+DAY = timedelta(days=1)
+SPRING = datetime(2026, 3, 1, tzinfo=UTC)
 places = st.integers(0, WALLETS)  # the last one is the bank, which has no floor
 amounts = st.integers(1, 40)
+days = st.none() | st.integers(0, 3)  # few, so that many share one
 
 
 @dataclass
@@ -28,6 +32,7 @@ class Oracle:
     balance: dict[ledger.AccountRef, int] = field(default_factory=dict)
     held: dict[ledger.AccountRef, int] = field(default_factory=dict)
     hold_state: dict[int, str] = field(default_factory=dict)
+    written: dict[int, ledger.Transaction] = field(default_factory=dict)
     reversed: set[int] = field(default_factory=set)
 
     def available(self, account: ledger.AccountRef) -> int:
@@ -37,6 +42,17 @@ class Oracle:
         if source != BANK and amount > self.available(source):
             return "InsufficientFunds"
         return None
+
+    def at(self, account: ledger.AccountRef, effective: datetime | None, recorded: datetime | None) -> int:
+        """What a wallet held at a point of both times: a sum over all that was written."""
+        return -sum(
+            amount.minor
+            for one in self.written.values()
+            if (effective is None or one.effective_at <= effective)
+            and (recorded is None or one.recorded_at <= recorded)
+            for leg, amount in one.legs
+            if leg == account
+        )
 
     def moved(self, source: ledger.AccountRef, target: ledger.AccountRef, amount: int) -> None:
         self.balance[source] = self.balance.get(source, 0) - amount
@@ -80,17 +96,24 @@ class LedgerMachine(RuleBasedStateMachine):
     def ask(self, operation: Coroutine[Any, Any, T]) -> T | DomainError:
         """The result of an operation, or its refusal."""
         try:
-            return self.runner.run(operation)
+            result = self.runner.run(operation)
         except DomainError as refusal:
             return refusal
+        self._remember(result)
+        return result
 
-    @rule(target=moves, source=places, to=places, amount=amounts)
-    def post(self, source: int, to: int, amount: int) -> Any:
+    def _remember(self, result: object) -> None:
+        for one in result if isinstance(result, list) else [result]:
+            if isinstance(one, ledger.Transaction):
+                self.oracle.written[one.id] = replace(one, replayed=False)
+
+    @rule(target=moves, source=places, to=places, amount=amounts, day=days)
+    def post(self, source: int, to: int, amount: int, day: int | None) -> Any:
         if source == to:
             return multiple()
         origin, target = self.accounts[source], self.accounts[to]
         expected = self.oracle.refuses(origin, amount)
-        posting = move(origin, target, amount)
+        posting = replace(move(origin, target, amount), effective_at=None if day is None else SPRING + day * DAY)
         result = self.ask(self.books.post(posting))
         if expected:
             assert type(result).__name__ == expected
@@ -196,11 +219,34 @@ class LedgerMachine(RuleBasedStateMachine):
         self.oracle.hold_state[held.id] = state
         self.oracle.held[held.wallet] -= held.amount
 
+    @rule(wallet=st.integers(0, WALLETS - 1), effective=days, before=st.booleans(), data=st.data())
+    def read_the_past(self, wallet: int, effective: int | None, before: bool, data: st.DataObject) -> None:
+        """At the very instants that were written, and just before them; as known at any of them, or now."""
+        account, known = self.wallets[wallet], sorted(one.recorded_at for one in self.oracle.written.values())
+        recorded = data.draw(st.sampled_from([None, *known]))
+        shift = -timedelta(microseconds=1) if before else timedelta(0)
+        at = None if effective is None else SPRING + effective * DAY + shift
+        if effective is None and before and known:
+            at = data.draw(st.sampled_from(known))
+        self.runner.run(self._compare(account, at, recorded))
+
+    async def _compare(self, account: ledger.AccountRef, at: datetime | None, recorded: datetime | None) -> None:
+        async with self.books.house.database.reading() as session:
+            found = await ledger.balance_at(session, account, effective=at, recorded=recorded)
+            whole = await ledger.all_balances_at(session, effective=at, recorded=recorded)
+        assert found.posted.minor == self.oracle.at(account, at, recorded)
+        assert found.stable or recorded is None
+        assert {one.account: one.posted for one in whole}.get(account, found.posted) == found.posted
+        assert (
+            sum(one.posted.minor * (1 if one.account == BANK else -1) for one in whole) == 0
+        )  # wallets are liabilities
+
     @rule(wallet=st.integers(0, WALLETS - 1), amount=amounts, times=st.integers(2, 6))
     def withdraw_at_once(self, wallet: int, amount: int, times: int) -> None:
         account = self.wallets[wallet]
         possible = min(times, self.oracle.available(account) // amount)
         results = self.runner.run(self._all_at_once([move(account, BANK, amount) for _ in range(times)]))
+        self._remember(results)
         assert sum(isinstance(result, ledger.Transaction) for result in results) == possible
         assert sum(isinstance(result, ledger.InsufficientFunds) for result in results) == times - possible
         self.oracle.moved(account, BANK, amount * possible)

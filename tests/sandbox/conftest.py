@@ -1,13 +1,16 @@
 """A sandbox in this process, its clock in our hand, and an app that takes its webhooks."""
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from selenium import webdriver
 from starlette.types import Receive, Scope, Send
 
+from tests.sandbox.browsing import chromium
+from tests.sandbox.stripe_shop import Shop, open_shop
 from tillhouse.sandbox.app import Sandbox, create_sandbox
 from tillhouse.sandbox.clock import ManualClock
 from tillhouse.sandbox.settings import SandboxSettings
@@ -100,3 +103,26 @@ async def contact(razorpay: httpx.AsyncClient) -> str:
     response = await razorpay.post("/contacts", json={"name": "Asha Kumar", "type": "customer", "reference_id": "u1"})
     identifier: str = response.json()["id"]
     return identifier
+
+
+@pytest.fixture
+def shop(receiver: Receiver, clock: ManualClock) -> Iterator[Shop]:
+    """A shop that takes money with Stripe's official SDK, over sockets."""
+    with open_shop(receiver, clock) as shop:
+        yield shop
+
+
+@pytest.fixture
+async def omise(sandbox: Sandbox, settings: SandboxSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """A merchant's client of Omise's API."""
+    async with httpx.AsyncClient(
+        transport=SandboxTransport(sandbox), base_url="http://sandbox", auth=(settings.omise_secret_key, "")
+    ) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    """One browser for a module of tests."""
+    with chromium() as chrome:
+        yield chrome

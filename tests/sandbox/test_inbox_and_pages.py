@@ -27,6 +27,14 @@ PAGES = [
     "/_sandbox/razorpay/settlements",
     "/_sandbox/razorpay/validations",
     "/_sandbox/bank",
+    "/_sandbox/stripe/checkout_sessions",
+    "/_sandbox/stripe/payments",
+    "/_sandbox/stripe/payouts",
+    "/_sandbox/stripe/accounts",
+    "/_sandbox/omise/charges",
+    "/_sandbox/omise/transfers",
+    "/_sandbox/sepay/bank",
+    "/_sandbox/sepay/orders",
 ]
 
 
@@ -91,6 +99,7 @@ async def test_every_page_has_an_api_twin_and_a_strict_policy(
 ) -> None:
     order = await order_of(razorpay, payment=AUTOMATIC, receipt="<script>alert(1)</script>")
     await pay(person, order)
+    await person.post("/_sandbox/sepay/transfers", json={"amount": 1, "content": "<script>alert(1)</script>"})
     await sandbox.deliver_due()
 
     page = await person.get(path, headers=HTML)

@@ -26,12 +26,15 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "demo": "Fill the database with believable data.",
         "jobs": "List, replay and cancel background jobs.",
         "keys": "Make and rotate encryption keys.",
+        "payments": "Providers' events, reconciliation with them and the bank, what is open for how long.",
+        "ledger": "Reports, exports, opening balances; close a period; the seal of the books.",
         "people": "Create administrators and API keys.",
+        "bench": "Measure this machine, and us against our peers.",
         "docs": "Write the reference pages that are generated from the code.",
     }
 )
 
-STANDALONE = frozenset({"up", "test", "docs"})  # these make or need no house of this folder
+STANDALONE = frozenset({"up", "test", "docs", "bench"})  # these make or need no house of this folder
 
 
 class _Commands(click.Group):

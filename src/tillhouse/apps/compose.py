@@ -10,16 +10,18 @@ from starlette_compress import CompressMiddleware
 
 from tillhouse import __version__
 from tillhouse.apps import pages
+from tillhouse.apps.dependencies import checks_of
 from tillhouse.apps.revisions import head
 from tillhouse.apps.web import answer_failure, build_web, speaking_to
 from tillhouse.catalogue import CATALOGUE
 from tillhouse.kernel.access import AuthenticatedBy, nobody
 from tillhouse.kernel.db import Database
 from tillhouse.kernel.edge import BodyAllowance, BodyLimit, BrowserOrigin, RequestContext, SecurityHeaders
-from tillhouse.kernel.health import health_router
+from tillhouse.kernel.health import Dependencies, health_router
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import PROBLEMS, CrashBarrier, install_problems
 from tillhouse.kernel.manifest import Module, closure
+from tillhouse.kernel.metrics import metrics_router
 from tillhouse.kernel.outbound import Outbound
 from tillhouse.kernel.settings import KernelSettings, SettingsError, refuse_development_defaults
 from tillhouse.kernel.vault import Vault
@@ -109,8 +111,10 @@ def create_app(house: House) -> FastAPI:
     app.state.house = house
     app.state.web = web
     install_problems(app, answer_failure)
-    checks = [check for module in house.modules for check in module.health()]
-    app.include_router(health_router(head(), checks))
+    database, *others = checks_of(house, head())
+    dependencies = Dependencies(house, (database, *others))
+    app.include_router(health_router(house, database, dependencies))
+    app.include_router(metrics_router(house, dependencies))
     app.mount(web.static.prefix, web.static)
     app.include_router(pages.router)
     for module in house.modules:

@@ -1,4 +1,4 @@
-"""The house's own pages: its front door, the API's description, and the page of all components."""
+"""The house's own pages: its front door, the API's description, the first page of the console, all components."""
 
 from typing import Annotated
 
@@ -6,16 +6,15 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from tillhouse.apps.api_docs import operations
-from tillhouse.kernel.access import Permission, Principal, open_to_all, require
-from tillhouse.kernel.http import TheHouse
+from tillhouse.kernel.access import Principal, open_to_all, require
+from tillhouse.kernel.http import Read, TheHouse
+from tillhouse.kernel.web.console import CONSOLE, waiting
 from tillhouse.kernel.web.deps import Pages
 from tillhouse.kernel.web.kit import kit_page
 
-# The console's own right; modules add theirs for what their pages show.
-CONSOLE = Permission("console.open", "Open the staff console", frozenset({"staff", "admin"}), assurance=2)
-
 router = APIRouter(include_in_schema=False)
 Anyone = Annotated[Principal, Depends(open_to_all("What the house is, anyone may read."))]
+Staff = Annotated[Principal, Depends(require(CONSOLE))]
 
 
 @router.get("/")
@@ -35,7 +34,13 @@ async def api_docs(request: Request, _anyone: Anyone, pages: Pages) -> Response:
     return pages.render_page(request, "house/api_docs.html", {"groups": operations(request.app)})
 
 
+@router.get("/console/")
+async def console(request: Request, session: Read, staff: Staff, pages: Pages) -> Response:
+    """What waits for staff, and where everything is."""
+    return pages.render_page(request, "house/console.html", {"waiting": await waiting(session, staff)})
+
+
 @router.get("/console/kit")
-async def kit(request: Request, _staff: Annotated[Principal, Depends(require(CONSOLE.name))], pages: Pages) -> Response:
+async def kit(request: Request, _staff: Staff, pages: Pages) -> Response:
     """Every component in every state."""
     return pages.render_page(request, "kernel/kit.html", kit_page())

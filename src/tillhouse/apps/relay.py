@@ -8,18 +8,21 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import Literal
 
+from prometheus_client import Counter
 from sqlalchemy.exc import SQLAlchemyError
 
 from tillhouse.apps.broker import SENT, Sender
 from tillhouse.apps.compose import build_house
+from tillhouse.apps.metrics import serve_metrics
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import configure_logs, get_logger
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.signals import Listener, notifier_of
 from tillhouse.kernel.work import fire_schedules, store
 from tillhouse.kernel.work.outbox import WORK_WAITS
-from tillhouse.kernel.work.registry import registry_of
+from tillhouse.kernel.work.registry import queue_of, registry_of
 from tillhouse.kernel.work.store import DueJob
 from tillhouse.kernel.work.timing import Timing
 
@@ -27,6 +30,10 @@ _log = get_logger("tillhouse.relay")
 _SCHEDULES_EVERY_SECONDS = 1.0
 _PAUSE_SECONDS = 0.5  # after the database or the broker was away
 _PUT_BACK = timedelta(seconds=1)
+
+_EVENTS = Counter("relay_events", "Events that were made jobs of")
+_MESSAGES = Counter("relay_messages", "Messages to workers, by queue and by what became of them", ["queue", "outcome"])
+_FIRED = Counter("schedules_fired", "Jobs made by their schedule", ["job"])
 
 
 class Relay:
@@ -75,13 +82,17 @@ class Relay:
 
     async def _take(self) -> list[DueJob]:
         async with self._house.database.transaction() as session:
-            await store.fan_out(session, registry_of(self._house), self._timing.batch)
-            return await store.take_due(session, self._timing.batch, self._timing.resend)
+            events = await store.fan_out(session, registry_of(self._house), self._timing.batch)
+            due = await store.take_due(session, self._timing.batch, self._timing.resend)
+        _EVENTS.inc(events)
+        return due
 
     async def _send(self, due: Sequence[DueJob]) -> None:
         if not due:
             return
         unsent = await asyncio.to_thread(self._sender.send, due)
+        _count(due[: len(due) - len(unsent)], "sent")
+        _count(unsent, "unsent")
         if len(unsent) < len(due):
             notifier_of(self._house).send(SENT)
         if unsent:
@@ -93,10 +104,16 @@ class Relay:
         while True:
             try:
                 for name in await fire_schedules(self._house):
+                    _FIRED.labels(name).inc()
                     _log.info("schedule_fired", job=name)
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("database_away", error=type(error).__name__)
             await asyncio.sleep(_SCHEDULES_EVERY_SECONDS)
+
+
+def _count(jobs: Sequence[DueJob], outcome: Literal["sent", "unsent"]) -> None:
+    for job in jobs:
+        _MESSAGES.labels(queue_of(job.name, job.lane), outcome).inc()
 
 
 async def relay(house: House, timing: Timing | None = None) -> None:
@@ -114,6 +131,7 @@ def main() -> None:
     """Run a relay for the whole catalogue from the environment's settings."""
     settings = KernelSettings.load().model_copy(update={"database_pool": 3})
     configure_logs(settings)
+    serve_metrics(settings)
 
     async def start() -> None:
         await relay(build_house(settings, process="relay"))

@@ -1,19 +1,21 @@
 """The web kit of a process: templates, static files, languages, menus and error pages of the modules it serves."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from tillhouse.kernel.access import NOBODY, Authenticator, Principal
+from tillhouse.kernel.access import NOBODY, Authenticator, Principal, SecondFactorRequired
 from tillhouse.kernel.errors import DomainError, NotAuthenticated
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import problem_json
 from tillhouse.kernel.manifest import Module, NavItem
+from tillhouse.kernel.text import N_
 from tillhouse.kernel.web import i18n, render
+from tillhouse.kernel.web.console import CONSOLE
 from tillhouse.kernel.web.csrf import Csrf
 from tillhouse.kernel.web.deps import Web, web_of
 from tillhouse.kernel.web.errors import describe
@@ -23,6 +25,11 @@ from tillhouse.kernel.web.static import Static
 from tillhouse.kernel.web.toasts import is_htmx
 
 _HERE = Path(__file__).parent
+# Where a page leads who may come in once they have shown who they are.
+_ENTRANCES: Mapping[type[DomainError], str] = {
+    NotAuthenticated: "/sign-in",
+    SecondFactorRequired: "/second-factor",
+}
 
 
 def build_web(house: House) -> Web:
@@ -43,9 +50,9 @@ def answer_failure(request: Request, error: DomainError) -> Response:
     """A failure for whoever asked: problem details for programs, a page or a toast for people."""
     if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
         return problem_json(request, error)
-    if isinstance(error, NotAuthenticated) and request.method == "GET" and not is_htmx(request):
+    if (entrance := _ENTRANCES.get(type(error))) and request.method == "GET" and not is_htmx(request):
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(f"/sign-in?{urlencode({'next': wanted})}", 303)
+        return RedirectResponse(f"{entrance}?{urlencode({'next': wanted})}", 303)
     return web_of(request).templates.render_error(request, describe(error))
 
 
@@ -94,9 +101,9 @@ class _Frames:
 
     def __call__(self, request: Request, module: str) -> Frame:
         principal = _principal(request)
-        product = self._product_of(module)
+        product = None if _in_console(request) else self._product_of(module)
         return Frame(
-            brand=Brand(product.title, f"/{product.name}/", product.icon) if product else Brand(),
+            brand=_brand(request, product),
             accent=product.accent if product else "house",
             nav=self._nav(principal, product),
             viewer=_viewer(principal),
@@ -113,11 +120,32 @@ class _Frames:
 
     def _nav(self, principal: Principal, product: Module | None) -> Nav:
         def links(place: str, modules: Iterable[Module]) -> list[Link]:
-            items = sorted((item for m in modules for item in m.nav if item.place == place), key=lambda i: i.order)
-            return [Link(item.title, item.path, item.icon) for item in items if _sees(principal, item)]
+            items = sorted(
+                ((i, m) for m in modules for i in m.nav if i.place == place), key=lambda found: found[0].order
+            )
+            return [Link(i.title, i.path, i.icon, m.title) for i, m in items if _sees(principal, i)]
 
         own = [product] if product else []
-        return Nav(links("site", own), links("app", own), links("console", self._modules))
+        return Nav(links("site", own), links("app", own), self._console(principal, links))
+
+    def _console(self, principal: Principal, links: Callable[[str, Iterable[Module]], list[Link]]) -> list[Link]:
+        """The console's menu: by module, each where its first entry belongs."""
+        if not principal.may(CONSOLE):
+            return []
+        first = {m.name: min((i.order for i in m.nav if i.place == "console"), default=0) for m in self._modules}
+        by_order = sorted(self._modules, key=lambda module: first[module.name])
+        overview = Link(N_("Overview"), "/console/", "layout-dashboard")
+        return [overview, *(link for module in by_order for link in links("console", [module]))]
+
+
+def _in_console(request: Request) -> bool:
+    return request.url.path.startswith("/console")
+
+
+def _brand(request: Request, product: Module | None) -> Brand:
+    if product:
+        return Brand(product.title, f"/{product.name}/", product.icon)
+    return Brand(href="/console/") if _in_console(request) else Brand()
 
 
 def _sees(principal: Principal, item: NavItem) -> bool:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tillhouse.apps.broker import Consumer
 from tillhouse.apps.compose import build_house
+from tillhouse.apps.metrics import serve_metrics
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import configure_logs, get_logger
 from tillhouse.kernel.settings import KernelSettings
@@ -179,6 +180,7 @@ def main(modules: Sequence[str] = (), lanes: Sequence[Lane] = LANES) -> None:
     connections = sum(_AT_ONCE[lane] for lane in lanes) + 2
     settings = KernelSettings.load().model_copy(update={"database_pool": connections})
     configure_logs(settings)
+    serve_metrics(settings)
     run_worker(lambda: build_house(settings, serve=modules, process="worker"), lanes)
 
 

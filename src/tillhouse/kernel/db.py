@@ -4,17 +4,20 @@ Services take the session first and only flush. `ReadSession` and `Session` are 
 through a read session does not pass the type checker (and PostgreSQL refuses it: reads run READ ONLY).
 """
 
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NewType, Protocol
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import BigInteger, CursorResult, DateTime, MetaData, Result
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -26,6 +29,8 @@ Session = NewType("Session", ReadSession)
 
 JsonValue = str | int | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 JsonObject = dict[str, JsonValue]
+
+_statements = logging.getLogger("sqlalchemy.engine.Engine")  # where the other statements are logged, too
 
 _in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
@@ -90,6 +95,16 @@ class Database:
         async with self._open(read_only=True) as session:
             yield ReadSession(session)
 
+    async def call(self, statement: str, *arguments: object) -> Sequence[Sequence[Any]]:
+        """Run one statement (`$1`, `$2` …) in a transaction of its own: a single round trip, committed when it returns.
+
+        Raises `DBAPIError`; of a connection that was lost meanwhile nobody knows whether it committed.
+        """
+        async with self.engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, asyncpg.Connection)
+            return await _fetch(driver, statement, arguments)
+
     async def close(self) -> None:
         await self.engine.dispose()
 
@@ -114,6 +129,29 @@ def house_of(session: ReadSession) -> "House":
     if house is None:
         raise RuntimeError("this database was opened outside a house")
     return house  # type: ignore[no-any-return]  # session.info is a plain dict
+
+
+async def call(session: Session, statement: str, *arguments: object) -> Sequence[Sequence[Any]]:
+    """Run one statement (`$1`, `$2` …) on the driver itself, inside the session's transaction: for what is hot.
+
+    One round trip and no compilation; the driver keeps it prepared. Raises `DBAPIError`, as `session.execute` does.
+    """
+    if session.new or session.dirty or session.deleted:
+        await session.flush()
+    driver: asyncpg.Connection | None = session.info.get("driver")
+    if driver is None or not driver.is_in_transaction():
+        connection = await session.connection()
+        session.info["driver"] = (await connection.get_raw_connection()).driver_connection
+        return (await connection.exec_driver_sql(statement, arguments)).all()
+    return await _fetch(driver, statement, arguments)
+
+
+async def _fetch(driver: asyncpg.Connection, statement: str, arguments: Sequence[object]) -> Sequence[Sequence[Any]]:
+    _statements.info("%s", statement)
+    try:
+        return [tuple(row) for row in await driver.fetch(statement, *arguments)]
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DBAPIError(statement, None, error, hide_parameters=True) from error
 
 
 def after_commit(session: Session, callback: Callable[[], None]) -> None:

@@ -49,7 +49,7 @@ class RateLimit:
         endpoint = request.scope["endpoint"]
         bucket = self.name or f"{endpoint.__module__}.{endpoint.__qualname__}"
         key = await self._key(request)
-        allowed, window = await _limiter(house_of_request(request)).hit(item, bucket, key)
+        allowed, window = await limiter_of(house_of_request(request)).hit(item, bucket, key)
         wait = max(1, math.ceil(window.reset_time - time.time()))
         said = {
             "RateLimit-Policy": f'"{self._policy}";q={item.amount};w={item.get_expiry()}',
@@ -158,7 +158,8 @@ def _redis(url: str) -> RedisStorage:
     )
 
 
-def _limiter(house: House) -> Limiter:
+def limiter_of(house: House) -> Limiter:
+    """The counts of this process, made when they are first needed and closed with the house."""
     found = house.provided(Limiter)
     if not found:
         limiter = Limiter(house.settings.redis_url)

@@ -18,7 +18,7 @@ from tillhouse.kernel.settings import ModuleSettings
 from tillhouse.kernel.vault import SealedColumn
 
 if TYPE_CHECKING:
-    import typer
+    import click
 
     from tillhouse.kernel.house import House
     from tillhouse.kernel.work import AnyHandler, AnyJob
@@ -58,13 +58,20 @@ class HealthCheck:
     check: Callable[["House"], Awaitable[None]]
 
 
+Progress = Callable[[int, int], None]  # is told how much is done, of how much
+
+
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A sentence that is always true of the database. `violations` returns one line per breach, none when it holds."""
+    """A sentence that is always true of the database. `violations` returns one line per breach, none when it holds.
+
+    Where all of it is too much for every 15 minutes, `violations` looks at what is recent and `thorough` at everything.
+    """
 
     name: str
     sentence: str
     violations: Callable[[ReadSession], Awaitable[Sequence[str]]]
+    thorough: Callable[[ReadSession, Progress], Awaitable[Sequence[str]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,7 @@ class Module:
     invariants: Callable[[], Sequence[Invariant]] = _nothing
     provides: Callable[["House"], Sequence[object]] = lambda house: ()
     sealed: tuple[SealedColumn, ...] = ()
-    cli: Callable[[], "typer.Typer"] | None = None
+    cli: Callable[[], "click.Group"] | None = None
     demo: Callable[[], Demo] | None = None
     accent: str = "house"
     icon: str = "store"

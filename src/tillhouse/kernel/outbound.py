@@ -4,8 +4,10 @@ It refuses to send while a transaction is open, limits time, counts and times ea
 failures that matter for money: the call certainly had no effect (`NotSent`), or nobody knows (`OutcomeUnknown`).
 """
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -76,25 +78,98 @@ class Outbound:
 
         Raises `NotSent`, `OutcomeUnknown`, and `RuntimeError` when a transaction is open.
         """
-        if in_transaction():
-            raise RuntimeError(f"a call to {provider} while a transaction is open: commit the intent first")
+        self._refuse_in_transaction(provider)
         request = self._client.build_request(
             method, url, json=json, data=form, params=params, headers=headers,
             timeout=timeout if timeout is not None else httpx.USE_CLIENT_DEFAULT,
         )  # fmt: skip
-        started, outcome = time.monotonic(), "error"
-        try:
+        with _observed(provider) as observed:
             response = await self._client.send(request, auth=auth)
-            outcome = f"{response.status_code // 100}xx"
+            observed.outcome = f"{response.status_code // 100}xx"
             return Answer(response.status_code, response.headers, response.content)
-        except _BEFORE_SENDING as error:
-            outcome = "not_sent"
-            raise NotSent(N_("{provider} cannot be reached right now."), provider=provider) from error
+
+    async def deliver(
+        self,
+        provider: str,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        address: str | None,
+        seconds: float,
+        keep: int,
+    ) -> Answer:
+        """POST to a URL that somebody else chose, which may answer with anything, slowly, or without end.
+
+        `address`: the IP address to connect to, whatever the host's name resolves to by now; the certificate is still
+        the host's. `seconds` are for the whole call. Only the first `keep` bytes of the answer are read.
+        Raises as `send` does.
+        """
+        self._refuse_in_transaction(provider)
+        # A connection that stays open to an address would serve other hosts there, too.
+        sent = {**headers, "Connection": "close", "Accept-Encoding": "identity"}
+        request = self._client.build_request("POST", url, content=body, headers=sent, timeout=seconds)
+        if address:
+            request.extensions["sni_hostname"] = request.url.host
+            request.url = request.url.copy_with(host=f"[{address}]" if ":" in address else address)
+        with _observed(provider) as observed:
+            async with asyncio.timeout(seconds):
+                response = await self._client.send(request, stream=True)
+                try:
+                    kept = await _beginning(response, keep)
+                finally:
+                    await response.aclose()
+            observed.outcome = f"{response.status_code // 100}xx"
+            return Answer(response.status_code, response.headers, kept)
+
+    async def reach(self, provider: str, url: str) -> None:
+        """See whether anyone answers at `url`; says nothing of us, and counts as no call.
+
+        Raises `NotSent` when nobody does, `OutcomeUnknown` when only a failing server does (5xx).
+        """
+        if in_transaction():
+            raise RuntimeError(f"a call to {provider} while a transaction is open: commit the intent first")
+        try:
+            async with self._client.stream("GET", url) as response:
+                status = response.status_code
         except httpx.HTTPError as error:
-            outcome = "unknown"
-            raise OutcomeUnknown(N_("{provider} did not answer in time."), provider=provider) from error
-        finally:
-            _SECONDS.labels(provider, outcome).observe(time.monotonic() - started)
+            raise NotSent(N_("{provider} cannot be reached right now."), provider=provider) from error
+        if status >= 500:
+            raise OutcomeUnknown(N_("{provider} did not answer in time."), provider=provider)
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    def _refuse_in_transaction(self, provider: str) -> None:
+        if in_transaction():
+            raise RuntimeError(f"a call to {provider} while a transaction is open: commit the intent first")
+
+
+@dataclass
+class _Observed:
+    outcome: str = "error"
+
+
+@contextmanager
+def _observed(provider: str) -> Iterator[_Observed]:
+    """Times a call, and says in our words how it failed."""
+    started, observed = time.monotonic(), _Observed()
+    try:
+        yield observed
+    except _BEFORE_SENDING as error:
+        observed.outcome = "not_sent"
+        raise NotSent(N_("{provider} cannot be reached right now."), provider=provider) from error
+    except (httpx.HTTPError, TimeoutError) as error:
+        observed.outcome = "unknown"
+        raise OutcomeUnknown(N_("{provider} did not answer in time."), provider=provider) from error
+    finally:
+        _SECONDS.labels(provider, observed.outcome).observe(time.monotonic() - started)
+
+
+async def _beginning(response: httpx.Response, most: int) -> bytes:
+    kept = b""
+    async for chunk in response.aiter_raw():  # as it came: unpacking could make much of little
+        kept += chunk
+        if len(kept) >= most:
+            break
+    return kept[:most]

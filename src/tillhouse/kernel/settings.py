@@ -214,6 +214,9 @@ class KernelSettings(ModuleSettings):
     log_level: str = setting("info", "debug, info, warning or error.", aliases=("LOG_LEVEL",))
     log_format: Literal["json", "text"] = setting("json", "json for machines, text for eyes.", aliases=("LOG_FORMAT",))
     metrics_token: str = setting("", "Bearer token that may read /metrics. Empty: this machine alone may.", secret=True)
+    metrics_listen: str = setting(
+        "", "Where worker and relay answer /metrics: a port of 127.0.0.1, or host:port. Empty: nowhere."
+    )
     trusted_proxies: tuple[str, ...] = setting(
         (), "Addresses of proxies whose X-Forwarded-For is believed, separated by commas."
     )
@@ -227,9 +230,29 @@ class KernelSettings(ModuleSettings):
             raise ValueError("write it as postgresql://user:password@host:5432/database")
         return url
 
+    @field_validator("metrics_listen")
+    @classmethod
+    def _is_address(cls, listen: str) -> str:
+        _host_and_port(listen)
+        return listen
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of `metrics_listen`; None when it is empty."""
+        return _host_and_port(self.metrics_listen)
+
     @property
     def production(self) -> bool:
         return self.environment == "production"
+
+
+def _host_and_port(listen: str) -> tuple[str, int] | None:
+    host, _, port = listen.rpartition(":")
+    if not listen:
+        return None
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise ValueError("write it as 9101 or 0.0.0.0:9101")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def refuse_development_defaults(all_settings: list[ModuleSettings]) -> None:

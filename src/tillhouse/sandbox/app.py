@@ -17,53 +17,14 @@ from starlette.types import Receive, Scope, Send
 from tillhouse.sandbox import control, gate
 from tillhouse.sandbox.bank import account as bank
 from tillhouse.sandbox.clock import Clock, NowMs, system_now_ms
-from tillhouse.sandbox.razorpay import (
-    beneficiaries,
-    checkout,
-    disputes,
-    errors,
-    events,
-    link_pages,
-    links,
-    orders,
-    payment_links,
-    payments,
-    payouts,
-    qr_codes,
-    refunds,
-    settlements,
-    transactions,
-    validations,
-)
-from tillhouse.sandbox.razorpay import control as razorpay_control
-from tillhouse.sandbox.razorpay.errors import RazorpayError
+from tillhouse.sandbox.player import Refusal
+from tillhouse.sandbox.players import PLAYERS, called
 from tillhouse.sandbox.settings import SandboxSettings
 from tillhouse.sandbox.smtp import smtp_server
-from tillhouse.sandbox.twilio import messages
-from tillhouse.sandbox.twilio.messages import TwilioError
 from tillhouse.sandbox.webhooks import Delivery
 from tillhouse.sandbox.world import World, build_world
 
 _STATIC = Path(__file__).parent / "static"
-_ROUTERS = (
-    control,
-    razorpay_control,
-    bank,
-    orders,
-    qr_codes,
-    payment_links,
-    refunds,
-    payments,
-    disputes,
-    settlements,
-    validations,
-    beneficiaries,
-    payouts,
-    transactions,
-    checkout,
-    link_pages,
-    messages,
-)
 
 
 class Sandbox(FastAPI):
@@ -80,6 +41,7 @@ class Sandbox(FastAPI):
         )
         self.world = world
         self.state.world = world
+        self.state.players = PLAYERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await gate.pass_through(super().__call__, self.world, scope, receive, send)
@@ -113,19 +75,11 @@ def create_sandbox(settings: SandboxSettings, *, now_ms: NowMs = system_now_ms) 
         now_ms: the clock, in milliseconds since the epoch; `clock.ManualClock` for tests.
     """
     world = build_world(settings, Clock(now_ms, settings.clock_scale))
-    events.register(world)
-    messages.register(world)
-    world.agenda.register("payment.authorize_late", lambda subject: payments.authorize_late(world, subject))
-    world.agenda.register("payment.expire", lambda subject: refunds.expire_authorization(world, subject))
-    world.agenda.register("refund.process", lambda subject: refunds.process(world, subject))
-    world.agenda.register("payout.advance", lambda subject: payouts.advance(world, subject))
-    world.agenda.register("payment_link.expire", lambda subject: links.expire(world, subject))
-    world.agenda.register("qr_code.close", lambda subject: qr_codes.close_in_time(world, subject))
-    world.agenda.register("validation.answer", lambda subject: validations.answer_in_time(world, subject))
+    for player in PLAYERS:
+        player.register(world)
     sandbox = Sandbox(world)
-    for module in _ROUTERS:
-        sandbox.include_router(module.router)
-    sandbox.include_router(qr_codes.images)
+    for router in (control.router, bank.router, *(router for player in PLAYERS for router in player.routers)):
+        sandbox.include_router(router)
     sandbox.mount("/_sandbox/static", StaticFiles(directory=_STATIC))
     _answer_errors_as_the_providers_do(sandbox)
     return sandbox
@@ -151,24 +105,20 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _answer_errors_as_the_providers_do(sandbox: FastAPI) -> None:
-    @sandbox.exception_handler(RazorpayError)
-    async def razorpay_error(_: Request, error: RazorpayError) -> Response:
-        return error.response()
-
-    @sandbox.exception_handler(TwilioError)
-    async def twilio_error(_: Request, error: TwilioError) -> Response:
-        return error.response()
+    @sandbox.exception_handler(Refusal)
+    async def refused(_: Request, refusal: Refusal) -> Response:
+        return refusal.response()
 
     @sandbox.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        if request.url.path.startswith("/razorpay/"):
-            return errors.from_validation(error.errors()).response()
+        call = called(request.url.path)
+        if call and call[0].invalid:
+            return call[0].invalid(error.errors())
         return await request_validation_exception_handler(request, error)
 
     @sandbox.exception_handler(HTTPException)
     async def not_found(request: Request, error: HTTPException) -> Response:
-        if request.url.path.startswith("/razorpay/"):
-            return errors.no_such_url().response()
-        if request.url.path.startswith("/twilio/"):
-            return TwilioError(20404, 404).response()
+        call = called(request.url.path)
+        if call:
+            return call[0].no_such_url(request.method, request.url.path, error.status_code)
         return await http_exception_handler(request, error)

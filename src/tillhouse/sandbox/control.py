@@ -1,36 +1,18 @@
 """The sandbox's own doors, under `/_sandbox/`: see and steer the outside world. Every page has an API twin."""
 
 import json
-from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from tillhouse.sandbox.faults import CALL_FAULTS, WEBHOOK_FAULTS, FaultRequest
-from tillhouse.sandbox.razorpay import events
-from tillhouse.sandbox.razorpay.disputes import Dispute
-from tillhouse.sandbox.razorpay.links import PaymentLink
-from tillhouse.sandbox.razorpay.orders import find_order
-from tillhouse.sandbox.razorpay.paying import LATE_AFTER_SECONDS, Attempt, Outcome, pay
-from tillhouse.sandbox.razorpay.payouts import (
-    FATE_OF_ACCOUNT_ENDING,
-    FATE_OF_VPA,
-    begin,
-    find_payout,
-    move,
-    set_balance,
-)
-from tillhouse.sandbox.razorpay.qr_codes import QrCode
-from tillhouse.sandbox.razorpay.refunds import settle_refund
-from tillhouse.sandbox.razorpay.schemas import Method, Order, Payment, Refund, Wire
-from tillhouse.sandbox.razorpay.settling import Settlement
-from tillhouse.sandbox.razorpay.transactions import Transaction, balance_of
-from tillhouse.sandbox.razorpay.validations import FundAccountValidation
-from tillhouse.sandbox.razorpay.x_schemas import FundAccount, Payout, PayoutStatus
-from tillhouse.sandbox.rendering import answer, done
+from tillhouse.sandbox.faults import CALL_FAULTS, WEBHOOK_FAULTS, Fault, FaultRequest
+from tillhouse.sandbox.inbox import Message
+from tillhouse.sandbox.players import APIS, PLAYERS, SENDERS
+from tillhouse.sandbox.razorpay.transactions import Transaction
+from tillhouse.sandbox.rendering import answer, done, wish_of
 from tillhouse.sandbox.webhooks import Delivery
-from tillhouse.sandbox.world import Here, World
+from tillhouse.sandbox.world import Here
 
 router = APIRouter()
 
@@ -38,29 +20,15 @@ _SHOWN = 100
 _INBOX_CSP = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 
 
-class PayBody(BaseModel):
-    """What a person does at the checkout. `amount` (paise) and `currency` differ from the order's on purpose only."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    method: Method = "upi"
-    outcome: Outcome = "success"
-    vpa: str | None = None
-    amount: int | None = Field(None, ge=1)
-    currency: str | None = None
-    late_after: float = Field(
-        LATE_AFTER_SECONDS, ge=0, le=30 * 86_400, description="Provider seconds until a late success."
-    )
-
-
 class EventBody(BaseModel):
-    """An event of any content, rightly signed, to see it refused or parked."""
+    """An event of any content, rightly signed, to see it refused or parked. `payload` is what the provider wraps
+    (Razorpay's `payload`, Omise's `data`), or, for SePay, the whole body."""
 
     model_config = ConfigDict(extra="forbid")
 
-    provider: Literal["razorpay", "razorpayx"] = "razorpay"
+    provider: str = Field("razorpay", description="Whose webhook: " + ", ".join(f"`{api}`" for api in SENDERS) + ".")
     event: str
-    payload: dict[str, JsonValue]
+    payload: dict[str, JsonValue] = Field(description="Of Stripe's events: `data.object`.")
     event_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
 
 
@@ -79,32 +47,29 @@ async def root() -> Response:
 @router.get("/_sandbox/")
 async def home(request: Request, world: Here) -> Response:
     """Who is played here, and how much of everything there is."""
-    counts = {
-        "orders": world.store.count(Order),
-        "payments": world.store.count(Payment),
-        "refunds": world.store.count(Refund),
-        "payouts": world.store.count(Payout),
-        "qr_codes": world.store.count(QrCode),
-        "payment_links": world.store.count(PaymentLink),
-        "disputes": world.store.count(Dispute),
-        "settlements": world.store.count(Settlement),
-        "validations": world.store.count(FundAccountValidation),
-        "bank_transactions": world.store.count(Transaction),
+    counts = world.store.counts()
+    settings = world.settings
+    players = [
+        {
+            "name": player.name,
+            "pages": [
+                {"path": page.path, "label": page.label, "count": counts.get(page.counts.kind, 0)}
+                for page in player.pages
+            ],
+            "facts": player.facts(settings),
+        }
+        for player in PLAYERS
+    ]
+    around = {
+        "bank_transactions": counts.get(Transaction.kind, 0),
         "webhooks_pending": world.store.count(Delivery, {"status": "pending"}),
         "webhooks_delivered": world.store.count(Delivery, {"status": "delivered"}),
         "webhooks_failed": world.store.count(Delivery, {"status": "failed"}),
-        "faults": len(world.faults.all()),
-        "messages": len(world.inbox.messages()),
+        "faults": counts.get(Fault.kind, 0),
+        "messages": counts.get(Message.kind, 0),
     }
-    settings = world.settings
-    providers = [
-        {"name": "Razorpay", "base": "/razorpay/v1", "key": settings.razorpay_key_id},
-        {"name": "RazorpayX", "base": "/razorpay/v1", "key": settings.razorpayx_account_number},
-        {"name": "Twilio", "base": "/twilio/2010-04-01", "key": settings.twilio_account_sid},
-        {"name": "SMTP", "base": f"port {settings.smtp_port}" if settings.smtp_port else "off", "key": "any"},
-    ]
-    twin = {"counts": counts, "providers": providers, "clock_scale": settings.clock_scale}
-    return answer(request, "home.html", twin, twin)
+    rest = {"around": around, "smtp_port": settings.smtp_port, "clock_scale": settings.clock_scale}
+    return answer(request, "home.html", {"played": players, **rest}, {"players": players, **rest})
 
 
 # --- inbox ----------------------------------------------------------------------------------------------------------
@@ -148,14 +113,14 @@ async def message_html(world: Here, message_id: str) -> Response:
 async def list_faults(request: Request, world: Here) -> Response:
     """The faults in force."""
     faults = world.faults.all()
-    context = {"faults": faults, "webhook_faults": WEBHOOK_FAULTS, "call_faults": CALL_FAULTS}
+    context = {"faults": faults, "webhook_faults": WEBHOOK_FAULTS, "call_faults": CALL_FAULTS, "apis": APIS}
     return answer(request, "faults.html", context, faults)
 
 
 @router.post("/_sandbox/faults")
 async def add_fault(request: Request, world: Here) -> Response:
     """Put a fault in force (JSON or form)."""
-    fault = world.faults.add(await _fault_of(request))
+    fault = world.faults.add(await wish_of(request, FaultRequest))
     response = done(request, fault, "/_sandbox/faults")
     if response.status_code == 200:
         response.status_code = 201
@@ -197,7 +162,10 @@ async def list_webhooks(request: Request, world: Here, status: str | None = None
 @router.post("/_sandbox/webhooks", status_code=201)
 async def send_event(world: Here, body: EventBody) -> Delivery:
     """Queue an event of any content, rightly signed."""
-    return events.send_raw(world, body.provider, body.event, body.payload, body.event_id)
+    send = SENDERS.get(body.provider)
+    if send is None:
+        raise HTTPException(422, f"Nobody here sends webhooks as {body.provider!r}.")
+    return send(world, body.event, body.payload, body.event_id)
 
 
 @router.post("/_sandbox/deliver")
@@ -229,102 +197,6 @@ async def enable_webhook(request: Request, world: Here, provider: str) -> Respon
     """Switch a disabled webhook on again."""
     world.webhooks.enable(provider)
     return done(request, {"disabled": world.webhooks.disabled()}, "/_sandbox/webhooks")
-
-
-# --- Razorpay -------------------------------------------------------------------------------------------------------
-
-
-@router.get("/_sandbox/razorpay/orders")
-async def list_orders(request: Request, world: Here) -> Response:
-    """The last orders."""
-    orders = world.store.find(Order, limit=_SHOWN)
-    return answer(request, "orders.html", {"orders": orders}, {"items": [order.wire() for order in orders]})
-
-
-@router.post("/_sandbox/razorpay/orders/{order_id}/pay")
-async def pay_order(world: Here, order_id: str, body: PayBody | None = None) -> Wire:
-    """Let a person pay: answers what checkout hands back; the webhooks follow by themselves."""
-    body = body or PayBody()
-    attempt = Attempt(method=body.method, vpa=body.vpa, amount=body.amount, currency=body.currency)
-    return pay(world, find_order(world, order_id), attempt, body.outcome, late_after=body.late_after)
-
-
-@router.get("/_sandbox/razorpay/payments")
-async def list_payments(request: Request, world: Here) -> Response:
-    """The last payments and refunds."""
-    payments, refunds = world.store.find(Payment, limit=_SHOWN), world.store.find(Refund, limit=_SHOWN)
-    twin = {"items": [p.wire() for p in payments], "refunds": [r.wire() for r in refunds]}
-    return answer(request, "payments.html", {"payments": payments, "refunds": refunds}, twin)
-
-
-@router.post("/_sandbox/razorpay/refunds/{refund_id}/{step}")
-async def step_refund(request: Request, world: Here, refund_id: str, step: Literal["process", "fail"]) -> Response:
-    """Move a pending refund by hand."""
-    refund = settle_refund(world, refund_id, succeeds=step == "process")
-    if refund is None:
-        raise HTTPException(409, "Only a pending refund can be processed or failed.")
-    return done(request, refund.wire(), "/_sandbox/razorpay/payments")
-
-
-@router.get("/_sandbox/razorpay/payouts")
-async def list_payouts(request: Request, world: Here) -> Response:
-    """The last payouts, and the account's balance."""
-    payouts = world.store.find(Payout, limit=_SHOWN)
-    balance = balance_of(world)
-    destinations = {p.id: _destination(world, p) for p in payouts}
-    context = {
-        "payouts": payouts,
-        "balance": balance.amount,
-        "destinations": destinations,
-        "fates": FATE_OF_VPA,
-        "account_fates": FATE_OF_ACCOUNT_ENDING,
-    }
-    return answer(request, "payouts.html", context, {"items": [p.wire() for p in payouts], "balance": balance.amount})
-
-
-@router.post("/_sandbox/razorpay/payouts/{payout_id}/{step}")
-async def step_payout(
-    request: Request, world: Here, payout_id: str, step: Literal["process", "fail", "reverse"]
-) -> Response:
-    """Move a payout by hand, as one does in the test dashboard. `process` takes a queued one into processing first."""
-    payout = find_payout(world, payout_id)
-    ends: dict[str, PayoutStatus] = {"process": "processed", "fail": "failed", "reverse": "reversed"}
-    starts_only = step == "process" and payout.status == "queued"
-    if not (begin(world, payout) if starts_only else move(world, payout, ends[step])):
-        raise HTTPException(409, f"A payout that is {payout.status} cannot go there.")
-    return done(request, payout.wire(), "/_sandbox/razorpay/payouts")
-
-
-@router.get("/_sandbox/razorpay/balance")
-async def get_balance(world: Here) -> dict[str, int]:
-    """What is on the RazorpayX account, in paise."""
-    return {"amount": balance_of(world).amount}
-
-
-@router.put("/_sandbox/razorpay/balance")
-async def put_balance(world: Here, amount: Annotated[int, Field(ge=0)]) -> dict[str, int]:
-    """Set what is on the RazorpayX account (`?amount=` in paise); queued payouts that it covers start."""
-    return {"amount": set_balance(world, amount).amount}
-
-
-async def _fault_of(request: Request) -> FaultRequest:
-    """The wish, from JSON or from the page's form."""
-    try:
-        if request.headers.get("content-type", "").startswith("application/json"):
-            return FaultRequest.model_validate_json(await request.body())
-        form = await request.form()
-        return FaultRequest.model_validate({name: value for name, value in form.items() if value != ""})
-    except ValidationError as error:
-        raise HTTPException(422, json.loads(error.json(include_url=False, include_input=False))) from None
-
-
-def _destination(world: World, payout: Payout) -> str:
-    account = world.store.get(FundAccount, payout.fund_account_id)
-    if account is None:
-        return ""
-    if account.vpa:
-        return account.vpa.address
-    return f"{account.bank_account.name} …{account.bank_account.account_number[-4:]}" if account.bank_account else ""
 
 
 def _pretty(body: str) -> str:

@@ -16,16 +16,17 @@ CallFault = Literal["timeout_before", "timeout_after", "status_429", "status_500
 WEBHOOK_FAULTS: tuple[str, ...] = get_args(WebhookFault)
 CALL_FAULTS: tuple[str, ...] = get_args(CallFault)
 
-# RazorpayX is served by Razorpay's API, so a fault on `razorpay` reaches both.
-_FAMILY = {"razorpayx": {"razorpayx", "razorpay"}}
-
 
 class FaultRequest(BaseModel):
     """A wish for trouble."""
 
     model_config = ConfigDict(extra="forbid")
 
-    provider: str = Field("*", description="`razorpay` (RazorpayX too), `razorpayx`, `twilio`, or `*`.")
+    provider: str = Field(
+        "*",
+        description="`razorpay` (RazorpayX too), `razorpayx`, `stripe` (Connect too), `stripe_connect`, `omise`,"
+        " `sepay` (its gateway too), `sepay_pg`, `twilio`, or `*`.",
+    )
     path: str = Field(
         "*",
         description="Glob or prefix. For API calls: `/v1/payouts`, `POST /v1/orders`; for webhooks: the event"
@@ -89,7 +90,7 @@ class Faults:
 
 
 def _concerns(fault: Fault, provider: str, names: list[str]) -> bool:
-    family = _FAMILY.get(provider, {provider})
-    if fault.provider != "*" and fault.provider not in family:
+    # A provider's other product is named after it (razorpayx, sepay_pg): what strikes the provider reaches both.
+    if fault.provider != "*" and not provider.startswith(fault.provider):
         return False
     return any(fnmatchcase(name, fault.path) or name.startswith(fault.path) for name in names)

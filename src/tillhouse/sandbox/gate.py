@@ -4,17 +4,14 @@ import asyncio
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tillhouse.sandbox.faults import CALL_FAULTS
-from tillhouse.sandbox.razorpay import errors as razorpay
-from tillhouse.sandbox.twilio.messages import TwilioError
+from tillhouse.sandbox.player import Player
+from tillhouse.sandbox.players import called
 from tillhouse.sandbox.world import World
 
 IN_PROCESS = "tillhouse.sandbox.in_process"
-
-_PAYOUT_ROOTS = ("contacts", "fund_accounts", "payouts", "transactions", "banking_balances")
 
 
 class Held(Exception):
@@ -31,27 +28,19 @@ async def pass_through(app: ASGIApp, world: World, scope: Scope, receive: Receiv
     Raises:
         Held, Cut: only for callers that said (by an ASGI extension) that they turn them into client errors.
     """
-    provider = provider_of(scope["path"]) if scope["type"] == "http" else None
-    fault = world.faults.strike(CALL_FAULTS, provider, _names(scope)) if provider else None
-    if provider is None or fault is None:
+    call = called(scope["path"]) if scope["type"] == "http" else None
+    fault = world.faults.strike(CALL_FAULTS, call[1], _names(scope)) if call else None
+    if call is None or fault is None:
         await app(scope, receive, send)
     elif fault.fault == "timeout_before":
-        await _hold(scope, receive, send, provider, patience=fault.seconds or world.settings.hold_seconds)
+        await _hold(scope, receive, send, call[0], patience=fault.seconds or world.settings.hold_seconds)
     elif fault.fault == "timeout_after":
         await app(scope, receive, _Recorder())
-        await _hold(scope, receive, send, provider, patience=fault.seconds or world.settings.hold_seconds)
+        await _hold(scope, receive, send, call[0], patience=fault.seconds or world.settings.hold_seconds)
     elif fault.fault == "cut_stream":
         await _cut(app, scope, receive, send)
     else:
-        await _refusal(provider, int(fault.fault.removeprefix("status_")))(scope, receive, send)
-
-
-def provider_of(path: str) -> str | None:
-    """Whose API a path belongs to; None for the sandbox's own pages."""
-    root, _, rest = path.removeprefix("/").partition("/")
-    if root == "razorpay" and rest.startswith("v1/"):
-        return "razorpayx" if rest.split("/")[1] in _PAYOUT_ROOTS else "razorpay"
-    return "twilio" if root == "twilio" else None
+        await call[0].trouble(int(fault.fault.removeprefix("status_")))(scope, receive, send)
 
 
 class _Recorder:
@@ -68,7 +57,7 @@ class _Recorder:
             self.body += message.get("body", b"")
 
 
-async def _hold(scope: Scope, receive: Receive, send: Send, provider: str, *, patience: float) -> None:
+async def _hold(scope: Scope, receive: Receive, send: Send, player: Player, *, patience: float) -> None:
     """Say nothing until the client hangs up, or for `patience` seconds, then 504."""
     if _is_in_process(scope):
         raise Held
@@ -77,7 +66,7 @@ async def _hold(scope: Scope, receive: Receive, send: Send, provider: str, *, pa
             while (await receive())["type"] != "http.disconnect":
                 pass
     except TimeoutError:
-        await _refusal(provider, 504)(scope, receive, send)
+        await player.trouble(504)(scope, receive, send)
 
 
 async def _cut(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,11 +89,3 @@ def _names(scope: Scope) -> Iterator[str]:
     for name in (path, own):
         yield name
         yield f"{scope['method']} {name}"
-
-
-def _refusal(provider: str, status: int) -> Response:
-    if provider == "twilio":
-        return TwilioError(20429 if status == 429 else 20500, status).response()
-    error = razorpay.throttled() if status == 429 else razorpay.server_error()
-    error.status = status
-    return error.response()

@@ -16,6 +16,11 @@ def razorpay_id(prefix: str) -> str:
     return f"{prefix}_{token(14)}"
 
 
+def stripe_id(prefix: str) -> str:
+    """Stripe's form: a prefix, an underscore, 24 letters and digits."""
+    return f"{prefix}_{token(24)}"
+
+
 def twilio_sid(prefix: str) -> str:
     """Twilio's form: two letters and 32 hexadecimal digits."""
     return prefix + secrets.token_hex(16)

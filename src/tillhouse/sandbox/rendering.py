@@ -1,13 +1,21 @@
 """Pages and their API twins: one answer, as HTML for a browser and as JSON for everyone else."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import BaseModel, ValidationError
+
+from tillhouse.sandbox.money import money
+
+M = TypeVar("M", bound=BaseModel)
 
 _HERE = Path(__file__).parent
 
@@ -15,19 +23,6 @@ _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; frame-src 'self';"
     " base-uri 'none'; form-action {form_action}; frame-ancestors {ancestors}"
 )
-
-
-def rupees(paise: int) -> str:
-    """Paise as people in India write money: ₹1,23,456.50."""
-    whole, rest = divmod(abs(paise), 100)
-    digits = str(whole)
-    head, tail = digits[:-3], digits[-3:]
-    groups: list[str] = []
-    while head:
-        groups.insert(0, head[-2:])
-        head = head[:-2]
-    sign = "-" if paise < 0 else ""
-    return f"{sign}₹{','.join([*groups, tail])}.{rest:02d}"
 
 
 def moment(seconds: int | float) -> str:
@@ -42,8 +37,11 @@ _pages = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_pages.filters["rupees"] = rupees
+_pages.filters["rupees"] = partial(money, currency="inr")
+_pages.filters["baht"] = partial(money, currency="thb")
+_pages.filters["dong"] = partial(money, currency="vnd")
 _pages.filters["moment"] = moment
+_pages.filters["money"] = money
 
 
 def wants_html(request: Request) -> bool:
@@ -73,7 +71,7 @@ def page(
 def answer(request: Request, template: str, context: Mapping[str, object], twin: object) -> Response:
     """The page for a browser, `twin` as JSON for everyone else."""
     if wants_html(request):
-        return page(template, context)
+        return page(template, {"players": request.app.state.players, "here": request.url.path, **context})
     return JSONResponse(jsonable_encoder(twin), headers={"Vary": "Accept"})
 
 
@@ -82,3 +80,18 @@ def done(request: Request, twin: object, back: str) -> Response:
     if wants_html(request):
         return RedirectResponse(back, 303)
     return JSONResponse(jsonable_encoder(twin))
+
+
+async def wish_of(request: Request, model: type[M]) -> M:
+    """What is asked of a sandbox's own door, as JSON or from a page's form, whose empty fields say nothing.
+
+    Raises:
+        HTTPException: 422, with pydantic's list of what is wrong.
+    """
+    try:
+        if request.headers.get("content-type", "").startswith("application/json"):
+            return model.model_validate_json(await request.body() or b"{}")
+        form = await request.form()
+        return model.model_validate({name: value for name, value in form.items() if value != ""})
+    except ValidationError as error:
+        raise HTTPException(422, json.loads(error.json(include_url=False, include_input=False))) from None

@@ -41,6 +41,13 @@ _LOOKED_UP_BY = (
     "settlement_id",
     "qr_code_id",
     "link_code",
+    "payment_intent",
+    "charge",
+    "payout",
+    "source",
+    "transfer",
+    "subject",
+    "event_id",
 )
 
 
@@ -147,12 +154,24 @@ class Store:
         sql = f"SELECT data FROM record WHERE {clause} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608 - built from constants and checked field names
         return [model.model_validate_json(row) for row in self._rows(sql, [*arguments, limit, skip])]
 
-    def count(self, model: type[Record], where: Mapping[str, Scalar] | None = None) -> int:
-        """How many records match."""
-        clause, arguments = _conditions(model, where or {}, None, None)
+    def count(
+        self,
+        model: type[Record],
+        where: Mapping[str, Scalar] | None = None,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> int:
+        """How many records match; times in unix seconds."""
+        clause, arguments = _conditions(model, where or {}, since, until)
         with self._lock:
             row = self._db.execute(f"SELECT count(*) FROM record WHERE {clause}", arguments).fetchone()  # noqa: S608 - as above
         return int(row[0])
+
+    def counts(self) -> dict[str, int]:
+        """How many records there are of each kind."""
+        with self._lock:
+            return dict(self._db.execute("SELECT kind, count(*) FROM record GROUP BY kind").fetchall())
 
     def due(self, model: type[S], now_ms: int, limit: int = 100) -> list[S]:
         """Scheduled records whose time has come, earliest first."""

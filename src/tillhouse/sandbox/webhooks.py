@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -17,24 +18,43 @@ from tillhouse.sandbox.inbox import Inbox
 from tillhouse.sandbox.store import Record, Scheduled, Store
 
 Signer = Callable[["Delivery"], Mapping[str, str]]
+Judge = Callable[[httpx.Response], bool]
+
+# What `amount_off` and `tamper` change: amounts as whole numbers, and SePay's as decimal text.
+_AMOUNTS = {"amount", "amount_paid", "amount_received", "amount_captured", "amount_total", "transferAmount"}
+_DECIMAL_AMOUNTS = {"order_amount", "transaction_amount"}
 
 Status = Literal["pending", "delivered", "dropped", "failed", "not_sent"]
 
 
+def answered_2xx(response: httpx.Response) -> bool:
+    """What most providers mean by "delivered"."""
+    return response.is_success
+
+
 @dataclass(frozen=True)
 class Policy:
-    """How a provider delivers: its patience, when it tries again, and whether giving up disables the webhook."""
+    """How a provider delivers: its patience, when it tries again, and whether giving up disables the webhook.
+
+    It waits `waits` between its tries or, where there are none, `first_retry` and then twice as long each time.
+    """
 
     timeout: float
-    first_retry: float
-    give_up_after: float
     retries_on_refusal: bool
     disables: bool
     sign: Signer
+    first_retry: float = 60.0
+    give_up_after: float = 24 * 3600.0
+    waits: tuple[float, ...] | None = None
+    signs_each_try: bool = False  # where the signature holds the time of sending
+    event_id_in_body: bool = False  # as `id`; elsewhere it is a header that `sign` adds
+    is_taken: Judge = answered_2xx
 
     def next_retry(self, tries: int, age: float) -> float | None:
         """Provider seconds until the next try after `tries` failed ones, `age` into it; None to give up."""
-        wait = self.first_retry * 2 ** (tries - 1)
+        if self.waits is not None and tries > len(self.waits):
+            return None
+        wait = self.first_retry * 2 ** (tries - 1) if self.waits is None else self.waits[tries - 1]
         return wait if age + wait <= self.give_up_after else None
 
 
@@ -138,14 +158,26 @@ class Webhooks:
         if old is None:
             return None
         if as_new_event:
-            return self.enqueue(
-                provider=old.provider, event=old.event, url=old.url, body=old.body, content_type=old.content_type
-            )
+            return self._send_as_new(old)
         old.status, old.due_at, old.waiting_for_another = "pending", self._clock.now_ms(), False
         old.queued_ms, old.tries = self._clock.now_ms(), 0
         self._store.put(old)
         self._wake.set()
         return old
+
+    def _send_as_new(self, old: Delivery) -> Delivery:
+        event_id, body = ids.token(14), old.body
+        if self._policies[old.provider].event_id_in_body:
+            event_id = f"{old.event_id.rpartition('_')[0]}_{ids.token(24)}"
+            body = body.replace(json.dumps(old.event_id), json.dumps(event_id))
+        return self.enqueue(
+            provider=old.provider,
+            event=old.event,
+            url=old.url,
+            body=body,
+            content_type=old.content_type,
+            event_id=event_id,
+        )
 
     def enable(self, provider: str) -> None:
         """Switch a disabled webhook on again, as one does in a provider's dashboard."""
@@ -203,35 +235,43 @@ class Webhooks:
                 self._store.put(other)
 
     async def _send(self, delivery: Delivery, fault: Fault | None) -> None:
+        policy = self._policies[delivery.provider]
+        if policy.signs_each_try:
+            delivery.headers = dict(policy.sign(delivery))
         body, headers = self._spoilt(delivery, fault)
         copies = 2 if fault and fault.fault == "duplicate" else 1
         if fault:
             delivery.note(self._clock.now_ms(), f"fault: {fault.fault}")
         delivery.tries += 1
-        status: int | None = None
+        answer: httpx.Response | None = None
         for _ in range(copies):
-            status = await self._post(delivery, body, headers)
-            delivery.note(self._clock.now_ms(), "no answer" if status is None else "sent", status)
-        self._record(delivery, status)
+            answer = await self._post(delivery, body, headers, policy.timeout)
+            now = self._clock.now_ms()
+            if answer is None:
+                delivery.note(now, "no answer")
+            else:
+                delivery.note(now, "sent", answer.status_code)
+        self._record(delivery, answer)
 
-    async def _post(self, delivery: Delivery, body: str, headers: Mapping[str, str]) -> int | None:
-        policy = self._policies[delivery.provider]
+    async def _post(
+        self, delivery: Delivery, body: str, headers: Mapping[str, str], timeout: float
+    ) -> httpx.Response | None:
         try:
-            response = await self._client.post(
+            return await self._client.post(
                 delivery.url,
                 content=body.encode(),
                 headers={"Content-Type": delivery.content_type, **headers},
-                timeout=policy.timeout,
+                timeout=timeout,
             )
         except (httpx.HTTPError, httpx.InvalidURL):
             return None
-        return response.status_code
 
-    def _record(self, delivery: Delivery, status: int | None) -> None:
+    def _record(self, delivery: Delivery, answer: httpx.Response | None) -> None:
         policy, now = self._policies[delivery.provider], self._clock.now_ms()
         delivery.waiting_for_another = False
-        if status is not None and (200 <= status < 300 or not policy.retries_on_refusal):
-            delivery.status, delivery.due_at = ("delivered" if status < 300 else "failed"), None
+        taken = answer is not None and policy.is_taken(answer)
+        if taken or (answer is not None and not policy.retries_on_refusal):
+            delivery.status, delivery.due_at = ("delivered" if taken else "failed"), None
             self._store.put(delivery)
             return
         age = (now - delivery.queued_ms) / 1000 * self._clock.scale
@@ -282,6 +322,8 @@ def _raised(value: JsonValue, field: str = "") -> JsonValue:
         return {name: _raised(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
         return [_raised(inner) for inner in value]
-    if isinstance(value, int) and field in {"amount", "amount_paid"} and not isinstance(value, bool):
+    if isinstance(value, int) and field in _AMOUNTS and not isinstance(value, bool):
         return value + 100
+    if isinstance(value, str) and field in _DECIMAL_AMOUNTS:
+        return str(Decimal(value) + 100)
     return value

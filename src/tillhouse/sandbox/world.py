@@ -36,6 +36,7 @@ class World:
     webhooks: Webhooks
     agenda: Agenda
     wake: asyncio.Event
+    keys_in_use: set[str] = field(default_factory=set)  # idempotency keys whose first call is under way
     _delivering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def deliver_due(self, at_once: int = 1) -> int:

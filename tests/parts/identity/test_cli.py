@@ -3,14 +3,15 @@
 import asyncio
 import json
 
-from click.testing import Result
-from typer.testing import CliRunner
+import pytest
+from click.testing import CliRunner, Result
 
 from tests.parts.identity.town import Town
+from tillhouse.apps import cli
 from tillhouse.apps.compose import build_house
 from tillhouse.kernel.house import House
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
-from tillhouse.parts.identity.cli import app
+from tillhouse.parts.identity.cli import command
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 
 
@@ -19,7 +20,7 @@ async def till(town: Town, *arguments: str, typed: str = "") -> Result:
         return build_house(town.house.settings, catalogue=(IDENTITY, CHANNELS))
 
     # The command runs its own event loop, as it does in a shell.
-    return await asyncio.to_thread(CliRunner().invoke, app, arguments, input=typed, obj=fresh_house)
+    return await asyncio.to_thread(CliRunner().invoke, command, arguments, input=typed, obj=fresh_house)
 
 
 async def test_an_administrator_made_here_can_sign_in(town: Town) -> None:
@@ -45,3 +46,17 @@ async def test_json_is_one_object(town: Town) -> None:
     typed = "seven green parrots\nseven green parrots\n"
     made = await till(town, "create-admin", "root@example.com", "--name", "Root", "--json", typed=typed)
     assert set(json.loads(made.stdout.splitlines()[-1])) == {"id"}
+
+
+async def test_the_house_runs_these_commands_among_its_own(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", town.house.settings.database_url)
+    run = CliRunner().invoke
+    shown = await asyncio.to_thread(run, cli.till, ["people", "--help"], prog_name="till")
+    assert "Usage: till people" in shown.output
+    made = await asyncio.to_thread(
+        run, cli.till, ["people", "api-key", "robot", "--scope", "payments.status", "--json"]
+    )
+    assert made.exit_code == 0, made.output
+    async with town.house.database.reading() as session:
+        found = await (await session.connection()).exec_driver_sql("SELECT id::text FROM identity.api_keys")
+        assert found.scalars().all() == [json.loads(made.stdout)["id"]]

@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 
 from tests.parts.identity.town import PASSWORD, Resident, Town
 from tillhouse.kernel import clock
+from tillhouse.parts.identity.domain import derive_key, next_token, token_hash
 from tillhouse.parts.identity.service.passwords import passwords_of
 
 
@@ -24,6 +25,12 @@ async def me(town: Town, token: str) -> int:
 
 async def refresh(town: Town, token: str) -> httpx.Response:
     return await town.post("/auth/refresh-token", {"refresh_token": token})
+
+
+async def tokens_of_all(town: Town) -> int:
+    async with town.house.database.reading() as session:
+        connection = await session.connection()
+        return int((await connection.exec_driver_sql("SELECT count(*) FROM identity.refresh_tokens")).scalar_one())
 
 
 async def test_an_access_token_is_good_for_fifteen_minutes(town: Town, asha: Resident, at: clock.TestClock) -> None:
@@ -53,12 +60,83 @@ async def test_a_refresh_token_used_again_ends_the_whole_family(
     assert (await refresh(town, thief["refresh_token"])).status_code == 401
 
 
-async def test_two_tabs_that_refresh_at_once_both_go_on(town: Town, asha: Resident) -> None:
-    first, second = await asyncio.gather(refresh(town, asha.refresh_token), refresh(town, asha.refresh_token))
-    assert [first.status_code, second.status_code] == [200, 200]
-    assert first.json()["refresh_token"] != second.json()["refresh_token"]
-    for pair in (first.json(), second.json()):
-        assert (await refresh(town, pair["refresh_token"])).status_code == 200
+async def test_two_tabs_that_refresh_at_once_are_led_to_one_token_and_both_go_on(town: Town, asha: Resident) -> None:
+    answers = await asyncio.gather(*(refresh(town, asha.refresh_token) for _ in range(5)))
+    assert {answer.status_code for answer in answers} == {200}
+    (shared,) = {answer.json()["refresh_token"] for answer in answers}
+    assert [await me(town, answer.json()["access_token"]) for answer in answers] == [200] * 5
+    assert (await refresh(town, shared)).status_code == 200
+    assert await tokens_of_all(town) == 3
+
+
+async def test_a_tab_that_comes_late_within_the_grace_is_led_to_the_newest_token(
+    town: Town, asha: Resident, at: clock.TestClock
+) -> None:
+    second = (await refresh(town, asha.refresh_token)).json()["refresh_token"]
+    at.advance(timedelta(seconds=10))
+    third = (await refresh(town, second)).json()["refresh_token"]
+    at.advance(timedelta(seconds=9))
+    assert (await refresh(town, asha.refresh_token)).json()["refresh_token"] == third
+    at.advance(timedelta(seconds=30))
+    assert (await refresh(town, third)).status_code == 200
+
+
+async def test_a_thief_within_the_grace_shares_the_owners_chain_and_the_next_use_ends_it(
+    town: Town, asha: Resident, at: clock.TestClock
+) -> None:
+    owner = (await refresh(town, asha.refresh_token)).json()
+    thief = (await refresh(town, asha.refresh_token)).json()
+    at.advance(timedelta(minutes=14))
+    owner = (await refresh(town, owner["refresh_token"])).json()
+    at.advance(timedelta(seconds=21))
+    assert (await refresh(town, thief["refresh_token"])).status_code == 401
+    for pair in (owner, thief):
+        assert await me(town, pair["access_token"]) == 401
+        assert (await refresh(town, pair["refresh_token"])).status_code == 401
+
+
+@pytest.mark.parametrize("generation", [0, 1, 2])
+async def test_any_used_token_of_a_family_that_comes_back_ends_all_of_it(
+    town: Town, asha: Resident, at: clock.TestClock, generation: int
+) -> None:
+    family = [asha.refresh_token]
+    access = [asha.token]
+    for _ in range(3):
+        pair = (await refresh(town, family[-1])).json()
+        family.append(pair["refresh_token"])
+        access.append(pair["access_token"])
+    at.advance(timedelta(seconds=21))
+    assert (await refresh(town, family[generation])).status_code == 401
+    assert [await me(town, token) for token in access] == [401] * 4
+    assert [(await refresh(town, token)).status_code for token in family] == [401] * 4
+
+
+async def test_reuse_ends_that_session_and_no_other(town: Town, asha: Resident, at: clock.TestClock) -> None:
+    phone = (await town.post("/auth/login", {"identifier": "asha@example.com", "password": PASSWORD})).json()
+    await refresh(town, asha.refresh_token)
+    at.advance(timedelta(seconds=21))
+    await refresh(town, asha.refresh_token)
+    assert await me(town, phone["access_token"]) == 200
+    assert (await refresh(town, phone["refresh_token"])).status_code == 200
+
+
+async def test_the_database_alone_tells_no_refresh_token(town: Town, asha: Resident) -> None:
+    pair = (await refresh(town, asha.refresh_token)).json()
+    other_house = next_token(derive_key("another secret", "refresh tokens"), asha.refresh_token)
+    assert pair["refresh_token"] != other_house
+    async with town.house.database.reading() as session:
+        connection = await session.connection()
+        stored = (await connection.exec_driver_sql("SELECT token_hash FROM identity.refresh_tokens")).scalars().all()
+    assert set(stored) == {token_hash(asha.refresh_token), token_hash(pair["refresh_token"])}
+
+
+async def test_a_secret_key_replaced_within_the_grace_asks_the_second_tab_to_sign_in_and_ends_nothing(
+    town: Town, asha: Resident
+) -> None:
+    first = (await refresh(town, asha.refresh_token)).json()
+    town.house.settings = town.house.settings.model_copy(update={"secret_key": "k" * 32})
+    assert (await refresh(town, asha.refresh_token)).status_code == 401
+    assert (await refresh(town, first["refresh_token"])).status_code == 200
 
 
 async def test_signing_out_stops_the_access_token_at_once(town: Town, asha: Resident) -> None:

@@ -3,10 +3,12 @@
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from tillhouse.apps.compose import build_house
@@ -24,6 +26,11 @@ BANK = ledger.house_account("bank", "INR")
 CLEARING = ledger.house_account("clearing:test", "INR")
 FEES = ledger.house_account("fees:test", "INR")
 BANK_USD = ledger.house_account("bank", "USD")
+
+TABLES = (
+    "accounts", "transactions", "entries", "keys", "reversals", "holds", "lots", "lot_movements", "lot_pins",
+    "closed_periods",
+)  # fmt: skip
 
 SHOP = Module(
     name="shop",
@@ -101,6 +108,11 @@ class Books:
         async with self.transaction() as session:
             return await ledger.reverse(session, transaction_id, key=named or key())
 
+    async def close_period(self, closed_until: datetime) -> None:
+        """Let nothing take effect before `closed_until` any more."""
+        async with self.transaction() as session:
+            await session.execute(text("SELECT ledger.close_period(:until, NULL, 'test')"), {"until": closed_until})
+
     async def balance(self, account: ledger.AccountRef) -> tuple[int, int, int]:
         """Posted, held and available in minor units."""
         async with self.house.database.reading() as session:
@@ -118,7 +130,7 @@ class Books:
         """All rows of the ledger but accounts that were only opened: to see that nothing changed."""
         connection = await asyncpg.connect(plain(self.house.settings.database_url))
         try:
-            tables = {t: f"SELECT * FROM ledger.{t}" for t in ("transactions", "entries", "keys", "reversals", "holds")}
+            tables = {t: f"SELECT * FROM ledger.{t}" for t in TABLES if t != "accounts"}
             tables["accounts"] = "SELECT * FROM ledger.accounts WHERE sequence > 0 OR held > 0"
             return {name: await connection.fetch(f"{query} ORDER BY 1, 2") for name, query in tables.items()}
         finally:

@@ -36,6 +36,7 @@ def killed_at(house: House, kill_at: int | None) -> Iterator[Steps]:
     database, outbound = house.database, house.outbound
     open_transaction: Callable[[], Any] = database.transaction
     send: Callable[..., Awaitable[Any]] = outbound.send
+    deliver: Callable[..., Awaitable[Any]] = outbound.deliver
 
     @asynccontextmanager
     async def transaction() -> AsyncIterator[Session]:
@@ -51,9 +52,16 @@ def killed_at(house: House, kill_at: int | None) -> Iterator[Steps]:
         steps.pass_by(f"after {method} {url}")
         return answer
 
+    async def watched_deliver(provider: str, url: str, *sent: Any, **more: Any) -> Any:
+        steps.pass_by(f"before POST {url}")
+        answer = await deliver(provider, url, *sent, **more)
+        steps.pass_by(f"after POST {url}")
+        return answer
+
     database.transaction = transaction  # type: ignore[method-assign]  # the same doors, watched
     outbound.send = watched_send  # type: ignore[method-assign]
+    outbound.deliver = watched_deliver  # type: ignore[method-assign]
     try:
         yield steps
     finally:
-        del database.transaction, outbound.send
+        del database.transaction, outbound.send, outbound.deliver

@@ -239,7 +239,7 @@ class Till:
         async with self.house.database.reading() as session:
             return [reason for *_, reason in await api.parked_events(session)]
 
-    def change_settings(self, **changed: int) -> None:
+    def change_settings(self, **changed: object) -> None:
         """Other settings of payments, for this house."""
         settings = self.house.settings_of(PaymentsSettings).model_copy(update=changed)
         self.house.module_settings = {**self.house.module_settings, PaymentsSettings: settings}

@@ -14,7 +14,7 @@ from tillhouse.kernel.settings import KernelSettings
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def command(as_json: bool) -> None:
-    """Check every invariant of the books and of the house. Exit code 1 when one is broken."""
+    """Check every invariant of the books and of the house, the whole seal too. Exit code 1 when one is broken."""
     findings = asyncio.run(_check())
     broken = [finding for finding in findings if finding.violations]
     if as_json:
@@ -37,6 +37,12 @@ async def _check() -> list[Finding]:
     house = build_house(KernelSettings.load(), process="audit")
     try:
         async with house.database.reading() as session:
-            return await check_all(session, house.modules)
+            return await check_all(session, house.modules, thorough=_show_progress)
     finally:
         await house.close()
+
+
+def _show_progress(name: str, done: int, total: int) -> None:
+    """One line that is written over, for a person only."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{name}: {done} of {total}", err=True, nl=done == total)

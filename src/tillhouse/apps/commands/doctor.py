@@ -13,6 +13,7 @@ import click
 from sqlalchemy.engine import make_url
 
 from tillhouse.apps.compose import chosen
+from tillhouse.apps.exposure import open_houses
 from tillhouse.apps.revisions import head
 from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.settings import KernelSettings, refuse_development_defaults
@@ -52,6 +53,7 @@ def _examine() -> Iterator[Finding]:
         yield Finding("settings", False, str(error), "Correct them in the environment or in .env.")
         return
     yield _settings(settings)
+    yield _exposure(settings)
     yield _disk(Path(settings.data_folder))
     yield from _database(settings)
     yield _browser()
@@ -71,6 +73,14 @@ def _settings(settings: KernelSettings) -> Finding:
     except DomainError as error:
         return Finding("settings", False, str(error), "Correct them in the environment or in .env.")
     return Finding("settings", True, f"{settings.environment}; every module can read its own")
+
+
+def _exposure(settings: KernelSettings) -> Finding:
+    found = sorted(set(open_houses(settings)))
+    if not found:
+        return Finding("open to the network", True, "no web process outside production")
+    says = f"outside production a web process answers on {', '.join(found)}, where anyone signs in as anyone"
+    return Finding("open to the network", False, says, "Set ENVIRONMENT=production, or serve on 127.0.0.1.")
 
 
 def _disk(folder: Path) -> Finding:

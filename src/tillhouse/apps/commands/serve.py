@@ -5,13 +5,19 @@ import os
 import click
 import uvicorn
 
+from tillhouse.apps import exposure
+from tillhouse.kernel.settings import KernelSettings
+
 
 @click.command()
 @click.argument("modules", nargs=-1)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True)
-def command(modules: tuple[str, ...], host: str, port: int) -> None:
+@click.option("--expose-development", is_flag=True, help="Answer to a network although this is not production.")
+def command(modules: tuple[str, ...], host: str, port: int, expose_development: bool) -> None:
     """Run the web process for all modules, or for the MODULES named (with what they require as libraries)."""
+    if said := exposure.warning(KernelSettings.load(), host, allowed=expose_development):
+        click.secho(said, fg="red", bold=True, err=True)
     os.environ["TILL_SERVE"] = ",".join(modules)
     uvicorn.run(
         "tillhouse.apps.asgi:app",

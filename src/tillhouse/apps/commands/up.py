@@ -10,7 +10,7 @@ import click
 
 from tillhouse.apps import local, migrate
 from tillhouse.apps.embedded import EmbeddedPostgres
-from tillhouse.apps.supervise import ProcessSpec, Service, Supervisor, check_port
+from tillhouse.apps.supervise import ProcessSpec, Service, Supervisor, SupervisorError, check_port, lock_folder
 from tillhouse.kernel.settings import KernelSettings, environment
 
 SANDBOX_OFFSET, SMTP_OFFSET = 1, 25
@@ -25,15 +25,17 @@ def command(port: int, data: Path, no_demo: bool) -> None:
 
     The first start makes the database and believable demo data; later ones keep it. Ctrl-C stops everything.
     """
-    for wanted in (port, port + SANDBOX_OFFSET, port + SMTP_OFFSET):
-        check_port(wanted)
     data = data.absolute()
-    data.mkdir(parents=True, exist_ok=True)
+    lock = lock_folder(data)  # before anything in it is made, remembered or started
+    metrics = _metrics()
+    _check_ports([port, port + SANDBOX_OFFSET, port + SMTP_OFFSET, *(listen for _, listen in metrics)])
     services, urls = _database(data)
     house = {**urls, **local.keys(data), **_addresses(port), "DATA_FOLDER": str(data)}
     local.remember(data, house)
-    specs: list[ProcessSpec | Service] = [*services, *_processes(port, data, house, demo=not no_demo)]
-    sys.exit(Supervisor(specs, data, on_ready=lambda: _welcome(port, data)).run())
+    left_out = {"demo"} if no_demo else set()
+    processes = [spec for spec in _processes(port, data, house, metrics) if spec.name not in left_out]
+    specs: list[ProcessSpec | Service] = [*services, *processes]
+    sys.exit(Supervisor(specs, data, lock=lock, on_ready=lambda: _welcome(port, data)).run())
 
 
 def _database(data: Path) -> tuple[list[Service], dict[str, str]]:
@@ -57,23 +59,36 @@ def _addresses(port: int) -> dict[str, str]:
     }
 
 
-def _processes(port: int, data: Path, house: dict[str, str], *, demo: bool) -> list[ProcessSpec]:
+def _metrics() -> list[tuple[str, int]]:
+    """Where the worker shows its metrics, and on the next port the relay; as a rule nowhere."""
+    found = KernelSettings.load().metrics_address
+    return [(found[0], found[1] + offset) for offset in (0, 1)] if found else []
+
+
+def _check_ports(ports: list[int]) -> None:
+    for number, port in enumerate(ports):
+        check_port(port)
+        if port in ports[:number]:
+            raise SupervisorError(f"Port {port} is wanted twice: move METRICS_LISTEN, or choose others with --port.")
+
+
+def _processes(port: int, data: Path, house: dict[str, str], metrics: list[tuple[str, int]]) -> list[ProcessSpec]:
     """Each process gets what it needs to know: only `migrate` the owner's URL, the sandbox nothing of the house."""
     owner = {**os.environ, **house}
     env = {name: value for name, value in owner.items() if name != "DATABASE_OWNER_URL"}
+    of_worker, of_relay = [{"METRICS_LISTEN": f"{host}:{listen}"} for host, listen in metrics] or ({}, {})
     sandbox = [
         sys.executable, "-m", "tillhouse.sandbox", "--port", str(port + SANDBOX_OFFSET),
         "--smtp-port", str(port + SMTP_OFFSET), "--state", str(data / "sandbox.sqlite"), "--web", house["BASE_URL"],
     ]  # fmt: skip
-    specs = [
+    return [
         ProcessSpec("migrate", _till("migrate"), owner, restart=False),
         ProcessSpec("sandbox", sandbox, dict(os.environ), ready=f"{house['SANDBOX_URL']}/health/live"),
         ProcessSpec("demo", _till("demo"), env, restart=False),
         ProcessSpec("web", _till("serve", "--port", str(port)), env, ready=f"{house['BASE_URL']}/health/ready"),
-        ProcessSpec("worker", _till("worker"), env),
-        ProcessSpec("relay", _till("relay"), env),
+        ProcessSpec("worker", _till("worker"), env | of_worker),
+        ProcessSpec("relay", _till("relay"), env | of_relay),
     ]
-    return [spec for spec in specs if demo or spec.name != "demo"]
 
 
 def _till(*words: str) -> list[str]:

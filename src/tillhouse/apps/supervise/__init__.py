@@ -12,8 +12,8 @@ However the supervisor ends, its processes end: on Linux the kernel sends them S
 the next start ends what its record in the folder (process id and start time) says was left behind.
 """
 
-from tillhouse.apps.supervise.machine import SupervisorError, check_port
+from tillhouse.apps.supervise.machine import SupervisorError, check_port, lock_folder
 from tillhouse.apps.supervise.specs import ProcessSpec, RestartPolicy, Service
 from tillhouse.apps.supervise.supervisor import Supervisor
 
-__all__ = ["ProcessSpec", "RestartPolicy", "Service", "Supervisor", "SupervisorError", "check_port"]
+__all__ = ["ProcessSpec", "RestartPolicy", "Service", "Supervisor", "SupervisorError", "check_port", "lock_folder"]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from tillhouse.apps.supervise import machine
 from tillhouse.apps.supervise.kept import KeptProcess, KeptService
@@ -19,7 +20,8 @@ STOP_SECONDS = 6.0  # for processes; services follow, so that all is over within
 class Supervisor:
     """Runs `specs` in this order and ends them in the reverse one. Use it in the main thread, once.
 
-    `folder` holds the logs and the record of what runs; two supervisors never share one. `say` gets each sentence meant
+    `folder` holds the logs and the record of what runs; two supervisors never share one: `lock` is what `lock_folder`
+    returned to a caller who had something to make there first. `say` gets each sentence meant
     for the person at the terminal; `on_ready` is called once, when everything is up.
     """
 
@@ -29,10 +31,12 @@ class Supervisor:
         folder: Path,
         *,
         policy: RestartPolicy | None = None,
+        lock: IO[str] | None = None,
         say: Callable[[str], None] = machine.say,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder = folder.absolute()
+        self._lock = lock
         self._policy = policy or RestartPolicy()
         self._say = say
         self._on_ready = on_ready
@@ -49,7 +53,7 @@ class Supervisor:
         Services that already run are taken over, and stopped at the end. Raises `SupervisorError` when another
         supervisor has the folder, or when it cannot be written.
         """
-        with machine.lock_folder(self._folder):
+        with self._lock or machine.lock_folder(self._folder):
             machine.end_leftovers(self._record)
             return asyncio.run(self._run())
 

@@ -35,11 +35,12 @@ Context = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link in a menu. `title` is an English message id, translated when shown."""
+    """A link in a menu, under the heading `group` where the menu has headings. Both titles are English message ids."""
 
     title: str
     href: str
     icon: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

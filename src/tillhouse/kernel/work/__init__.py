@@ -16,8 +16,9 @@ from tillhouse.kernel.work.definitions import (
     task,
 )
 from tillhouse.kernel.work.due import fire_schedules, run_due
-from tillhouse.kernel.work.outbox import emit, enqueue
+from tillhouse.kernel.work.outbox import Occurrence, emit, enqueue, occurrence
 from tillhouse.kernel.work.running import Ran
+from tillhouse.kernel.work.watch import LastCheck, last_check
 
 __all__ = [
     "AnyHandler",
@@ -29,6 +30,8 @@ __all__ = [
     "JobRun",
     "JobView",
     "Lane",
+    "LastCheck",
+    "Occurrence",
     "Ran",
     "Schedule",
     "Task",
@@ -40,6 +43,8 @@ __all__ = [
     "fire_schedules",
     "job",
     "jobs",
+    "last_check",
+    "occurrence",
     "replay",
     "run_due",
     "task",

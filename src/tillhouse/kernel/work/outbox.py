@@ -1,5 +1,6 @@
 """Writing events and jobs in the business transaction. What commits is done; what rolls back never was."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -8,13 +9,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.context import request_id
-from tillhouse.kernel.db import JsonObject, Session, after_commit, house_of
+from tillhouse.kernel.db import JsonObject, ReadSession, Session, after_commit, house_of
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.signals import notifier_of
 from tillhouse.kernel.work.definitions import Event, Task
 from tillhouse.kernel.work.models import EventRow, JobRow
 
 WORK_WAITS = "till_work"  # the channel that wakes the relay
+HANDLES = "handles"  # where a handler's session keeps the id of its event
 
 
 async def emit(session: Session, event: Event) -> UUID:
@@ -31,6 +33,22 @@ async def emit(session: Session, event: Event) -> UUID:
     )
     wake_relay(session)
     return event_id
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """When an event happened, and the id that it has for ever: handlers that are run again see the same."""
+
+    id: UUID
+    at: datetime
+
+
+async def occurrence(session: ReadSession) -> Occurrence:
+    """The event that the present handler reacts to. Raises `LookupError` outside a handler."""
+    row = await session.get(EventRow, session.info[HANDLES]) if HANDLES in session.info else None
+    if row is None:
+        raise LookupError("this is no handler of an event")
+    return Occurrence(row.id, row.emitted_at)
 
 
 async def enqueue(

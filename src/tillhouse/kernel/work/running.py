@@ -23,6 +23,8 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.work import store
 from tillhouse.kernel.work.definitions import Cancelled
+from tillhouse.kernel.work.metrics import measured
+from tillhouse.kernel.work.outbox import HANDLES
 from tillhouse.kernel.work.registry import Work, registry_of
 from tillhouse.kernel.work.store import Claim
 
@@ -88,15 +90,16 @@ class Run:
 
 async def run_claimed(house: House, claim: Claim) -> Ran:
     """Run the attempt and write how it ended. Raises what the database raises when that cannot be written."""
-    with tracing(claim.request_id):
-        ran = await _run(house, claim)
+    work = registry_of(house).works.get(claim.name)
+    with tracing(claim.request_id), measured(work) as attempt:
+        ran = await _run(house, claim, work)
+        attempt.outcome = ran.outcome
     level = _log.info if ran.outcome in ("done", "lost", "cancelled") else _log.warning
     level("job", job=claim.name, id=str(claim.id), attempt=claim.attempt, outcome=ran.outcome, **_log_fields(ran))
     return ran
 
 
-async def _run(house: House, claim: Claim) -> Ran:
-    work = registry_of(house).works.get(claim.name)
+async def _run(house: House, claim: Claim, work: Work | None) -> Ran:
     if work is None:
         unknown = LookupError(f"no module of this process has a job {claim.name}")
         return await _fail(house, claim, None, None, unknown)
@@ -132,8 +135,21 @@ async def _attempt(house: House, claim: Claim, work: Work, message: Any) -> None
             await work.job.flow(Run(house, claim), message)
             await _in_transaction(house, claim, None, None)
         else:
-            run = work.job.run if work.job else work.handler.run if work.handler else None
+            run = work.job.run if work.job else _reaction(claim, work)
             await _in_transaction(house, claim, run, message)
+
+
+def _reaction(claim: Claim, work: Work) -> Callable[[Session, Any], Awaitable[None]]:
+    """The handler's function, its session knowing which event it is about: the unique key of a delivery is its id."""
+    assert work.handler
+    assert claim.unique_key
+    react, event_id = work.handler.run, UUID(claim.unique_key)
+
+    async def run(session: Session, event: Any) -> None:
+        session.info[HANDLES] = event_id
+        await react(session, event)
+
+    return run
 
 
 async def _in_transaction(

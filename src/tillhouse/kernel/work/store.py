@@ -33,6 +33,7 @@ class Claim:
     deadline: datetime | None
     cancel_requested: bool
     request_id: str | None
+    unique_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,19 @@ class DueJob:
     id: UUID
     name: str
     lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """How many jobs of one name stand where, and since when the oldest of those that wait has been due."""
+
+    name: str
+    lane: str
+    waiting: int
+    later: int
+    running: int
+    dead: int
+    oldest: datetime | None
 
 
 async def claim(session: Session, job_id: UUID, holder: str, lease: timedelta) -> Claim | None:
@@ -62,7 +76,7 @@ async def claim(session: Session, job_id: UUID, holder: str, lease: timedelta) -
         )
         .returning(
             JobRow.id, JobRow.name, JobRow.payload, JobRow.attempt, JobRow.lease_holder.label("holder"),
-            JobRow.deadline, JobRow.cancel_requested, JobRow.request_id,
+            JobRow.deadline, JobRow.cancel_requested, JobRow.request_id, JobRow.unique_key,
         )
     )  # fmt: skip
     row = (await session.execute(statement)).one_or_none()
@@ -201,6 +215,31 @@ async def anything_waits(session: ReadSession) -> bool:
     job = text("SELECT FROM kernel.jobs WHERE state IN ('queued', 'sent', 'running') AND wake_at <= clock_timestamp()")
     found: bool | None = await session.scalar(select(or_(event, text(f"EXISTS ({job})"))))
     return bool(found)
+
+
+# Written out, since PostgreSQL uses a partial index only where it can read its condition in the query.
+_QUEUES = text("""
+    SELECT name, lane,
+        count(*) FILTER (WHERE state IN ('queued', 'sent') AND run_at <= :now),
+        count(*) FILTER (WHERE state = 'queued' AND run_at > :now),
+        count(*) FILTER (WHERE state = 'running'),
+        count(*) FILTER (WHERE state = 'dead'),
+        min(run_at) FILTER (WHERE state IN ('queued', 'sent') AND run_at <= :now)
+    FROM kernel.jobs
+    WHERE state IN ('queued', 'sent', 'running') OR state = 'dead'
+    GROUP BY name, lane
+""")
+
+
+async def queues(session: ReadSession) -> list[QueueFacts]:
+    """What is not done, by name and lane. Costs as much as there is of it: two partial indexes."""
+    return [QueueFacts(*row) for row in await session.execute(_QUEUES, {"now": clock.now()})]
+
+
+async def events_waiting(session: ReadSession) -> int:
+    """How many events the relay has not made jobs of."""
+    statement = select(func.count()).select_from(EventRow).where(EventRow.dispatched_at.is_(None))
+    return (await session.execute(statement)).scalar_one()
 
 
 async def next_due(session: ReadSession) -> UUID | None:

@@ -1,5 +1,5 @@
 """The door of channels: `send(session, Recipient(...), "module.template", {...})`."""
 
-from tillhouse.parts.channels.service import Recipient, send
+from tillhouse.parts.channels.service.messages import Recipient, send
 
 __all__ = ["Recipient", "send"]

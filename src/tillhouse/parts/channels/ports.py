@@ -1,11 +1,13 @@
 """What channels needs of the outside: something that takes a rendered message."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from tillhouse.kernel.errors import DomainError
-from tillhouse.parts.channels.domain import Channel
+from tillhouse.parts.channels.domain.destinations import Rules
+from tillhouse.parts.channels.domain.messages import Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +69,19 @@ class Carriers:
         if found is None:
             raise Refused("not_configured")
         return found
+
+
+class Resolver(Protocol):
+    """Asks what addresses a name has."""
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of a host, which may be one itself. Raises `OSError` for a name that has none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookNetwork:
+    """Where webhooks may go, and who says where a name leads."""
+
+    rules: Rules
+    resolve: Resolver

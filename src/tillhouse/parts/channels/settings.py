@@ -1,8 +1,9 @@
 """Settings of channels, under the names that the products' own lists use as well."""
 
+from ipaddress import ip_network
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, field_validator
 
 from tillhouse.kernel.settings import ModuleSettings, setting
 
@@ -34,3 +35,26 @@ class ChannelsSettings(ModuleSettings):
         development_only=True,
     )
     twilio_phone_number: str = setting("+15005550006", "Sender of SMS.", aliases=("TWILIO_PHONE_NUMBER",))
+    webhook_keep_days: PositiveInt = setting(30, "Days that deliveries of webhooks are kept and can be sent again.")
+    webhook_in_flight: PositiveInt = setting(
+        3, "Most webhooks under way to one endpoint at once. One that is slow has a single place."
+    )
+    webhook_in_flight_slow: PositiveInt = setting(
+        3, "Most webhooks under way to slow endpoints together, so that they never fill a worker."
+    )
+    webhook_disable_after_days: PositiveInt = setting(
+        5, "Days for which an endpoint may take nothing before it is disabled and its owner told."
+    )
+    webhook_endpoints_most: PositiveInt = setting(20, "Most endpoints of one machine, and of the house itself.")
+    webhook_private_networks: tuple[str, ...] = setting(
+        (),
+        "Networks (10.1.0.0/16) that webhooks may go to although they are not on the internet, separated by commas.",
+    )
+
+    @field_validator("webhook_private_networks")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        """Anything else would let nothing through, and less clearly."""
+        for network in networks:
+            ip_network(network, strict=False)
+        return networks

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.edge import BodyAllowance
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import Module, Process
+from tillhouse.kernel.manifest import HealthCheck, Module, Process
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.files.settings import FilesSettings
 
@@ -30,6 +30,12 @@ def _jobs() -> Sequence[AnyJob]:
     from tillhouse.parts.files.jobs import JOBS
 
     return JOBS
+
+
+def _health() -> Sequence[HealthCheck]:
+    from tillhouse.parts.files.providers.objects import Objects
+
+    return (HealthCheck("files", lambda house: house.the(Objects).reach()),)
 
 
 def _provides(house: House) -> Sequence[object]:
@@ -63,5 +69,6 @@ MODULE = Module(
         Process("files", "web", most=2),
         Process("files-worker", "worker", queues=("files.slow",), scales_by="queue_age"),
     ),
+    health=_health,
     provides=_provides,
 )

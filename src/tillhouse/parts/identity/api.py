@@ -1,14 +1,16 @@
 """Identity's door for other modules."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import Identifier, parse_identifier
 from tillhouse.parts.identity.flows import COOKIE
 from tillhouse.parts.identity.ports import Code, CodeSource, Contact, Erasure, ErasureVeto, MessageSender
+from tillhouse.parts.identity.service import machines
 from tillhouse.parts.identity.service.audit import audit
 from tillhouse.parts.identity.service.people import contacts, notify
 from tillhouse.parts.identity.service.sessions import StepUpRequired, assert_fresh, assert_recent
@@ -29,6 +31,8 @@ __all__ = [
     "audit",
     "contact",
     "contacts",
+    "machine_works",
+    "names",
     "notify",
     "parse_identifier",
     "person",
@@ -58,6 +62,17 @@ async def person_by_identifier(session: ReadSession, identifier: Identifier) -> 
     """Whoever has confirmed this address. For staff, machines and demo data: never answer a stranger from it."""
     row = await store.person_by_identifier(session, identifier)
     return await person(session, row.id) if row else None
+
+
+async def machine_works(session: ReadSession, machine_id: UUID) -> bool:
+    """Whether a machine's key is good at this moment: known, not revoked, not over."""
+    row = await store.api_key(session, machine_id)
+    return row is not None and machines.principal_of_key(house_of(session), row) is not None
+
+
+async def names(session: ReadSession, ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """What people and machines of these ids are called, for staff; who was erased, or is nobody, is left out."""
+    return await store.names(session, ids)
 
 
 async def contact(session: ReadSession, person_id: UUID) -> Contact | None:

@@ -6,9 +6,9 @@ The context's object is a function that builds a house for this command; `apps/c
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-import typer
+import click
 
 from tillhouse.kernel.access import SYSTEM
 from tillhouse.kernel.db import Session
@@ -19,20 +19,25 @@ from tillhouse.parts.identity.service.passwords import passwords_of
 
 T = TypeVar("T")
 
-app = typer.Typer(no_args_is_help=True, help="Create administrators and API keys.")
-
-_Json = Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")]
+_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 
 
-@app.command("create-admin")
-def create_admin(
-    context: typer.Context,
-    identifier: Annotated[str, typer.Argument(help="E-mail address or phone number; it counts as confirmed.")],
-    name: Annotated[str, typer.Option(prompt=True, help="How the person is called.")],
-    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for.")],
-    as_json: _Json = False,
-) -> None:
-    """Make a person who may do everything, once an authenticator app is set up at /account."""
+@click.group()
+def command() -> None:
+    """Create administrators and API keys."""
+
+
+@command.command("create-admin")
+@click.argument("identifier")
+@click.option("--name", prompt=True, help="How the person is called.")
+@click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for.")
+@_as_json
+@click.pass_context
+def create_admin(context: click.Context, identifier: str, name: str, password: str, as_json: bool) -> None:
+    """Make a person who may do everything, once an authenticator app is set up at /account.
+
+    IDENTIFIER is an e-mail address or phone number; it counts as confirmed.
+    """
     found = parse_identifier(identifier)
     check_password(password, near=[found.value, name])
 
@@ -42,26 +47,28 @@ def create_admin(
         return str(person.id)
 
     person_id = _in_transaction(context, create)
-    typer.echo(json.dumps({"id": person_id}) if as_json else f"{name} is an administrator: sign in as {found.value}.")
+    click.echo(json.dumps({"id": person_id}) if as_json else f"{name} is an administrator: sign in as {found.value}.")
 
 
-@app.command("api-key")
-def api_key(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="What the key is for; shown in the list.")],
-    scope: Annotated[list[str], typer.Option(help="A permission of machines; repeat for more.")],
-    as_json: _Json = False,
-) -> None:
-    """Make a key for a machine. It is shown this once."""
+@command.command("api-key")
+@click.argument("name")
+@click.option("--scope", multiple=True, required=True, help="A permission of machines; repeat for more.")
+@_as_json
+@click.pass_context
+def api_key(context: click.Context, name: str, scope: tuple[str, ...], as_json: bool) -> None:
+    """Make a key for a machine. It is shown this once.
+
+    NAME says what the key is for, wherever keys are listed.
+    """
 
     async def create(_house: House, session: Session) -> machines.NewKey:
         return await machines.create(session, SYSTEM, name, scope)
 
     made = _in_transaction(context, create)
-    typer.echo(json.dumps({"id": str(made.row.id), "key": made.key}) if as_json else made.key)
+    click.echo(json.dumps({"id": str(made.row.id), "key": made.key}) if as_json else made.key)
 
 
-def _in_transaction(context: typer.Context, work: Callable[[House, Session], Awaitable[T]]) -> T:
+def _in_transaction(context: click.Context, work: Callable[[House, Session], Awaitable[T]]) -> T:
     async def run() -> T:
         house: House = context.obj()
         try:

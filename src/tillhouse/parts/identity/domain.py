@@ -6,7 +6,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -160,8 +160,13 @@ def same(left: str, right: str) -> bool:
 
 
 def new_token() -> str:
-    """256 random bits for a cookie or a refresh token."""
+    """256 random bits for a cookie or the first refresh token of a session."""
     return secrets.token_urlsafe(32)
+
+
+def next_token(key: bytes, token: str) -> str:
+    """The refresh token after `token`: the same one whoever asks, so that two tabs are handed one, stored nowhere."""
+    return base64.urlsafe_b64encode(hmac.digest(key, token.encode(), "sha256")).rstrip(b"=").decode()
 
 
 def new_api_key() -> str:
@@ -206,6 +211,21 @@ def permissions_of(roles: frozenset[Role], assurance: Assurance, declared: Seque
     """What the roles may do now: a permission that asks for a second factor is held only once one was shown."""
     return frozenset(p.name for p in declared if p.roles & roles and p.assurance <= assurance)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which lines of the audit log to list: every field that is given has to match.
+
+    `action` is one, or the beginning of several (`payments.`); `since` is inclusive, `until` exclusive.
+    """
+
+    actor_id: UUID | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+EVERYTHING = AuditFilter()
 
 _BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox/", "Firefox"),
              ("Chrome/", "Chrome"), ("Safari/", "Safari"))  # fmt: skip

@@ -16,7 +16,7 @@ from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.identity.settings import IdentitySettings
 
 if TYPE_CHECKING:
-    import typer
+    import click
 
 
 def _api() -> APIRouter:
@@ -57,10 +57,10 @@ def _provides(house: House) -> Sequence[object]:
     )
 
 
-def _cli() -> "typer.Typer":
-    from tillhouse.parts.identity.cli import app
+def _cli() -> "click.Group":
+    from tillhouse.parts.identity.cli import command
 
-    return app
+    return command
 
 
 def _demo() -> Demo:
@@ -71,7 +71,7 @@ def _demo() -> Demo:
 
 MODULE = Module(
     name="identity",
-    title="People",
+    title=N_("People"),
     floor="part",
     folder=Path(__file__).parent,
     settings=(IdentitySettings,),
@@ -82,8 +82,14 @@ MODULE = Module(
     plugged_by=("channels",),
     sealed=(SealedColumn("identity.totp", "person_id", "secret"),),
     jobs=_jobs,
-    nav=(NavItem(N_("Account"), "/account", "user", permission="identity.me", order=900),),
+    nav=(
+        NavItem(N_("Account"), "/account", "user", permission="identity.me", order=900),
+        NavItem(
+            N_("Audit log"), "/console/identity/audit", "history", "console", permission="identity.audit", order=900
+        ),
+    ),
     permissions=(
+        Permission("console.open", "Open the staff console", frozenset({"staff", "admin"}), assurance=2),
         Permission("identity.me", "See and change one's own account", frozenset({"user"})),
         Permission("identity.api_keys", "Make and revoke keys of machines", frozenset({"admin"}), assurance=2),
         Permission("identity.roles", "Make people staff or admin", frozenset({"admin"}), assurance=2),

@@ -116,7 +116,7 @@ class SessionRow(Base):
 
 
 class RefreshTokenRow(Base):
-    """A refresh token, good once (and for a moment more, for two tabs)."""
+    """A refresh token, good once; for a moment more it leads a second tab to the same successor."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (UniqueConstraint("token_hash"), Index("ix_refresh_tokens_session_id", "session_id"), _HERE)

@@ -1,6 +1,6 @@
 """All SQL of identity."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel.db import ReadSession, Session
-from tillhouse.parts.identity.domain import Identifier
+from tillhouse.parts.identity.domain import EVERYTHING, AuditFilter, Identifier
 from tillhouse.parts.identity.models import (
     ApiKeyRow,
     AttemptRow,
@@ -220,6 +220,12 @@ async def end_sessions(
     return len(ended.all())
 
 
+async def refresh_token(session: ReadSession, token_hash: bytes) -> RefreshTokenRow | None:
+    """A refresh token by its digest; whoever holds its session's lock reads what stays so."""
+    statement = select(RefreshTokenRow).where(RefreshTokenRow.token_hash == token_hash)
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
 async def lock_refresh_token(session: Session, token_hash: bytes) -> RefreshTokenRow | None:
     """A refresh token by its digest, locked."""
     statement = select(RefreshTokenRow).where(RefreshTokenRow.token_hash == token_hash).with_for_update()
@@ -300,6 +306,11 @@ async def api_key_by_hash(session: ReadSession, key_hash: bytes) -> ApiKeyRow | 
     return (await session.execute(select(ApiKeyRow).where(ApiKeyRow.key_hash == key_hash))).scalar_one_or_none()
 
 
+async def api_key(session: ReadSession, key_id: UUID) -> ApiKeyRow | None:
+    """A key by id."""
+    return (await session.execute(select(ApiKeyRow).where(ApiKeyRow.id == key_id))).scalar_one_or_none()
+
+
 async def api_keys(session: ReadSession) -> Sequence[ApiKeyRow]:
     """Every key, newest first."""
     return (await session.execute(select(ApiKeyRow).order_by(ApiKeyRow.id.desc()))).scalars().all()
@@ -319,12 +330,29 @@ async def touch_api_key(session: Session, key_id: UUID, at: datetime) -> None:
 # Audit
 
 
-async def audit_entries(session: ReadSession, limit: int, before: UUID | None = None) -> Sequence[AuditRow]:
-    """The audit log from its end, before one entry."""
+async def audit_entries(
+    session: ReadSession, limit: int, before: UUID | None = None, wanted: AuditFilter = EVERYTHING
+) -> Sequence[AuditRow]:
+    """The audit log from its end, before one entry, of what is `wanted`."""
     statement = select(AuditRow).order_by(AuditRow.id.desc()).limit(limit)
     if before:
         statement = statement.where(AuditRow.id < before)
+    if wanted.actor_id:
+        statement = statement.where(AuditRow.actor_id == wanted.actor_id)
+    if wanted.action:
+        statement = statement.where(AuditRow.action.startswith(wanted.action, autoescape=True))
+    if wanted.since:
+        statement = statement.where(AuditRow.at >= wanted.since)
+    if wanted.until:
+        statement = statement.where(AuditRow.at < wanted.until)
     return (await session.execute(statement)).scalars().all()
+
+
+async def names(session: ReadSession, ids: Collection[UUID]) -> dict[UUID, str]:
+    """What people, and machines' keys, of these ids are called; the erased have no name."""
+    people = select(PersonRow.id, PersonRow.display_name).where(PersonRow.id.in_(ids))
+    machines = select(ApiKeyRow.id, ApiKeyRow.name).where(ApiKeyRow.id.in_(ids))
+    return {found: name for found, name in await session.execute(people.union_all(machines)) if name}
 
 
 # Forgetting

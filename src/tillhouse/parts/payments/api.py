@@ -6,23 +6,28 @@ buyer's wallet in the purpose's `on_settled`. Functions that take a `House` call
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
+from tillhouse.kernel.errors import Forbidden
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import cut, decode_id
+from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import api as identity
+from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import (
     BankAccount,
     Destination,
+    DisputeState,
+    Method,
     NameMatch,
     OrderState,
     PayeeState,
     PayoutState,
+    RefundState,
     StripeAccount,
     ThaiBankAccount,
     Vpa,
@@ -30,48 +35,121 @@ from tillhouse.parts.payments.domain import (
     order_sentence,
     payout_sentence,
 )
+from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
+from tillhouse.parts.payments.domain.statements import Form
 from tillhouse.parts.payments.flows.deposits import (
     CheckoutProof,
     NotThisPayment,
+    check_order,
     checkout_of,
     start_order,
     verify_checkout,
 )
 from tillhouse.parts.payments.flows.payouts import withdraw
-from tillhouse.parts.payments.ports import BadSignature, CheckoutScript, Purpose, Refused, SettledPayment
-from tillhouse.parts.payments.service import payees, registry
+from tillhouse.parts.payments.flows.reconciliation import StatementFile, import_file, reconcile
+from tillhouse.parts.payments.ports import (
+    BadSignature,
+    Checkout,
+    CheckoutForm,
+    CheckoutQr,
+    CheckoutRedirect,
+    CheckoutScript,
+    InstalledGateway,
+    Purpose,
+    Refused,
+    SettledPayment,
+)
+from tillhouse.parts.payments.service import inbox, payees, transfers
+from tillhouse.parts.payments.service import refunds as refund_service
+from tillhouse.parts.payments.service.books import account_of
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
 from tillhouse.parts.payments.service.guards import OverVelocity, PayeeCooling, PayeeRefused
-from tillhouse.parts.payments.service.orders import NewOrder, OverLimit, order_for
+from tillhouse.parts.payments.service.lists import (
+    Debt,
+    PaymentException,
+    debts,
+    dispute,
+    disputes,
+    events,
+    exceptions,
+    parked_events,
+    refund,
+    refunds,
+    transfers_seen,
+)
+from tillhouse.parts.payments.service.orders import (
+    NewOrder,
+    OverLimit,
+    checkout_in,
+    order_for,
+    order_in_link,
+    pay_path,
+)
+from tillhouse.parts.payments.service.orders import claim_order as _claim_order
 from tillhouse.parts.payments.service.payees import NewPayee, TooManyPayees
 from tillhouse.parts.payments.service.payouts import needs_step_up, payout_for
+from tillhouse.parts.payments.service.receipts import Receipt, receipt_of, title_of
+from tillhouse.parts.payments.service.reconciliation import resolving
+from tillhouse.parts.payments.service.reconciliation.ageing import AgedAccount, OpenItem, ageing
+from tillhouse.parts.payments.service.reconciliation.bank import Imported
+from tillhouse.parts.payments.service.reconciliation.resolving import ExceptionState, ExceptionView, ResolutionView
+from tillhouse.parts.payments.service.reconciliation.resolving import exception_for as exception
+from tillhouse.parts.payments.service.reconciliation.three_way import DayStatement, Difference, day_statement
+from tillhouse.parts.payments.service.refunds import CannotRefund
 from tillhouse.parts.payments.service.reviews import approvals_needed
 from tillhouse.parts.payments.service.views import (
+    DisputeView,
+    EventView,
     OrderView,
     PayeeView,
     PaymentView,
     PayoutView,
+    RefundView,
     ReviewView,
+    TransferView,
+    event_view,
     order_view,
     payee_view,
     payment_view,
     payout_view,
+    refund_view,
     review_view,
+    transfer_view,
 )
 from tillhouse.parts.payments.service.withdrawals import SavedPayee, start_withdrawal
 from tillhouse.parts.payments.settings import PaymentsSettings, PayoutGuards
 from tillhouse.parts.payments.store import payees as payee_store
 
 __all__ = [
+    "AgedAccount",
     "BadSignature",
     "BankAccount",
+    "CannotRefund",
+    "Checkout",
+    "CheckoutForm",
     "CheckoutProof",
+    "CheckoutQr",
+    "CheckoutRedirect",
     "CheckoutScript",
+    "CorrectionLeg",
+    "DayStatement",
+    "Debt",
     "Destination",
+    "Difference",
+    "DisputeState",
+    "DisputeView",
+    "EventView",
+    "ExceptionState",
+    "ExceptionView",
+    "Form",
+    "Imported",
+    "InstalledGateway",
     "Limits",
+    "Method",
     "NameMatch",
     "NewOrder",
     "NotThisPayment",
+    "OpenItem",
     "OrderState",
     "OrderView",
     "OverLimit",
@@ -86,61 +164,74 @@ __all__ = [
     "PayoutView",
     "Purpose",
     "Receipt",
+    "RefundState",
+    "RefundView",
     "Refused",
+    "ResolutionView",
     "ReviewView",
     "SavedPayee",
     "SettledPayment",
+    "StatementFile",
     "StripeAccount",
     "ThaiBankAccount",
     "TooManyPayees",
+    "TransferView",
     "Vpa",
     "WaitingPayout",
     "add_payee",
+    "ageing",
+    "approve",
+    "check_order",
+    "checkout_in_order",
     "checkout_of",
+    "claim_order",
+    "day_statement",
+    "debts",
     "destination_from",
+    "dispute",
+    "disputes",
+    "events",
+    "exception",
     "exceptions",
+    "exceptions_page",
+    "import_statement",
     "limits",
+    "missing",
     "needs_step_up",
     "order",
+    "order_of_link",
     "order_sentence",
     "orders_of",
+    "paid_into",
     "parked_events",
+    "pay_path",
     "payees_of",
+    "payments_of",
     "payout",
     "payout_sentence",
     "payouts",
     "payouts_of",
+    "place_transfer",
     "proof_from_checkout",
+    "propose",
     "receipt",
+    "reconcile",
+    "refund",
+    "refunds",
+    "reject",
+    "release_transfer",
     "remove_payee",
+    "replay_event",
     "start_deposit",
     "start_order",
+    "start_refund",
     "start_withdrawal",
+    "statement_max_bytes",
+    "title_of",
+    "transfers_seen",
     "verify_checkout",
     "withdraw",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a receipt says: who paid what, for what (`title` is a message id), when, and under which numbers."""
-
-    order: OrderView
-    payment: PaymentView
-    paid_by: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentException:
-    """Something that a person has to look at."""
-
-    id: UUID
-    kind: str
-    subject: str
-    reason: str
-    details: JsonObject
-    opened_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +260,10 @@ class WaitingPayout:
 def limits(house: House, unit: str) -> Limits:
     """The limits of this house in `unit`."""
     found, guards = house.settings_of(PaymentsSettings), house.settings_of(PayoutGuards)
+    least, most = found.deposit_range(unit)
     return Limits(
-        deposit_least=Money(found.deposit_min, unit),
-        deposit_most=Money(found.deposit_max, unit),
+        deposit_least=Money(least, unit),
+        deposit_most=Money(most, unit),
         withdrawal_least=Money(found.withdrawal_min, unit),
         withdrawal_most=Money(found.withdrawal_max, unit),
         withdrawal_daily=Money(found.withdrawal_daily, unit),
@@ -198,6 +290,38 @@ def proof_from_checkout(fields: Mapping[str, str]) -> CheckoutProof | None:
     if not all(fields.get(name) for name in wanted):
         return None
     return CheckoutProof("razorpay", *(fields[name] for name in wanted))
+
+
+async def start_refund(
+    session: Session,
+    payment_id: UUID,
+    amount: Money | None,
+    *,
+    reason: str,
+    key: str,
+    by: UUID | None,
+    advance: bool = False,
+) -> RefundView:
+    """Begin to give `amount` of a payment back to its payer (all that is left, for None); the same key does so once.
+
+    With `advance` the house lends what the wallet lacks, as a debt of its owner. Raises `NotFound`, `CannotRefund`,
+    `InvalidInput`, `Conflict`, what the product's `on_refund` raises, and the ledger's `InsufficientFunds`.
+    """
+    return refund_view(
+        await refund_service.start_refund(session, payment_id, amount, reason=reason, key=key, by=by, advance=advance)
+    )
+
+
+async def claim_order(session: Session, order_id: UUID, person_id: UUID) -> OrderView:
+    """Make an order of a payer without an account a person's, with its money, when they have confirmed its e-mail
+    address. Raises `NotFound` for everybody else.
+    """
+    return order_view(await _claim_order(session, order_id, person_id))
+
+
+def paid_into(settled: SettledPayment) -> ledger.AccountRef:
+    """The account that a settled payment is in: for a purpose that also sells to payers without an account."""
+    return account_of(settled.owner_kind, settled.owner_id, settled.amount.unit)
 
 
 async def order(session: ReadSession, order_id: UUID, *, person_id: UUID | None = None) -> OrderView:
@@ -270,27 +394,111 @@ async def payees_of(
 
 async def receipt(session: ReadSession, order_id: UUID, *, person_id: UUID | None = None) -> Receipt | None:
     """The receipt of a paid order; None while nothing has been paid. Raises `NotFound`."""
-    row = await order_for(session, order_id, owner=_owner(person_id))
-    paid = [payment for payment in await store.payments_of_order(session, row.id) if payment.captured_at]
-    if not paid:
-        return None
-    person = await identity.person(session, row.owner_id) if row.owner_kind == "person" else None
-    known = registry.purpose(house_of(session), row.purpose)
-    return Receipt(
-        order_view(row), payment_view(paid[0]), person.name if person else "", known.title if known else row.purpose
+    return await receipt_of(session, order_id, owner=_owner(person_id))
+
+
+async def order_of_link(session: ReadSession, token: str) -> OrderView:
+    """The order that a pay link is of. Raises `NotFound` for a link that is none of ours."""
+    return order_view(await order_in_link(session, token))
+
+
+async def checkout_in_order(session: ReadSession, order_id: UUID) -> Checkout | None:
+    """How the gateway wants an order paid; None when nothing (more) is asked of the payer. Raises `NotFound`."""
+    row = await order_for(session, order_id, owner=None)
+    return checkout_in(house_of(session), row) if row.paid_at is None else None
+
+
+async def missing(session: ReadSession, order_id: UUID) -> Money:
+    """What is still to be paid of an order by bank transfer. Raises `NotFound`."""
+    return await transfers.missing_of(session, await order_for(session, order_id, owner=None))
+
+
+async def payments_of(session: ReadSession, order_id: UUID) -> list[PaymentView]:
+    """Every try at paying an order, oldest first."""
+    return [payment_view(row) for row in await store.payments_of_order(session, order_id)]
+
+
+async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID) -> TransferView:
+    """A person says which order an unplaced transfer is for. Raises `NotFound`, `Conflict`."""
+    row = await transfers.place_transfer(session, transfer_row_id, order_id)
+    return transfer_view(row, house_of(session).vault.open(row.content))
+
+
+async def release_transfer(session: Session, transfer_row_id: UUID) -> TransferView:
+    """A part payment goes to the wallet of its order's owner. Raises `NotFound`, `Conflict`."""
+    row = await transfers.release_transfer(session, transfer_row_id)
+    return transfer_view(row, house_of(session).vault.open(row.content))
+
+
+async def replay_event(session: Session, event_row_id: UUID) -> EventView:
+    """Have a stored event looked at again. Raises `NotFound`, `Conflict`."""
+    return event_view(await inbox.replay_event(session, event_row_id))
+
+
+async def import_statement(house: House, file: StatementFile, *, by: UUID | None) -> list[Imported]:
+    """Import a statement of our bank; no transaction may be open. The same lines again add nothing.
+
+    Raises `PayloadTooLarge`, and `InvalidInput` for a file of which nothing is stored.
+    """
+    return await import_file(house, file, by=by)
+
+
+def statement_max_bytes(house: House) -> int:
+    """The largest bank statement that is imported, in bytes."""
+    return house.settings_of(PaymentsSettings).statement_max_bytes
+
+
+async def exceptions_page(
+    session: ReadSession,
+    *,
+    state: ExceptionState | None = None,
+    kind: str | None = None,
+    reason: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> tuple[Sequence[ExceptionView], str | None]:
+    """Exceptions, newest first, narrowed by what is given, and the cursor of the next page."""
+    found = await resolving.exceptions_page(
+        session, state=state, kind=kind, reason=reason, limit=limit + 1, before=_before(cursor)
     )
+    return cut(found, limit, lambda view: (str(view.id),))
 
 
-async def exceptions(session: ReadSession, *, limit: int = 100) -> list[PaymentException]:
-    """What waits for a person, newest first."""
-    rows = await store.open_exceptions(session, limit=limit)
-    return [PaymentException(row.id, row.kind, row.subject, row.reason, row.details, row.opened_at) for row in rows]
+async def propose(
+    session: Session, by: Principal, exception_id: UUID, *, explanation: str, legs: Sequence[CorrectionLeg] = ()
+) -> ExceptionView:
+    """Propose how an exception ends: what to post, or (no legs) why nothing is.
+
+    Raises `NotFound`, `Conflict`, `InvalidInput`.
+    """
+    view = await resolving.propose(session, exception_id, by=_behind(by), explanation=explanation, legs=legs)
+    details: JsonObject = {"legs": [f"{leg.account} {leg.amount} {leg.amount.unit}" for leg in legs]}
+    await identity.audit(session, by, "payments.propose_correction", f"exception:{exception_id}", details)
+    return view
 
 
-async def parked_events(session: ReadSession, *, limit: int = 100) -> list[tuple[str, str, str, str]]:
-    """Events that were put aside, newest first: provider, event id, name, reason."""
-    rows = await store.parked_events(session, limit=limit)
-    return [(row.provider, row.event_id, row.name, row.reason or "") for row in rows]
+async def approve(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
+    """Agree to what somebody else proposed: exactly that is posted. Raises `NotFound`, `Conflict`, `Forbidden`."""
+    view = await resolving.approve(session, exception_id, resolution_id, by=by.person_id)
+    details: JsonObject = {"resolution": str(resolution_id)}
+    await identity.audit(session, by, "payments.approve_correction", f"exception:{exception_id}", details)
+    return view
+
+
+async def reject(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
+    """Do not agree, or take one's own proposal back. Raises `NotFound`, `Conflict`."""
+    view = await resolving.reject(session, exception_id, resolution_id, by=by.person_id)
+    details: JsonObject = {"resolution": str(resolution_id)}
+    await identity.audit(session, by, "payments.reject_correction", f"exception:{exception_id}", details)
+    return view
+
+
+def _behind(principal: Principal) -> UUID:
+    """The person who acts, also through a key of theirs: who proposes with a key may not approve in person."""
+    person = principal.made_by or principal.id
+    if person is None:
+        raise Forbidden(N_("Only a person, or a key that a person made, can do this."))
+    return person
 
 
 def _owner(person_id: UUID | None) -> tuple[str, UUID] | None:

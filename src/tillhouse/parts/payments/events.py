@@ -54,6 +54,48 @@ class PayeeAdded(Event):
     payee_id: UUID
 
 
+@event("payments.refund_requested")
+class RefundRequested(Event):
+    """Money is set aside to go back to its payer, or went back at the gateway's own dashboard."""
+
+    refund_id: UUID
+
+
+@event("payments.refund_processed")
+class RefundProcessed(Event):
+    """Money went back to its payer."""
+
+    refund_id: UUID
+
+
+@event("payments.refund_failed")
+class RefundFailed(Event):
+    """Money did not go back to its payer, or came back from their bank: it is in the wallet again."""
+
+    refund_id: UUID
+
+
+@event("payments.dispute_opened")
+class DisputeOpened(Event):
+    """A payer's bank wants money back. What there is of it is set aside."""
+
+    dispute_id: UUID
+
+
+@event("payments.dispute_lost")
+class DisputeLost(Event):
+    """A payer's bank took its money back: what was sold for it is not paid for any more."""
+
+    dispute_id: UUID
+
+
+@event("payments.dispute_won")
+class DisputeWon(Event):
+    """A payer's bank left the money with us."""
+
+    dispute_id: UUID
+
+
 @task("payments.handle_event", lane="money")
 class HandleEvent(Task):
     """Settle what a provider's event is about, after asking the provider."""
@@ -96,6 +138,32 @@ class CheckPayee(Task):
     payee_id: UUID
 
 
+@task("payments.send_refund", lane="money")
+class SendRefund(Task):
+    """Give back what is set aside, or ask what became of it."""
+
+    refund_id: UUID
+
+
+@task("payments.check_refunds", lane="money")
+class CheckRefunds(Task):
+    """Take in every refund of a payment that the gateway has: some may have been made at its own dashboard."""
+
+    payment_id: UUID
+
+
+@task("payments.check_dispute", lane="money")
+class CheckDispute(Task):
+    """Ask the gateway how a dispute stands."""
+
+    dispute_id: UUID
+
+
+@task("payments.poll_transfers", lane="money")
+class PollTransfers(Task):
+    """Ask for bank transfers that no event told us of."""
+
+
 @task("payments.look_after", lane="money")
 class LookAfter(Task):
     """Ask about every order and payout that is due for it, and name those that are too old."""
@@ -104,3 +172,23 @@ class LookAfter(Task):
 @task("payments.prune_events", lane="slow")
 class PruneEvents(Task):
     """Forget providers' events that are older than the settings keep them."""
+
+
+@task("payments.reconcile", lane="money")
+class Reconcile(Task):
+    """Plan a question about every provider's last days, and name what has been under way too long."""
+
+
+@task("payments.reconcile_day", lane="money")
+class ReconcileDay(Task):
+    """Hold a provider's report of one day (ISO) against our books and our bank."""
+
+    provider: str
+    day: str
+
+
+@task("payments.import_transfers", lane="money")
+class ImportTransfers(Task):
+    """Take what a provider saw on our bank accounts as lines of our bank."""
+
+    provider: str

@@ -1,10 +1,14 @@
-"""Messages to the owner about their money. A house without a part that sends messages sends none."""
+"""Messages to the owner about their money, and what the outside hears of it.
+
+A house without a part that sends messages sends none.
+"""
 
 from uuid import UUID
 
 from tillhouse.kernel.db import JsonObject, Session, house_of
+from tillhouse.kernel.publishing import publishing
 from tillhouse.kernel.web.formats import money
-from tillhouse.kernel.work import Handler
+from tillhouse.kernel.work import AnyHandler, Handler
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
@@ -14,9 +18,13 @@ from tillhouse.parts.payments.events import (
     PayoutProcessed,
     PayoutRequested,
     PayoutReversed,
+    RefundProcessed,
 )
 from tillhouse.parts.payments.models import OrderRow, PayeeRow, PayoutRow
+from tillhouse.parts.payments.service.orders import pay_path
+from tillhouse.parts.payments.service.published import PUBLISHED
 from tillhouse.parts.payments.store.payees import payee_by_id
+from tillhouse.parts.payments.store.refunds import refund_by_id
 
 
 async def _deposit_received(session: Session, event: PaymentCaptured) -> None:
@@ -25,6 +33,33 @@ async def _deposit_received(session: Session, event: PaymentCaptured) -> None:
     if order:
         data: JsonObject = {"amount": money(order.money), "order_id": str(order.id)}
         await _tell(session, order, "payments.deposit_received", data)
+
+
+async def _receipt(session: Session, event: PaymentCaptured) -> None:
+    """The receipt, to the address that the payer left with the order."""
+    payment = await store.payment_by_id(session, event.payment_id)
+    order = await store.order_by_id(session, payment.order_id) if payment else None
+    if payment and order and order.email:
+        data: JsonObject = {
+            "amount": money(payment.money),
+            "payment": payment.provider_payment_id,
+            "order_id": str(order.id),
+            "link": _link(session, order),
+        }
+        await _write_to_payer(session, order, order.email, "payments.receipt", data)
+
+
+async def _refund_processed(session: Session, event: RefundProcessed) -> None:
+    refund = await refund_by_id(session, event.refund_id)
+    payment = await store.payment_by_id(session, refund.payment_id) if refund else None
+    order = await store.order_by_id(session, payment.order_id) if payment else None
+    if refund is None or order is None:
+        return
+    data: JsonObject = {"amount": money(refund.money), "link": _link(session, order)}
+    if order.email:
+        await _write_to_payer(session, order, order.email, "payments.refunded", data)
+    else:
+        await _tell(session, order, "payments.refunded", data)
 
 
 async def _withdrawal_requested(session: Session, event: PayoutRequested) -> None:
@@ -61,11 +96,25 @@ async def _tell(session: Session, about: OrderRow | PayoutRow | PayeeRow, templa
         await identity.notify(session, about.owner_id, template, data)
 
 
-HANDLERS = (
+async def _write_to_payer(session: Session, order: OrderRow, address: str, template: str, data: JsonObject) -> None:
+    for sender in house_of(session).provided(identity.MessageSender):
+        to = identity.Contact(None, "email", address, order.locale or "en", "UTC")
+        await sender.send(session, to, template, data)
+
+
+def _link(session: Session, order: OrderRow) -> str:
+    house = house_of(session)
+    return f"{house.settings.base_url}{pay_path(house, order.id)}"
+
+
+HANDLERS: tuple[AnyHandler, ...] = (
     Handler(event=PayeeAdded, name="tell_payee_added", run=_payee_added),
     Handler(event=PaymentCaptured, name="tell_deposit_received", run=_deposit_received),
+    Handler(event=PaymentCaptured, name="send_receipt", run=_receipt),
+    Handler(event=RefundProcessed, name="tell_refund_processed", run=_refund_processed),
     Handler(event=PayoutRequested, name="tell_withdrawal_requested", run=_withdrawal_requested),
     Handler(event=PayoutProcessed, name="tell_withdrawal_paid", run=_withdrawal_paid),
     Handler(event=PayoutFailed, name="tell_withdrawal_failed", run=_withdrawal_failed),
     Handler(event=PayoutReversed, name="tell_withdrawal_returned", run=_withdrawal_returned),
+    *publishing(PUBLISHED),
 )

@@ -1,25 +1,42 @@
 """Background jobs of payments."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.ids import new_id
-from tillhouse.kernel.work import Job, JobRun, Schedule
+from tillhouse.kernel.work import Job, JobRun, Schedule, enqueue
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
     CapturePayment,
+    CheckDispute,
     CheckOrder,
     CheckPayee,
+    CheckRefunds,
     HandleEvent,
+    ImportTransfers,
     LookAfter,
+    PollTransfers,
     PruneEvents,
+    Reconcile,
+    ReconcileDay,
     SendPayout,
+    SendRefund,
     SettlePurpose,
 )
-from tillhouse.parts.payments.flows import deposits, events, look_after, payees, payouts
+from tillhouse.parts.payments.flows import (
+    deposits,
+    events,
+    look_after,
+    payees,
+    payouts,
+    reconciliation,
+    refunds,
+    transfers,
+)
 from tillhouse.parts.payments.service.attention import look_into
-from tillhouse.parts.payments.service.registry import settings_of
+from tillhouse.parts.payments.service.refunds import REFUNDS_MISSING
+from tillhouse.parts.payments.service.registry import settings_of, settlement_reports, transfer_sources
 from tillhouse.parts.payments.service.settle import PURPOSE_CRASHES, settle_purpose
 
 
@@ -51,6 +68,26 @@ async def _check_payee(run: JobRun, task: CheckPayee) -> None:
     await payees.check_payee(run.house, task.payee_id)
 
 
+async def _send_refund(run: JobRun, task: SendRefund) -> None:
+    await refunds.send_refund(run.house, task.refund_id)
+
+
+async def _check_refunds(run: JobRun, task: CheckRefunds) -> None:
+    await refunds.check_refunds(run.house, task.payment_id)
+
+
+async def _refunds_stay_missing(session: Session, task: CheckRefunds) -> None:
+    await look_into(session, "payment", str(task.payment_id), REFUNDS_MISSING)
+
+
+async def _check_dispute(run: JobRun, task: CheckDispute) -> None:
+    await refunds.check_dispute(run.house, task.dispute_id)
+
+
+async def _poll_transfers(run: JobRun, task: PollTransfers) -> None:
+    await transfers.poll_all_transfers(run.house)
+
+
 async def _look_after(run: JobRun, task: LookAfter) -> None:
     await look_after.look_after(run.house)
 
@@ -58,6 +95,29 @@ async def _look_after(run: JobRun, task: LookAfter) -> None:
 async def _prune_events(session: Session, task: PruneEvents) -> None:
     keep = timedelta(days=settings_of(session).keep_events_days)
     await store.delete_events_before(session, clock.now() - keep)
+
+
+async def _reconcile(run: JobRun, task: Reconcile) -> None:
+    """One job for each provider and day: one that cannot be asked keeps nobody else waiting."""
+    house = run.house
+    reporting, seeing = await reconciliation.providers_to_ask(house)
+    async with house.database.transaction() as session:
+        for provider in reporting:
+            for day in reconciliation.days_to_ask(house):
+                await enqueue(session, ReconcileDay(provider=provider, day=day.isoformat()))
+        for provider in seeing:
+            await enqueue(session, ImportTransfers(provider=provider))
+    await reconciliation.look_at_ages(house)
+
+
+async def _reconcile_day(run: JobRun, task: ReconcileDay) -> None:
+    if task.provider in settlement_reports(run.house):
+        await reconciliation.reconcile(run.house, task.provider, date.fromisoformat(task.day))
+
+
+async def _import_transfers(run: JobRun, task: ImportTransfers) -> None:
+    if task.provider in transfer_sources(run.house):
+        await reconciliation.import_transfers(run.house, task.provider)
 
 
 JOBS = (
@@ -73,6 +133,31 @@ JOBS = (
     ),
     Job(task=SendPayout, flow=_send_payout, attempts=20, example=lambda: SendPayout(payout_id=new_id())),
     Job(task=CheckPayee, flow=_check_payee, attempts=5, example=lambda: CheckPayee(payee_id=new_id())),
+    Job(task=SendRefund, flow=_send_refund, attempts=20, example=lambda: SendRefund(refund_id=new_id())),
+    Job(
+        task=CheckRefunds,
+        flow=_check_refunds,
+        attempts=1000,  # it has a deadline
+        on_dead=_refunds_stay_missing,
+        example=lambda: CheckRefunds(payment_id=new_id()),
+    ),
+    Job(task=CheckDispute, flow=_check_dispute, attempts=5, example=lambda: CheckDispute(dispute_id=new_id())),
+    Job(
+        task=PollTransfers,
+        flow=_poll_transfers,
+        attempts=1,
+        schedule=Schedule(every=timedelta(minutes=5)),
+        example=PollTransfers,
+    ),
     Job(task=LookAfter, flow=_look_after, schedule=Schedule(every=timedelta(minutes=1)), example=LookAfter),
+    # Every provider's day has ended by then, from India to UTC.
+    Job(task=Reconcile, flow=_reconcile, schedule=Schedule(cron="30 4 * * *"), example=Reconcile),
+    Job(
+        task=ReconcileDay,
+        flow=_reconcile_day,
+        attempts=12,
+        example=lambda: ReconcileDay(provider="nobody", day="2026-01-15"),
+    ),
+    Job(task=ImportTransfers, flow=_import_transfers, attempts=5, example=lambda: ImportTransfers(provider="nobody")),
     Job(task=PruneEvents, run=_prune_events, schedule=Schedule(cron="40 2 * * *"), example=PruneEvents),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
@@ -13,6 +14,9 @@ from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyHandler, AnyJob
 from tillhouse.parts.payments.providers import vendor_settings
 from tillhouse.parts.payments.settings import PaymentsSettings, PayoutGuards
+
+if TYPE_CHECKING:
+    import click
 
 
 def _api() -> APIRouter:
@@ -39,6 +43,12 @@ def _jobs() -> Sequence[AnyJob]:
     return JOBS
 
 
+def _cli() -> "click.Group":
+    from tillhouse.parts.payments.cli import command
+
+    return command
+
+
 def _handlers() -> Sequence[AnyHandler]:
     from tillhouse.parts.payments.handlers import HANDLERS
 
@@ -46,7 +56,15 @@ def _handlers() -> Sequence[AnyHandler]:
 
 
 def _invariants() -> Sequence[Invariant]:
-    from tillhouse.parts.payments.service.checks import holds_match_payouts, paid_orders_have_one_payment
+    from tillhouse.parts.payments.service.checks import (
+        agreed_lines_are_booked,
+        given_back_at_most_once,
+        holds_match_payouts,
+        holds_match_refunds,
+        open_items_make_up_balances,
+        paid_orders_have_one_payment,
+        transfers_are_accounted_for,
+    )
 
     return (
         Invariant(
@@ -59,6 +77,31 @@ def _invariants() -> Sequence[Invariant]:
             "The money of every payout under way is set aside in its owner's wallet.",
             holds_match_payouts,
         ),
+        Invariant(
+            "payments.given_back_once",
+            "Refunds and lost disputes of a payment never exceed what was captured, and it counts them rightly.",
+            given_back_at_most_once,
+        ),
+        Invariant(
+            "payments.refunds_are_held",
+            "The money of every refund under way is set aside where the payment's is.",
+            holds_match_refunds,
+        ),
+        Invariant(
+            "payments.transfers_accounted",
+            "What is in suspense is what has not been placed of the bank transfers that came in.",
+            transfers_are_accounted_for,
+        ),
+        Invariant(
+            "payments.settled_lines_booked",
+            "Every line of a provider's report that agrees with our books is booked.",
+            agreed_lines_are_booked,
+        ),
+        Invariant(
+            "payments.open_items",
+            "The open items of every account that has to return to zero sum to its balance.",
+            open_items_make_up_balances,
+        ),
     )
 
 
@@ -68,12 +111,17 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.payments.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
     from tillhouse.parts.payments.service.checks import erase_person, reasons_to_keep
     from tillhouse.parts.payments.service.deposits import PURPOSE, pending_of
+    from tillhouse.parts.payments.service.published import PUBLISHED
+    from tillhouse.parts.payments.service.reconciliation import books as settling
     from tillhouse.parts.wallets.api import PendingSource
 
     return (
         PURPOSE,
+        *PUBLISHED,
         *ACCOUNT_KINDS,
         *TRANSACTION_KINDS,
+        *settling.ACCOUNT_KINDS,
+        *settling.TRANSACTION_KINDS,
         PendingSource(pending_of),
         ErasureVeto("payments", reasons_to_keep),
         Erasure("payments", erase_person),
@@ -97,8 +145,10 @@ MODULE = Module(
         SealedColumn("payments.payees", "id", "destination"),
         SealedColumn("payments.payees", "id", "registered_name"),
         SealedColumn("payments.provider_events", "id", "body"),
+        SealedColumn("payments.transfers", "id", "content"),
     ),
     jobs=_jobs,
+    cli=_cli,
     handlers=_handlers,
     permissions=(
         Permission("payments.pay", "Pay in and withdraw one's own money", frozenset({"user"})),
@@ -112,6 +162,13 @@ MODULE = Module(
         Permission(
             "payments.approve", "See payouts that wait, approve or reject them", frozenset({"staff"}), assurance=2
         ),
+        Permission("payments.refund", "Give money back to its payer", frozenset({"staff", "machine"}), assurance=2),
+        Permission("payments.replay", "Have a provider's event looked at again", frozenset({"staff"}), assurance=2),
+        Permission(
+            "payments.reconcile", "Reconcile with providers and the bank", frozenset({"staff", "machine"}), assurance=2
+        ),
+        Permission("payments.correct", "Propose how an exception ends", frozenset({"staff", "machine"}), assurance=2),
+        Permission("payments.approve_correction", "Approve how an exception ends", frozenset({"staff"}), assurance=2),
     ),
     processes=(
         Process("payments", "web", most=8),

@@ -22,6 +22,7 @@ from tillhouse.parts.payments.domain import (
     RefundFacts,
     TransferFacts,
 )
+from tillhouse.parts.payments.domain import Offer as Offer  # noqa: PLC0414  adapters find it beside their port
 
 
 class Refused(DomainError):
@@ -40,17 +41,6 @@ class BadSignature(Forbidden):
     """What claims to come from a provider does not."""
 
     code = "bad_signature"
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One way to pay at a gateway. `least` and `most` are minor units; no `countries` means buyers of any."""
-
-    method: Method
-    currency: str
-    least: int
-    most: int | None = None
-    countries: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +215,12 @@ class Refunds(Protocol):
 
     async def refund(self, *, key: UUID, payment_id: str, amount: Money) -> RefundFacts:
         """Give back. The same `key` with the same details never gives back twice and answers the first one's state.
-        An adapter whose gateway has no such key asks `find_refund` first.
+        An adapter whose gateway has no such key looks through `refunds_of` first.
         """
         ...
 
-    async def find_refund(self, *, key: UUID, payment_id: str) -> RefundFacts | None:
-        """The refund with our key, if it was ever made."""
+    async def refunds_of(self, payment_id: str) -> list[RefundFacts]:
+        """Every refund of a payment, whoever made it, oldest first. Ours have our key as their `reference`."""
         ...
 
     async def fetch_refund(self, *, refund_id: str, payment_id: str) -> RefundFacts: ...
@@ -351,6 +341,7 @@ class SettledPayment:
 
 
 OnSettled = Callable[[Session, SettledPayment], Awaitable[None]]
+OnRefund = Callable[[Session, SettledPayment, Money], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,9 +351,14 @@ class Purpose:
     `on_settled` runs in the transaction that books the money, in a savepoint: it takes the money from the buyer's
     wallet for what was bought. A `DomainError` from it refuses the sale, and the money stays in the wallet; anything
     else that it raises is tried again later. `self_service` lets a person start it through the API with any amount.
+
+    `on_refund` runs in the transaction that begins a refund of that much of the payment, before the money is set aside:
+    it takes back what was sold and puts the money into the owner's wallet again, or refuses with a `DomainError`. It is
+    not asked about a sale that was refused, nor about money that the payer's bank or the gateway took by itself.
     """
 
     name: str
     title: str
     on_settled: OnSettled
     self_service: bool = False
+    on_refund: OnRefund | None = None

@@ -1,16 +1,21 @@
 """Requests and responses of payments. Amounts are decimal strings beside their currency."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from tillhouse.parts.payments.domain import Method
 
 _NO_NUL = r"^[^\x00]*$"
 Amount = Annotated[str, StringConstraints(min_length=1, max_length=24, pattern=_NO_NUL)]
 Currency = Annotated[str, StringConstraints(min_length=3, max_length=12, pattern=r"^[A-Z_]+$")]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
 ProviderId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_]+$")]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")]
+# A path of this house alone: two slashes at its beginning would name another host.
+OurPage = Annotated[str, StringConstraints(max_length=300, pattern=r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&-]*)?$")]
 
 Kind = Literal["order", "payout"]
 
@@ -196,7 +201,272 @@ class StatusOut(BaseModel):
     created_at: datetime
 
 
+class CheckoutIn(DepositIn):
+    """Something to be paid for, by somebody signed in or not.
+
+    Without `method` the house chooses what suits the currency and country. `token` is a card as the gateway's script
+    named it, `bank` the payer's bank for internet banking. `email` gets the receipt. `return_path` is a page of this
+    house to go on to.
+    """
+
+    purpose: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z_.]+$")]
+    reference: Short | None = None
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = None
+    method: Method | None = None
+    bank: Short | None = None
+    token: Short | None = None
+    email: Email | None = None
+    return_path: OurPage | None = None
+
+
+class FieldOut(BaseModel):
+    """One field of a form, or one line of what a payer types in. The order is kept."""
+
+    name: str
+    value: str
+
+
+class ScriptOut(BaseModel):
+    """The gateway's own script opens the checkout with these options; `form_url` is for pages without scripts."""
+
+    kind: Literal["script"] = "script"
+    script_url: str
+    form_url: str
+    options: dict[str, str | int]
+
+
+class FormOut(BaseModel):
+    """A form that the browser posts to the gateway, its fields in this order."""
+
+    kind: Literal["form"] = "form"
+    url: str
+    fields: list[FieldOut]
+
+
+class RedirectOut(BaseModel):
+    """A page of the gateway to send the browser to."""
+
+    kind: Literal["redirect"] = "redirect"
+    url: str
+
+
+class QrOut(BaseModel):
+    """A code for a banking app: `text` is what it says, else `image_url` shows it; `lines` are for typing it in."""
+
+    kind: Literal["qr"] = "qr"
+    text: str | None
+    image_url: str | None
+    lines: list[FieldOut]
+
+
+class CheckoutOut(BaseModel):
+    """An order and how it is paid. `pay_url` is a page for the payer: whoever has it can see the order and pay it."""
+
+    id: UUID
+    provider: str
+    method: Method
+    provider_order_id: str | None
+    amount: str
+    currency: str
+    purpose: str
+    status: str
+    message: str
+    pay_url: str
+    checkout: Annotated[ScriptOut | FormOut | RedirectOut | QrOut, Field(discriminator="kind")] | None
+    expires_at: datetime
+
+
+class RefundIn(Strict):
+    """Money to go back to its payer: of a payment, or of the payment that paid an order. Without `amount`: all of it.
+
+    `advance` lets the house lend what the owner's wallet lacks, as a debt of theirs.
+    """
+
+    payment_id: UUID | None = None
+    order_id: UUID | None = None
+    amount: Amount | None = None
+    reason: Short
+    advance: bool = False
+
+
+class RefundOut(BaseModel):
+    """A refund as it stands. `advanced` of it is owed to the house."""
+
+    id: UUID
+    payment_id: UUID
+    status: str
+    amount: str
+    advanced: str
+    currency: str
+    origin: str
+    reason: str
+    message: str
+    failure: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class EventOut(BaseModel):
+    """A provider's event as it stands with us."""
+
+    id: UUID
+    provider: str
+    event_id: str
+    name: str
+    status: str
+    reason: str | None
+    received_at: datetime
+
+
 class Received(BaseModel):
     """An event was taken in."""
 
     received: Literal[True] = True
+
+
+# Days that no provider's calendar reaches are refused here rather than there.
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
+Provider = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9_]+$")]
+Signed = Annotated[str, StringConstraints(min_length=1, max_length=24, pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+
+
+class ReconciliationIn(Strict):
+    """A provider's report of one day of its calendar."""
+
+    provider: Provider
+    day: Day
+
+
+class DifferenceOut(BaseModel):
+    """A line that explains a part of a difference; `subject` is what its exception is called."""
+
+    what: str
+    subject: str
+    amount: str
+
+
+class DayOut(BaseModel):
+    """One day of a provider in one currency: reported, booked and banked, net of fees, and what is between them."""
+
+    provider: str
+    day: date
+    currency: str
+    reported: str
+    booked: str
+    banked: str
+    not_booked: list[DifferenceOut]
+    not_banked: list[DifferenceOut]
+    unexplained: str
+    agrees: bool
+
+
+class DaysOut(BaseModel):
+    """A provider's day, one entry for each currency."""
+
+    items: list[DayOut]
+
+
+class ImportedOut(BaseModel):
+    """What one statement of a file added. `changed` lines contradict a closed day and were not added."""
+
+    account: str
+    first_day: date
+    last_day: date
+    added: int
+    known: int
+    changed: int
+    matched: int
+
+
+class ImportsOut(BaseModel):
+    """Every statement of a file."""
+
+    items: list[ImportedOut]
+
+
+class LegIn(Strict):
+    """One leg of a correction: debits above zero. `item` is the open item that it ends."""
+
+    account: Short
+    amount: Signed
+    currency: Currency
+    item: Short | None = None
+
+
+class ProposalIn(Strict):
+    """How an exception is to end: by these legs, or (none) because of the explanation."""
+
+    explanation: Annotated[str, StringConstraints(min_length=10, max_length=1000, pattern=_NO_NUL)]
+    legs: Annotated[list[LegIn], Field(max_length=20)] = []
+
+
+class ResolutionDecisionIn(Strict):
+    """The proposal that was looked at."""
+
+    resolution_id: UUID
+
+
+class LegOut(BaseModel):
+    """One leg of a correction."""
+
+    account: str
+    amount: str
+    currency: str
+    item: str | None
+
+
+class ResolutionOut(BaseModel):
+    """How an exception is to end, or ended."""
+
+    id: UUID
+    state: Literal["proposed", "approved", "rejected"]
+    explanation: str
+    legs: list[LegOut]
+    proposed_by: UUID
+    proposed_at: datetime
+    decided_by: UUID | None
+    decided_at: datetime | None
+    transaction_id: str | None
+
+
+class ExceptionOut(BaseModel):
+    """Something that a person has to look at. `reason` is its class."""
+
+    id: UUID
+    kind: str
+    subject: str
+    reason: str
+    amount: str | None
+    currency: str | None
+    age_days: int
+    state: Literal["open", "proposed", "resolved"]
+    details: dict[str, JsonValue]
+    opened_at: datetime
+    closed_at: datetime | None
+    resolution: ResolutionOut | None
+
+
+class OpenItemOut(BaseModel):
+    """What is left of one matter in an account."""
+
+    item: str
+    amount: str
+    since: datetime
+    age_days: int
+    bucket: str
+
+
+class AgedAccountOut(BaseModel):
+    """An account that has to return to zero, with what makes up its balance."""
+
+    account: str
+    currency: str
+    balance: str
+    buckets: dict[str, str]
+    items: list[OpenItemOut]
+
+
+class AgeingOut(BaseModel):
+    """Every account that has to return to zero."""
+
+    items: list[AgedAccountOut]

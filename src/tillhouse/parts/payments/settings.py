@@ -1,11 +1,18 @@
 """Limits and times of payments. Amounts are minor units (paise)."""
 
+import re
 from datetime import timedelta
 
 from pydantic import NonNegativeInt, PositiveInt, field_validator
 
+from tillhouse.kernel.money import MAX_MINOR
 from tillhouse.kernel.settings import ModuleSettings, setting
+from tillhouse.parts.payments.domain.reconciliation import days_of
+from tillhouse.parts.payments.domain.statements import CsvColumns
 from tillhouse.parts.payments.domain.velocity import Limit, limits_for, parse_amount, parse_limit
+
+_LIMITS = re.compile(r"([A-Z_]{3,12})=(\d{1,18})-(\d{1,18})")
+_PREFIX = re.compile(r"[A-Z][A-Z0-9]{1,4}")
 
 
 class PaymentsSettings(ModuleSettings):
@@ -13,10 +20,21 @@ class PaymentsSettings(ModuleSettings):
 
     prefix = "payments"
 
-    gateway: str = setting("razorpay", "The gateway that new orders go to.")
+    gateway: str = setting("razorpay", "The gateway that new orders go to, where it suits the buyer.")
+    gateways: tuple[str, ...] = setting(
+        (), "Gateways in the order in which they are preferred. Empty: PAYMENTS_GATEWAY, then all others."
+    )
     payout_gateway: str = setting("razorpayx", "The provider that payouts go to where several could make them.")
-    deposit_min: int = setting(100, "Smallest deposit, in minor units.")
-    deposit_max: int = setting(10_000_000, "Largest deposit, in minor units.")
+    deposit_min: int = setting(100, "Smallest deposit in rupees, in paise.")
+    deposit_max: int = setting(10_000_000, "Largest deposit in rupees, in paise.")
+    deposit_limits: tuple[str, ...] = setting(
+        ("THB=2000-15000000", "USD=50-1000000", "VND=2000-500000000"),
+        "Smallest and largest payment in other currencies, in minor units of each, separated by commas.",
+    )
+    transfer_prefix: str = setting("TLH", "What the codes of bank transfers begin with: capital letters and digits.")
+    transfer_accounts: tuple[str, ...] = setting(
+        (), "Numbers of our bank accounts that take payments. Empty: every account that a provider tells of."
+    )
     withdrawal_min: int = setting(100, "Smallest withdrawal, in minor units.")
     withdrawal_max: int = setting(10_000_000, "Largest withdrawal, in minor units.")
     withdrawal_daily: int = setting(20_000_000, "Most that one owner may withdraw within 24 hours, in minor units.")
@@ -31,7 +49,64 @@ class PaymentsSettings(ModuleSettings):
         120, "Seconds after which a payment that is authorised but not captured is captured by us."
     )
     too_old_hours: int = setting(24, "Hours after which an order or payout that is not final becomes an exception.")
+    refund_too_old_days: int = setting(10, "Days after which a refund that is not final becomes an exception.")
     keep_events_days: int = setting(90, "Days for which providers' events are kept.")
+    reconcile_days: int = setting(3, "Days back for which providers' reports are asked for again each day.")
+    settlement_days: tuple[str, ...] = setting(
+        ("razorpay=3", "stripe=7", "omise=7"),
+        "Days within which a provider reports a captured payment, each as provider=days; later it is missing.",
+    )
+    ageing_days: tuple[str, ...] = setting(
+        ("clearing=7", "settling=3", "payouts=3", "suspense=7"),
+        "Days after which an open item of such an account is put before a person, each as kind=days.",
+    )
+    statement_max_bytes: int = setting(5_000_000, "Largest bank statement that is imported, in bytes.")
+    statement_csv: tuple[str, ...] = setting(
+        (),
+        "Columns of CSV statements, each as what=name: date, reference, text, amount or debit and credit, balance, "
+        "currency; also date_format, delimiter and decimal.",
+    )
+
+    @field_validator("settlement_days", "ageing_days")
+    @classmethod
+    def _are_days(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        days_of(value)
+        return value
+
+    @field_validator("statement_csv")
+    @classmethod
+    def _are_columns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        CsvColumns.declared(value)
+        return value
+
+    def settlement_time(self, provider: str) -> timedelta:
+        """How long a provider may take to report a payment that it captured."""
+        return timedelta(days=days_of(self.settlement_days).get(provider, 7))
+
+    @field_validator("deposit_limits")
+    @classmethod
+    def _are_limits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not _LIMITS.fullmatch(one):
+                raise ValueError("write each as THB=2000-15000000")
+        return value
+
+    @field_validator("transfer_prefix")
+    @classmethod
+    def _is_a_prefix(cls, value: str) -> str:
+        if not _PREFIX.fullmatch(value):
+            raise ValueError("a letter, then one to four capital letters or digits")
+        return value
+
+    def deposit_range(self, unit: str) -> tuple[int, int]:
+        """The smallest and the largest payment in `unit`, in its minor units. One with no limit of its own has none."""
+        if unit == "INR":
+            return self.deposit_min, self.deposit_max
+        for one in self.deposit_limits:
+            found = _LIMITS.fullmatch(one)
+            if found and found[1] == unit:
+                return int(found[2]), int(found[3])
+        return 1, MAX_MINOR
 
     @property
     def capture_after(self) -> timedelta:
@@ -40,6 +115,10 @@ class PaymentsSettings(ModuleSettings):
     @property
     def too_old(self) -> timedelta:
         return timedelta(hours=self.too_old_hours)
+
+    @property
+    def refund_too_old(self) -> timedelta:
+        return timedelta(days=self.refund_too_old_days)
 
 
 class PayoutGuards(ModuleSettings):

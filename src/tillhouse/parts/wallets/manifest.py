@@ -25,7 +25,9 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.wallets.service import close_wallets, reasons_to_keep
 
     return (
-        AccountKind(owner_kind="person", code=ACCOUNT_CODE, type="liability", floor=0, title=N_("Wallet")),
+        AccountKind(
+            owner_kind="person", code=ACCOUNT_CODE, number="2100", type="liability", floor=0, title=N_("Wallet")
+        ),
         ErasureVeto("wallets", reasons_to_keep),
         Erasure("wallets", close_wallets),
     )

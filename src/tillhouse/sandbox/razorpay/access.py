@@ -1,8 +1,6 @@
 """HTTP Basic with the key id and secret; and idempotency keys."""
 
-import base64
 import hashlib
-import hmac
 import json
 import re
 from typing import Annotated
@@ -10,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from pydantic import BaseModel
 
+from tillhouse.sandbox.basic import is_basic
 from tillhouse.sandbox.razorpay.errors import unauthorized
 from tillhouse.sandbox.razorpay.schemas import UsedKey
 from tillhouse.sandbox.world import Here, World
@@ -21,13 +20,7 @@ def require_key(request: Request, world: Here) -> None:
     Raises:
         RazorpayError: 401.
     """
-    expected = f"{world.settings.razorpay_key_id}:{world.settings.razorpay_key_secret}"
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-    try:
-        given = base64.b64decode(encoded, validate=True)
-    except ValueError:
-        given = b""
-    if scheme.lower() != "basic" or not hmac.compare_digest(given, expected.encode()):
+    if not is_basic(request, world.settings.razorpay_key_id, world.settings.razorpay_key_secret):
         raise unauthorized()
 
 

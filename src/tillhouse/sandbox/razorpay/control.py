@@ -1,11 +1,10 @@
 """The sandbox's own doors to what Razorpay has beside orders and payouts, under `/_sandbox/razorpay/`."""
 
-import json
 from datetime import date
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from tillhouse.sandbox.razorpay.access import remember_key
 from tillhouse.sandbox.razorpay.disputes import (
@@ -43,13 +42,12 @@ from tillhouse.sandbox.razorpay.validations import (
     conclude,
     find_validation,
 )
-from tillhouse.sandbox.rendering import answer, done
+from tillhouse.sandbox.rendering import answer, done, wish_of
 from tillhouse.sandbox.world import Here
 
 router = APIRouter(prefix="/_sandbox/razorpay")
 
 _SHOWN = 100
-M = TypeVar("M", bound=BaseModel)
 
 
 class _Wish(BaseModel):
@@ -97,7 +95,7 @@ async def list_qr_codes(request: Request, world: Here) -> Response:
 @router.post("/qr_codes/{qr_id}/pay")
 async def pay_code(request: Request, world: Here, qr_id: str) -> Response:
     """Let a person scan and pay."""
-    wish = await _told(request, QrPayment)
+    wish = await wish_of(request, QrPayment)
     payment = pay_qr_code(world, find_qr_code(world, qr_id), wish.amount, wish.vpa)
     return done(request, payment.wire(), "/_sandbox/razorpay/qr_codes")
 
@@ -151,7 +149,7 @@ async def list_disputes(request: Request, world: Here) -> Response:
 @router.post("/payments/{payment_id}/dispute")
 async def dispute_payment(request: Request, world: Here, payment_id: str) -> Response:
     """Let the customer's bank dispute a payment."""
-    wish = await _told(request, DisputeWish)
+    wish = await wish_of(request, DisputeWish)
     dispute = open_dispute(world, find_payment(world, payment_id), wish)
     return done(request, dispute.wire(), "/_sandbox/razorpay/disputes")
 
@@ -159,7 +157,7 @@ async def dispute_payment(request: Request, world: Here, payment_id: str) -> Res
 @router.post("/disputes/{dispute_id}/close")
 async def close_dispute(request: Request, world: Here, dispute_id: str) -> Response:
     """Let the bank decide."""
-    ruling = await _told(request, Ruling)
+    ruling = await wish_of(request, Ruling)
     dispute = find_dispute(world, dispute_id)
     if not is_undecided(dispute):
         raise HTTPException(409, f"The dispute is {dispute.status} already.")
@@ -212,7 +210,7 @@ async def get_settlement(request: Request, world: Here, settlement_id: str) -> R
 @router.post("/settlements/{settlement_id}/distort")
 async def distort_settlement(request: Request, world: Here, settlement_id: str) -> Response:
     """Make the report wrong; the money in the bank stays right."""
-    wish = await _told(request, DistortWish)
+    wish = await wish_of(request, DistortWish)
     line = distort(world, find_settlement(world, settlement_id), wish.kind, wish.entity_id)
     return done(request, line.wire(), f"/_sandbox/razorpay/settlements/{settlement_id}")
 
@@ -244,14 +242,3 @@ async def answer_validation(request: Request, world: Here, validation_id: str, f
 
 _FINDINGS: tuple[Finding, ...] = ("active", "other_name", "invalid", "failed")
 _KINDS: tuple[Distortion, ...] = ("missing", "extra", "amount", "fee", "currency", "duplicate")
-
-
-async def _told(request: Request, model: type[M]) -> M:
-    """What was sent, as JSON or by a page's form; a form's empty fields and an empty body are left out."""
-    try:
-        if request.headers.get("content-type", "").startswith("application/json"):
-            return model.model_validate_json(await request.body() or b"{}")
-        form = await request.form()
-        return model.model_validate({name: value for name, value in form.items() if value != ""})
-    except ValidationError as error:
-        raise HTTPException(422, json.loads(error.json(include_url=False, include_input=False))) from None

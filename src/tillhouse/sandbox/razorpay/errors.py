@@ -6,8 +6,10 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from pydantic import JsonValue
 
+from tillhouse.sandbox.player import Refusal
 
-class RazorpayError(Exception):
+
+class RazorpayError(Refusal):
     """A refusal, as Razorpay words it."""
 
     def __init__(

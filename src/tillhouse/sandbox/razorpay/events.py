@@ -33,7 +33,7 @@ def emit_payout(world: World, event: str, *entities: Entity) -> None:
     _queue(world, "razorpayx", world.settings.razorpayx_webhook_url, event, entities)
 
 
-def send_raw(world: World, provider: str, event: str, payload: Wire, event_id: str | None) -> Delivery:
+def send_raw(provider: str, world: World, event: str, payload: Wire, event_id: str | None) -> Delivery:
     """Queue an event with any payload, rightly signed: for tests of what must be refused or parked."""
     is_payout = provider == "razorpayx"
     url = world.settings.razorpayx_webhook_url if is_payout else world.settings.razorpay_webhook_url

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 
 from tillhouse.sandbox import ids
+from tillhouse.sandbox.money import money
 from tillhouse.sandbox.razorpay.access import require_key
 from tillhouse.sandbox.razorpay.errors import RazorpayError, no_such_id
 from tillhouse.sandbox.razorpay.links import LinkBody, LinkPatch, PaymentLink, close_link
 from tillhouse.sandbox.razorpay.schemas import CaptureRule, ListQuery, Order, Wire
-from tillhouse.sandbox.rendering import rupees
 from tillhouse.sandbox.world import Here, World
 
 router = APIRouter(prefix="/razorpay/v1/payment_links", dependencies=[Depends(require_key)])
@@ -146,12 +146,13 @@ def tell(world: World, link: PaymentLink, medium: Medium) -> None:
     if not to:
         raise RazorpayError(f"The customer has no {'contact' if medium == 'sms' else 'email'}", field="customer")
     for_what = f" for {link.description}" if link.description else ""
+    due = money(link.due, "inr")
     world.inbox.receive(
         to=to,
         sender="RZRPAY" if medium == "sms" else "no-reply@razorpay.sandbox",
         channel=medium,
-        subject=None if medium == "sms" else f"Payment request of {rupees(link.due)}",
-        body=f"You have a payment request of {rupees(link.due)}{for_what}. Pay here: {link.short_url}",
+        subject=None if medium == "sms" else f"Payment request of {due}",
+        body=f"You have a payment request of {due}{for_what}. Pay here: {link.short_url}",
     )
 
 

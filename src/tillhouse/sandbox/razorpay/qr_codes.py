@@ -1,14 +1,13 @@
 """`/razorpay/v1/payments/qr_codes`: UPI QR codes, their images, and what paying one does."""
 
-import io
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import quote, urlencode
 
-import segno
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field, JsonValue, StrictBool, StrictInt
 
 from tillhouse.sandbox import ids
+from tillhouse.sandbox.qr import qr_image
 from tillhouse.sandbox.razorpay import events
 from tillhouse.sandbox.razorpay.access import require_key
 from tillhouse.sandbox.razorpay.errors import RazorpayError, no_such_id
@@ -159,9 +158,7 @@ async def list_payments_of_qr_code(world: Here, qr_id: str, query: Annotated[Lis
 async def image(world: Here, qr_id: str) -> Response:
     """The picture behind `image_url`: a phone that scans it reads the `upi://pay` string."""
     code = find_qr_code(world, qr_id)
-    picture = io.BytesIO()
-    segno.make(code.content, error="m", micro=False).save(picture, kind="png", scale=8, border=4)
-    return Response(picture.getvalue(), media_type="image/png", headers={"Cache-Control": "no-cache"})
+    return qr_image(code.content, "png", {"Cache-Control": "no-cache"})
 
 
 def find_qr_code(world: World, qr_id: str) -> QrCode:

@@ -1,7 +1,5 @@
 """`/twilio/2010-04-01/Accounts/{sid}/Messages`: sending a text, and reporting what became of it."""
 
-import base64
-import hmac
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,6 +12,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, JsonValue
 
 from tillhouse.sandbox import ids
+from tillhouse.sandbox.basic import is_basic
+from tillhouse.sandbox.player import Refusal
 from tillhouse.sandbox.store import Record
 from tillhouse.sandbox.twilio.signing import request_signature
 from tillhouse.sandbox.webhooks import Delivery, Policy, Signer
@@ -58,7 +58,7 @@ _WORDS = {
 Status = Literal["queued", "sent", "delivered", "undelivered"]
 
 
-class TwilioError(Exception):
+class TwilioError(Refusal):
     """A refusal by Twilio's code for it."""
 
     def __init__(self, code: int, status: int = 400) -> None:
@@ -108,14 +108,8 @@ def require_account(request: Request, world: Here, account_sid: str) -> None:
     Raises:
         TwilioError: 20003 with HTTP 401.
     """
-    expected = f"{world.settings.twilio_account_sid}:{world.settings.twilio_auth_token}"
-    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-    try:
-        given = base64.b64decode(encoded, validate=True)
-    except ValueError:
-        given = b""
-    known = hmac.compare_digest(given, expected.encode()) and account_sid == world.settings.twilio_account_sid
-    if scheme.lower() != "basic" or not known:
+    ours = world.settings.twilio_account_sid
+    if account_sid != ours or not is_basic(request, ours, world.settings.twilio_auth_token):
         raise TwilioError(20003, 401)
 
 

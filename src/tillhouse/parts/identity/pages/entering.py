@@ -1,5 +1,7 @@
 """Signing in, registering, the code, a forgotten password, stepping up, signing out."""
 
+from urllib.parse import urlencode
+
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, SecretStr
@@ -191,6 +193,17 @@ async def reset(request: Request, house: TheHouse, _who: Anyone, pages: Pages) -
         except DomainError as refusal:
             form.refuse(refusal)
     return pages.render_form(request, "identity/reset.html", form, {"waiting": waiting})
+
+
+@router.get("/second-factor")
+async def second_factor_page(request: Request, house: TheHouse, me: Me, pages: Pages) -> Response:
+    """Where a page leads that takes an authenticator: to its code, or to setting one up."""
+    wanted = browser.safe_next(request.query_params.get("next", ""))
+    async with house.database.reading() as session:
+        by_app = await second_factor.has_totp(session, me.person_id)
+    if by_app:
+        return browser.go(request, f"/step-up?{urlencode({'next': wanted})}")
+    return pages.render_page(request, "identity/second_factor.html", {"wanted": wanted})
 
 
 @router.get("/step-up")

@@ -20,6 +20,7 @@ from tillhouse.parts.identity.domain import (
     Assurance,
     derive_key,
     new_token,
+    next_token,
     permissions_of,
     roles_of,
     token_hash,
@@ -77,25 +78,16 @@ async def begin(
     )
     session.add(row)
     await session.flush()
-    tokens = await issue(session, row) if kind == "api" else None
+    tokens = await _issue(session, row, new_token()) if kind == "api" else None
     return SignIn(row.id, person.id, tokens, cookie)
-
-
-async def issue(session: Session, row: SessionRow) -> Tokens:
-    """A new access token and the next refresh token of a session."""
-    house = house_of(session)
-    token = new_token()
-    session.add(RefreshTokenRow(id=new_id(), session_id=row.id, token_hash=token_hash(token), created_at=clock.now()))
-    await session.flush()
-    life = house.settings_of(IdentitySettings).access_life
-    return Tokens(_sign(house, row, "api", int(life.total_seconds())), token, int(life.total_seconds()))
 
 
 async def refresh(session: Session, refresh_token: str) -> Tokens | None:
     """The next tokens for a refresh token; None for a bad one. Let the transaction commit either way.
 
-    A token that was used before ends its session, since one of its two holders stole it; within a short grace it is
-    taken for a second tab and gets tokens of its own.
+    A session has one chain of refresh tokens. One that was used before ends the session, and with it the whole chain,
+    since one of its two holders stole it; within a short grace it is taken for a second tab, which is led to the newest
+    of the chain. A thief in that moment gets the very token that its owner has, and the next use tells them apart.
     """
     token = await store.lock_refresh_token(session, token_hash(refresh_token))
     row = await store.lock_session(session, token.session_id) if token else None
@@ -106,9 +98,37 @@ async def refresh(session: Session, refresh_token: str) -> Tokens | None:
         row.ended_at, row.end_reason = now, "refresh_token_reused"
         await session.flush()
         return None
-    token.used_at = token.used_at or now
     row.used_at, row.expires_at = now, now + settings.refresh_life
-    return await issue(session, row)
+    if token.used_at:
+        newest = await _newest_after(session, refresh_token)
+        return _tokens(house_of(session), row, newest) if newest else None
+    token.used_at = now
+    return await _issue(session, row, next_token(_chain_key(session), refresh_token))
+
+
+async def _newest_after(session: Session, token: str) -> str | None:
+    """The unused end of the chain behind `token`; None when SECRET_KEY was replaced within the grace."""
+    while True:
+        token = next_token(_chain_key(session), token)
+        row = await store.refresh_token(session, token_hash(token))
+        if row is None or row.used_at is None:
+            return token if row else None
+
+
+async def _issue(session: Session, row: SessionRow, refresh_token: str) -> Tokens:
+    digest = token_hash(refresh_token)
+    session.add(RefreshTokenRow(id=new_id(), session_id=row.id, token_hash=digest, created_at=clock.now()))
+    await session.flush()
+    return _tokens(house_of(session), row, refresh_token)
+
+
+def _tokens(house: House, row: SessionRow, refresh_token: str) -> Tokens:
+    seconds = int(house.settings_of(IdentitySettings).access_life.total_seconds())
+    return Tokens(_sign(house, row, "api", seconds), refresh_token, seconds)
+
+
+def _chain_key(session: Session) -> bytes:
+    return derive_key(house_of(session).settings.secret_key, "refresh tokens")
 
 
 async def sign_out(session: Session, principal: Principal) -> None:

@@ -5,6 +5,7 @@ from functools import cached_property
 from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.kernel.house import House
 from tillhouse.parts.ledger.domain import AccountKind, Chart, TransactionKind
+from tillhouse.parts.ledger.store.writing import KnownAccounts
 
 
 class HouseChart:
@@ -12,15 +13,21 @@ class HouseChart:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self.known = KnownAccounts()
 
     @cached_property
     def chart(self) -> Chart:
         return Chart(self._house.provided(AccountKind), self._house.provided(TransactionKind))
 
 
+def house_chart(session: ReadSession) -> HouseChart:
+    """What the house that opened this session knows of accounts."""
+    return house_of(session).the(HouseChart)
+
+
 def chart_of(session: ReadSession) -> Chart:
     """The chart of accounts and transaction kinds of the house that opened this session."""
-    return house_of(session).the(HouseChart).chart
+    return house_chart(session).chart
 
 
 def kind_title(session: ReadSession, kind: str) -> str:

@@ -12,6 +12,7 @@ from tillhouse.parts.ledger.domain import (
     AccountInUse,
     AccountRef,
     BadPosting,
+    CarriesLots,
     Hold,
     IdempotencyKeyReused,
     InsufficientFunds,
@@ -19,8 +20,8 @@ from tillhouse.parts.ledger.domain import (
     key_faults,
     metadata_faults,
 )
+from tillhouse.parts.ledger.service.calls import account_closed, as_json, hold_ended
 from tillhouse.parts.ledger.service.charts import chart_of
-from tillhouse.parts.ledger.service.posting import account_closed, as_json, hold_ended
 from tillhouse.parts.ledger.store import reading, writing
 
 _EXPIRED_AT_ONCE = 500
@@ -38,8 +39,24 @@ async def hold(
     """Set `amount` (positive, natural sign) of `account` aside: available falls, the balance stays.
 
     The same key and input return the first hold, whatever became of it. A refusal has written nothing.
-    Raises `InsufficientFunds`, `AccountClosed`, `IdempotencyKeyReused` (409); `UnknownAccount`, `BadPosting` (422).
+    Raises `InsufficientFunds`, `AccountClosed`, `IdempotencyKeyReused` (409); `UnknownAccount`, `BadPosting`,
+    `CarriesLots` (422).
     """
+    if chart_of(session).account_kind(account).lots:
+        raise CarriesLots(account)
+    return await set_aside(session, key=key, account=account, amount=amount, expires_at=expires_at, metadata=metadata)
+
+
+async def set_aside(
+    session: Session,
+    *,
+    key: str,
+    account: AccountRef,
+    amount: Money,
+    expires_at: datetime | None = None,
+    metadata: Mapping[str, JsonValue] | None = None,
+) -> Hold:
+    """What `hold` does, for any account: with lots, the caller pins them in this transaction, the account locked."""
     kind = chart_of(session).account_kind(account)
     details = metadata or {}
     _check(account, amount, expires_at, [*key_faults(key), *metadata_faults(details)])

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from sqlalchemy import text
 
 from tillhouse.kernel.db import ReadSession
+from tillhouse.parts.ledger.domain import AccountKind
 
 # What must be guarded by which trigger, and how many partitions of entries and transactions carry theirs.
 _GUARDS = """
@@ -13,7 +14,13 @@ _GUARDS = """
         ('transactions', 'kept'), ('transactions', 'not_emptied'),
         ('entries', 'zero_sum'), ('entries', 'kept'), ('entries', 'not_emptied'),
         ('keys', 'kept'), ('keys', 'not_emptied'), ('reversals', 'kept'), ('reversals', 'not_emptied'),
-        ('holds', 'once'), ('holds', 'kept'), ('holds', 'not_emptied')
+        ('holds', 'once'), ('holds', 'kept'), ('holds', 'not_emptied'),
+        ('displaced_runs', 'kept'), ('displaced_runs', 'not_emptied'),
+        ('displaced_sums', 'kept'), ('displaced_sums', 'not_emptied'),
+        ('blocks', 'kept'), ('blocks', 'not_emptied'),
+        ('closed_periods', 'only_the_past'), ('closed_periods', 'kept'), ('closed_periods', 'not_emptied'),
+        ('lots', 'identity'), ('lots', 'kept'), ('lots', 'not_emptied'),
+        ('lot_movements', 'kept'), ('lot_movements', 'not_emptied'), ('lot_pins', 'kept'), ('lot_pins', 'not_emptied')
     ), tables AS (
         SELECT c.oid, c.relname AS name, c.relname AS kind FROM pg_class AS c
         WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind IN ('r', 'p')
@@ -119,12 +126,114 @@ _REVERSALS = """
     )
 """
 
+# Each run by its last sum, the whole of it, and the runs of an account by their order.
+_DISPLACED = """
+    WITH runs AS (
+        SELECT *, row_number() OVER own - 1 AS place, coalesce(lag(last_id) OVER own, 0) AS after
+        FROM ledger.displaced_runs WINDOW own AS (PARTITION BY account_id, level ORDER BY last_id)
+    )
+    SELECT format('account %s: run %s of level %s does not sum up its entries', account_id, position, level)
+    FROM runs
+    WHERE last_id > {above} AND (position <> place
+        OR EXISTS (
+            SELECT FROM (
+                SELECT e.effective_at, sum(sum(e.amount)) OVER (ORDER BY e.effective_at) AS total
+                FROM ledger.entries AS e
+                WHERE e.account_id = runs.account_id AND e.transaction_id > after AND e.transaction_id <= last_id
+                    AND e.effective_at <> e.recorded_at
+                GROUP BY e.effective_at
+            ) AS made
+            FULL JOIN (
+                SELECT s.effective_at, s.total FROM ledger.displaced_sums AS s
+                WHERE s.account_id = runs.account_id AND s.level = runs.level AND s.position = runs.position
+            ) AS stored USING (effective_at)
+            WHERE made.total IS DISTINCT FROM stored.total
+        ))
+    UNION ALL
+    SELECT format('account %s: sums of run %s of level %s, which does not exist', account_id, position, level)
+    FROM (
+        SELECT account_id, level, position FROM ledger.displaced_sums
+        EXCEPT SELECT account_id, level, position FROM ledger.displaced_runs
+    ) AS strays
+"""
+
+_BEFORE_RECENT_BLOCKS = "coalesce((SELECT last_id FROM ledger.blocks ORDER BY number DESC OFFSET 32 LIMIT 1), 0)"
+
 _PARTITIONS = """
     SELECT format('%s rows lie in the default partition of transactions', count(*)) FROM ledger.transactions
     WHERE tableoid IN (SELECT oid FROM pg_class WHERE relname = 'transactions_other') HAVING count(*) > 0
     UNION ALL
     SELECT format('%s rows lie in the default partition of entries', count(*)) FROM ledger.entries
     WHERE tableoid IN (SELECT oid FROM pg_class WHERE relname = 'entries_other') HAVING count(*) > 0
+"""
+
+# An account that carries lots is one the chart says so of, or one that has any.
+_LOTS = """
+    SELECT format('account %s: its balance is %s, its lots have %s left', a.id,
+                  a.balance * ledger.natural_sign(a.type), coalesce(l.total, 0))
+    FROM ledger.accounts AS a
+    LEFT JOIN (SELECT account_id, sum(remaining) AS total FROM ledger.lots GROUP BY account_id) AS l
+        ON l.account_id = a.id
+    WHERE a.balance * ledger.natural_sign(a.type) <> coalesce(l.total, 0) AND (
+        l.account_id IS NOT NULL OR EXISTS (
+            SELECT FROM unnest(cast(:owner_kinds AS text[]), cast(:codes AS text[])) AS kind (owner_kind, code)
+            WHERE a.owner_kind = kind.owner_kind
+                AND (a.code = kind.code OR right(kind.code, 1) = '*' AND starts_with(a.code, rtrim(kind.code, '*')))
+        )
+    )
+"""
+
+_LOT_MOVEMENTS = """
+    SELECT format('lot %s: %s granted and %s moved make no %s left', l.id, l.granted, coalesce(m.total, 0), l.remaining)
+    FROM ledger.lots AS l
+    LEFT JOIN (SELECT lot_id, sum(amount) AS total FROM ledger.lot_movements GROUP BY lot_id) AS m ON m.lot_id = l.id
+    WHERE l.granted + coalesce(m.total, 0) <> l.remaining
+    UNION ALL
+    SELECT format('lot %s: transaction %s left %s, expected %s', lot_id, transaction_id, remaining, expected)
+    FROM (
+        SELECT m.*, l.granted + sum(m.amount) OVER (PARTITION BY m.lot_id ORDER BY m.transaction_id) AS expected
+        FROM ledger.lot_movements AS m JOIN ledger.lots AS l ON l.id = m.lot_id
+    ) AS chain
+    WHERE remaining <> expected
+    UNION ALL
+    SELECT format('transaction %s moves %s on account %s, and %s of its lots', c.transaction_id,
+                  coalesce(e.amount * ledger.natural_sign(a.type), 0), c.account_id, c.amount)
+    FROM (
+        SELECT transaction_id, account_id, sum(amount) AS amount FROM (
+            SELECT id AS transaction_id, account_id, granted AS amount FROM ledger.lots
+            UNION ALL
+            SELECT m.transaction_id, l.account_id, m.amount
+            FROM ledger.lot_movements AS m JOIN ledger.lots AS l ON l.id = m.lot_id
+        ) AS every GROUP BY transaction_id, account_id
+    ) AS c
+    JOIN ledger.accounts AS a ON a.id = c.account_id
+    LEFT JOIN ledger.entries AS e ON e.transaction_id = c.transaction_id AND e.account_id = c.account_id
+    WHERE e.amount * ledger.natural_sign(a.type) IS DISTINCT FROM c.amount
+"""
+
+_LOT_REFUNDS = """
+    SELECT format('spend %s took %s from lot %s, and %s was given back', r.spend_id, coalesce(-s.amount, 0), r.lot_id,
+                  r.total)
+    FROM (
+        SELECT spend_id, lot_id, sum(amount) AS total FROM ledger.lot_movements WHERE kind = 'refund' GROUP BY 1, 2
+    ) AS r
+    LEFT JOIN ledger.lot_movements AS s
+        ON s.transaction_id = r.spend_id AND s.lot_id = r.lot_id AND s.kind = 'spend'
+    WHERE r.total > coalesce(-s.amount, 0)
+"""
+
+_LOT_PINS = """
+    SELECT format('hold %s is of %s, the lots it has pinned of %s', h.id, h.amount, coalesce(p.total, 0))
+    FROM ledger.holds AS h
+    LEFT JOIN (SELECT hold_id, sum(amount) AS total FROM ledger.lot_pins GROUP BY hold_id) AS p ON p.hold_id = h.id
+    WHERE h.state = 'open' AND h.amount <> coalesce(p.total, 0)
+        AND EXISTS (SELECT FROM ledger.lots AS l WHERE l.account_id = h.account_id)
+    UNION ALL
+    SELECT format('lot %s has %s left, and open holds have pinned %s of it', l.id, l.remaining, sum(p.amount))
+    FROM ledger.lots AS l
+    JOIN ledger.lot_pins AS p ON p.lot_id = l.id
+    JOIN ledger.holds AS h ON h.id = p.hold_id AND h.state = 'open'
+    GROUP BY l.id HAVING sum(p.amount) > l.remaining
 """
 
 Violations = Callable[[ReadSession], Awaitable[Sequence[str]]]
@@ -139,6 +248,12 @@ def _finding(query: str) -> Violations:
     return violations
 
 
+async def lots(session: ReadSession, kinds: Sequence[AccountKind]) -> Sequence[str]:
+    """Accounts of `kinds`, or with lots, whose balance is not what their lots have left."""
+    values = {"owner_kinds": [kind.owner_kind for kind in kinds], "codes": [kind.code for kind in kinds]}
+    return (await session.execute(text(f"{_LOTS} LIMIT 20"), values)).scalars().all()
+
+
 zero_sum = _finding(_ZERO_SUM)
 stored_balance = _finding(_STORED_BALANCE)
 running_balance = _finding(_RUNNING_BALANCE)
@@ -149,4 +264,9 @@ floors = _finding(_FLOORS)
 keys = _finding(_KEYS)
 reversals = _finding(_REVERSALS)
 guards = _finding(_GUARDS)
+displaced = _finding(_DISPLACED.format(above="0"))
+displaced_recently = _finding(_DISPLACED.format(above=_BEFORE_RECENT_BLOCKS))
 partitions = _finding(_PARTITIONS)
+lot_movements = _finding(_LOT_MOVEMENTS)
+lot_refunds = _finding(_LOT_REFUNDS)
+lot_pins = _finding(_LOT_PINS)

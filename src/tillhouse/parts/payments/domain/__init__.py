@@ -1,5 +1,7 @@
 """The rules of orders, payments, refunds, disputes and payouts. No I/O, no framework."""
 
+from tillhouse.parts.payments.domain.choosing import Choice, Offer, choose
+from tillhouse.parts.payments.domain.codes import begins_of_codes, find_codes, transfer_code
 from tillhouse.parts.payments.domain.destinations import (
     BankAccount,
     Destination,
@@ -8,6 +10,7 @@ from tillhouse.parts.payments.domain.destinations import (
     Vpa,
     destination_from,
 )
+from tillhouse.parts.payments.domain.links import link_token, order_id_in
 from tillhouse.parts.payments.domain.names import NameMatch, masked_name, match_names
 from tillhouse.parts.payments.domain.orders import (
     ORDER_MOVES,
@@ -42,6 +45,10 @@ from tillhouse.parts.payments.domain.refunds import (
     RefundFacts,
     RefundState,
     dispute_step,
+    left_to_refund,
+    next_dispute_check,
+    next_refund_check,
+    paid_state,
     refund_sentence,
     refund_step,
 )
@@ -53,11 +60,13 @@ __all__ = [
     "PAYOUT_MOVES",
     "REFUND_MOVES",
     "BankAccount",
+    "Choice",
     "Destination",
     "DisputeFacts",
     "DisputeState",
     "Method",
     "NameMatch",
+    "Offer",
     "OrderState",
     "PayeeState",
     "PaymentFacts",
@@ -71,19 +80,29 @@ __all__ = [
     "TransferFacts",
     "Vpa",
     "account_of",
+    "begins_of_codes",
+    "choose",
     "destination_from",
     "dispute_step",
+    "find_codes",
+    "left_to_refund",
+    "link_token",
     "masked_name",
     "match_names",
     "mismatch",
     "next_account_check",
+    "next_dispute_check",
     "next_order_check",
     "next_payout_check",
+    "next_refund_check",
+    "order_id_in",
     "order_sentence",
     "order_step",
+    "paid_state",
     "payee_sentence",
     "payout_sentence",
     "payout_step",
     "refund_sentence",
     "refund_step",
+    "transfer_code",
 ]

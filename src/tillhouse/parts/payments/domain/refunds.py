@@ -7,11 +7,12 @@ A refund that was processed may still fail: the payer's bank sends it back. `sen
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
+from tillhouse.parts.payments.domain.orders import OrderState
 
 
 class RefundState(StrEnum):
@@ -66,7 +67,7 @@ DISPUTE_MOVES: dict[DisputeState, frozenset[DisputeState]] = {
 
 @dataclass(frozen=True, slots=True)
 class RefundFacts:
-    """One refund as the gateway tells it: `pending`, `processed` or `failed`. `reference` is our row's id, if told."""
+    """One refund as the gateway tells it: `pending`, `processed` or `failed`. `reference` is our row's id, for ours."""
 
     provider: str
     refund_id: str
@@ -105,3 +106,51 @@ def dispute_step(now: DisputeState, wanted: DisputeState) -> DisputeState | None
 def refund_sentence(state: RefundState) -> str:
     """What the state means for the money: an English message id."""
     return _REFUND_SENTENCES[state]
+
+
+REFUNDS_HOLD = frozenset({_R.CREATED, _R.SENDING, _R.UNKNOWN, _R.PENDING})
+DISPUTES_RUN = frozenset({_D.OPEN, _D.UNDER_REVIEW})
+
+_MINUTES = (1, 3, 5, 10, 20, 30, 60, 120, 240, 480)
+_THEN_EVERY = timedelta(hours=12)
+# A payer's bank that sends a refund back does so within days.
+_AFTER_PROCESSED = tuple(timedelta(days=d) for d in (1, 3, 7, 14))
+
+
+def next_refund_check(state: RefundState, since: datetime, now: datetime) -> datetime | None:
+    """When to ask the gateway about a refund again; None when nothing it can tell would change anything.
+
+    `since` is when it was first sent or, for a processed one, when it was processed.
+    """
+    if state == _R.PROCESSED:
+        return next((since + age for age in _AFTER_PROCESSED if since + age > now), None)
+    if state == _R.FAILED:
+        return None
+    soon = next((since + timedelta(minutes=m) for m in _MINUTES if since + timedelta(minutes=m) > now), None)
+    return soon or now + _THEN_EVERY
+
+
+def next_dispute_check(state: DisputeState, now: datetime) -> datetime | None:
+    """When to ask the gateway about a dispute again: banks take weeks, and events get lost."""
+    return now + _THEN_EVERY if state in DISPUTES_RUN else None
+
+
+def paid_state(*, paid: int, given_back: int, disputed: bool) -> OrderState:
+    """Where an order or payment stands after it was paid, from what was given back of it (refunds, lost disputes).
+
+    A refund that the payer's bank sends back makes it less: then the state is what it was before.
+    """
+    if disputed:
+        return OrderState.DISPUTED
+    if given_back <= 0:
+        return OrderState.CAPTURED
+    return OrderState.REFUNDED if given_back >= paid else OrderState.PARTIALLY_REFUNDED
+
+
+def left_to_refund(*, paid: int, refunds: int, disputes: int) -> int:
+    """How much of a payment may still be given back, in minor units.
+
+    `refunds` counts those under way and those done; `disputes` those that run and those that were lost: what the
+    payer's bank takes back by itself is not given back a second time.
+    """
+    return max(0, paid - refunds - disputes)

@@ -1,13 +1,16 @@
 """Money in: an order is made at the gateway, its payments are asked for, verified, captured."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from tillhouse.kernel import clock
 from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments import store
-from tillhouse.parts.payments.domain import Method, OrderState
+from tillhouse.parts.payments.domain import Method, OrderState, transfer_code
+from tillhouse.parts.payments.flows.transfers import poll_transfers
 from tillhouse.parts.payments.models import OrderRow
 from tillhouse.parts.payments.ports import CheckoutProofs, CheckoutScript, OrderRequest, Refused
 from tillhouse.parts.payments.service.orders import (
@@ -16,11 +19,13 @@ from tillhouse.parts.payments.service.orders import (
     attach_order,
     begin_order,
     order_for,
+    pay_path,
     refuse_order,
 )
-from tillhouse.parts.payments.service.registry import gateway, installed_gateway
+from tillhouse.parts.payments.service.registry import gateway, installed_gateway, purpose
 from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.payments.service.views import OrderView, order_view
+from tillhouse.parts.payments.settings import PaymentsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ async def start_order(house: House, wish: NewOrder) -> OrderView:
         order = await begin_order(session, wish)
     if order.provider_order_id or order.state != OrderState.CREATED:
         return order_view(order)
-    return order_view(await _make(house, order, may_exist=order.id != wish.id))
+    return order_view(await _make(house, order, wish, may_exist=order.id != wish.id))
 
 
 async def verify_checkout(house: House, proof: CheckoutProof, *, owner: tuple[str, UUID] | None = None) -> OrderView:
@@ -65,7 +70,7 @@ async def verify_checkout(house: House, proof: CheckoutProof, *, owner: tuple[st
     _proofs(house, order.provider).verify_checkout(
         order_id=order.provider_order_id or "", payment_id=proof.payment_id, signature=proof.signature
     )
-    facts = await known.fetch_payment(proof.payment_id)
+    facts = await known.fetch_payment(proof.payment_id, order_id=order.provider_order_id)
     if facts.order_id != order.provider_order_id:
         raise NotThisPayment(N_("This payment belongs to another order. Nothing was booked for this one."))
     async with house.database.transaction() as session:
@@ -86,20 +91,29 @@ def checkout_of(house: House, order: OrderView, *, title: str) -> CheckoutScript
 
 
 async def check_order(house: House, order_id: UUID) -> None:
-    """Ask the gateway what became of an order, settle what it says, and plan what comes next."""
+    """Ask the gateway what became of an order, settle what it says, and plan what comes next.
+
+    One that was not paid in time is first cancelled there: what can still be paid has not expired.
+    """
     async with house.database.reading() as session:
         order = await store.order_by_id(session, order_id)
     if order is None:
         return
     known = gateway(house, order.provider)
+    unpaid = order.state in (OrderState.PENDING, OrderState.FAILED)
+    if order.provider_order_id and unpaid and order.expires_at <= clock.now():
+        with suppress(Refused):  # it is paid, or ended already: `payments_of` tells
+            await known.cancel_order(order.provider_order_id)
     provider_order_id = order.provider_order_id
     if provider_order_id is None and order.state == OrderState.CREATED:
         made = await known.find_order(_request(house, order))
         if made:
             provider_order_id = made.order_id
             async with house.database.transaction() as session:
-                await attach_order(session, order.id, made.order_id)
-    if provider_order_id:
+                await attach_order(session, order.id, made)
+    if order.method == Method.BANK_TRANSFER:
+        await poll_transfers(house, order.provider)
+    elif provider_order_id:
         for facts in reversed(await known.payments_of(provider_order_id)):
             async with house.database.transaction() as session:
                 await settle(session, facts)
@@ -120,13 +134,14 @@ async def capture_payment(house: House, payment_id: UUID) -> None:
     try:
         facts = await known.capture(payment.provider_payment_id, payment.money)
     except Refused:
-        facts = await known.fetch_payment(payment.provider_payment_id)
+        facts = await known.fetch_payment(payment.provider_payment_id, order_id=order.provider_order_id)
     async with house.database.transaction() as session:
         await settle(session, facts)
 
 
-async def _make(house: House, order: OrderRow, *, may_exist: bool) -> OrderRow:
-    known, request = gateway(house, order.provider), _request(house, order)
+async def _make(house: House, order: OrderRow, wish: NewOrder, *, may_exist: bool) -> OrderRow:
+    known = gateway(house, order.provider)
+    request = replace(_request(house, order), token=wish.token, bank=wish.bank)
     try:
         made = (await known.find_order(request) if may_exist else None) or await known.create_order(request)
     except Refused as refused:
@@ -134,18 +149,22 @@ async def _make(house: House, order: OrderRow, *, may_exist: bool) -> OrderRow:
             await refuse_order(session, order.id, refused)
         raise
     async with house.database.transaction() as session:
-        return await attach_order(session, order.id, made.order_id)
+        return await attach_order(session, order.id, made)
 
 
 def _request(house: House, order: OrderRow) -> OrderRequest:
+    known, method = purpose(house, order.purpose), Method(order.method)
+    prefix = house.settings_of(PaymentsSettings).transfer_prefix
     return OrderRequest(
         receipt=order.receipt,
         amount=order.money,
-        method=Method.CHECKOUT,
-        title=order.purpose,
+        method=method,
+        title=known.title if known else order.purpose,
         purpose=order.purpose,
-        return_url=house.settings.base_url,
+        return_url=f"{house.settings.base_url}{pay_path(house, order.id)}/return",
         expires_at=order.expires_at,
+        email=order.email,
+        code=transfer_code(order.receipt, prefix) if method == Method.BANK_TRANSFER else None,
     )
 
 

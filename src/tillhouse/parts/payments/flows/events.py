@@ -1,15 +1,21 @@
 """Providers' events, after they are stored: the truth is asked of the provider and settled."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
+from tillhouse.kernel.db import Session
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.domain import PaymentFacts, PayoutFacts
 from tillhouse.parts.payments.flows.payees import check_payee
 from tillhouse.parts.payments.ports import Refused
+from tillhouse.parts.payments.service.disputes import settle_dispute
 from tillhouse.parts.payments.service.inbox import Subject, conclude_event, subject_of
 from tillhouse.parts.payments.service.payouts import record_payout
-from tillhouse.parts.payments.service.registry import gateway, payout_gateway
+from tillhouse.parts.payments.service.refunds import settle_refund
+from tillhouse.parts.payments.service.registry import gateway, installed_gateway, payout_gateway
 from tillhouse.parts.payments.service.settle import settle
+from tillhouse.parts.payments.service.transfers import settle_transfer
 
 _UNKNOWN = "not_known_to_provider"
 
@@ -26,28 +32,72 @@ async def handle_event(house: House, event_row_id: UUID) -> None:
             await conclude_event(session, event_row_id, None)
         return
     try:
-        if subject.payout_row_id:
-            await _payout(house, event_row_id, subject.payout_row_id, subject)
-        else:
-            await _payments(house, event_row_id, subject)
+        await _settle(house, event_row_id, subject)
     except Refused:
         async with house.database.transaction() as session:
             await conclude_event(session, event_row_id, _UNKNOWN)
 
 
-async def _payments(house: House, event_row_id: UUID, subject: Subject) -> None:
-    known = gateway(house, subject.provider)
-    found: list[PaymentFacts]
-    if subject.payment_id:
-        found = [await known.fetch_payment(subject.payment_id)]
+async def _settle(house: House, event_row_id: UUID, subject: Subject) -> None:
+    known = None if subject.payout_row_id else installed_gateway(house, subject.provider)
+    if subject.payout_row_id:
+        await _payout(house, event_row_id, subject.payout_row_id, subject)
+    elif known and known.refunds and subject.refund_id:
+        await _refund(house, event_row_id, subject.refund_id, subject)
+    elif known and known.disputes and subject.dispute_id:
+        await _dispute(house, event_row_id, subject.dispute_id, subject)
+    elif known and known.transfers and subject.transfer_id:
+        transfer = await known.transfers.fetch_transfer(subject.transfer_id)
+        async with house.database.transaction() as session:
+            await settle_transfer(session, transfer)
+            await conclude_event(session, event_row_id, None)
     else:
-        found = await known.payments_of(subject.order_id or "")
-    parked: str | None = None
+        await _payments(house, event_row_id, subject)
+
+
+async def _payments(house: House, event_row_id: UUID, subject: Subject) -> None:
+    found = await _payments_of(house, subject)
     async with house.database.transaction() as session:
-        for facts in reversed(found):
-            foreign = subject.order_id is not None and facts.order_id != subject.order_id
-            parked = ("payment_of_another_order" if foreign else await settle(session, facts)) or parked
+        await conclude_event(session, event_row_id, await _settle_payments(session, subject, found))
+
+
+async def _refund(house: House, event_row_id: UUID, refund_id: str, subject: Subject) -> None:
+    """What a refund is about may be news too: its payment is settled first."""
+    known = installed_gateway(house, subject.provider).refunds
+    assert known is not None
+    facts = await known.fetch_refund(refund_id=refund_id, payment_id=subject.payment_id or "")
+    facts = replace(facts, payment_id=facts.payment_id or subject.payment_id or "")
+    found = await _payments_of(house, subject)
+    async with house.database.transaction() as session:
+        parked = await _settle_payments(session, subject, found) or await settle_refund(session, facts)
         await conclude_event(session, event_row_id, parked)
+
+
+async def _dispute(house: House, event_row_id: UUID, dispute_id: str, subject: Subject) -> None:
+    known = installed_gateway(house, subject.provider).disputes
+    assert known is not None
+    facts = await known.fetch_dispute(dispute_id)
+    facts = replace(facts, payment_id=facts.payment_id or subject.payment_id or "")
+    found = await _payments_of(house, subject)
+    async with house.database.transaction() as session:
+        parked = await _settle_payments(session, subject, found) or await settle_dispute(session, facts)
+        await conclude_event(session, event_row_id, parked)
+
+
+async def _settle_payments(session: Session, subject: Subject, found: Sequence[PaymentFacts]) -> str | None:
+    """Settle an event's payments, oldest first. Returns why one was put aside, or None."""
+    parked: str | None = None
+    for facts in reversed(found):
+        foreign = subject.order_id is not None and facts.order_id != subject.order_id
+        parked = ("payment_of_another_order" if foreign else await settle(session, facts)) or parked
+    return parked
+
+
+async def _payments_of(house: House, subject: Subject) -> list[PaymentFacts]:
+    known = gateway(house, subject.provider)
+    if subject.payment_id:
+        return [await known.fetch_payment(subject.payment_id, order_id=subject.order_id)]
+    return await known.payments_of(subject.order_id or "")
 
 
 async def _payout(house: House, event_row_id: UUID, payout_row_id: UUID, subject: Subject) -> None:

@@ -1,6 +1,6 @@
 """The tables of payments. Amounts are minor units of `currency`; states are those of `domain`."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Boolean, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
@@ -10,13 +10,35 @@ from tillhouse.kernel.db import Base, JsonObject
 from tillhouse.kernel.money import Money
 from tillhouse.parts.payments.models.payees import PayeeRow, PayoutReviewRow
 
-__all__ = ["ExceptionRow", "OrderRow", "PayeeRow", "PaymentRow", "PayoutReviewRow", "PayoutRow", "ProviderEventRow"]
+__all__ = [
+    "BankLineRow",
+    "BankStatementRow",
+    "DisputeRow",
+    "ExceptionRow",
+    "OpenItemCursorRow",
+    "OpenItemRow",
+    "OrderRow",
+    "PayeeRow",
+    "PaymentRow",
+    "PayoutReviewRow",
+    "PayoutRow",
+    "ProviderEventRow",
+    "ReconLineRow",
+    "RefundRow",
+    "ResolutionRow",
+    "TransferCursorRow",
+    "TransferRow",
+]
 
 _SCHEMA = "payments"
 
 
 class OrderRow(Base):
-    """Someone is to pay us. The gateway's receipt is the id in hex."""
+    """Someone is to pay us. The gateway's receipt is the id in hex.
+
+    `owner_kind` is `person`, or `order` for a payer without an account: then the money lands in an account of the order
+    (`owner_id` is its owner in the ledger). `checkout` is sealed JSON: how the gateway wants it paid.
+    """
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -45,6 +67,12 @@ class OrderRow(Base):
     expires_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
     next_check_at: Mapped[datetime | None]
+    method: Mapped[str] = mapped_column(Text)
+    country: Mapped[str | None] = mapped_column(Text)
+    return_path: Mapped[str | None] = mapped_column(Text)
+    email: Mapped[str | None] = mapped_column(Text)
+    locale: Mapped[str | None] = mapped_column(Text)
+    checkout: Mapped[bytes | None] = mapped_column(LargeBinary)
 
     @property
     def money(self) -> Money:
@@ -89,6 +117,132 @@ class PaymentRow(Base):
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+
+class RefundRow(Base):
+    """Captured money is to go back to the payer. The id is the key and the reference that the gateway knows it by.
+
+    `origin` is `gateway` for one that was made at the gateway's own dashboard. `advanced` minor units of it the wallet
+    could not cover: the owner owes them to the house.
+    """
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        UniqueConstraint("payment_id", "request_key"),
+        UniqueConstraint("provider", "provider_refund_id"),
+        Index("ix_refunds_next_check_at", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+        {"schema": _SCHEMA},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey(f"{_SCHEMA}.payments.id"))
+    request_key: Mapped[str] = mapped_column(Text)
+    origin: Mapped[str] = mapped_column(Text)
+    requested_by: Mapped[UUID | None]
+    reason: Mapped[str] = mapped_column(Text)
+    amount: Mapped[int]
+    currency: Mapped[str] = mapped_column(Text)
+    provider: Mapped[str] = mapped_column(Text)
+    provider_refund_id: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    advanced: Mapped[int]
+    hold_id: Mapped[int | None]
+    transaction_id: Mapped[int | None]
+    reversal_id: Mapped[int | None]
+    failure_code: Mapped[str | None] = mapped_column(Text)
+    failure_message: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    next_check_at: Mapped[datetime | None]
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
+class DisputeRow(Base):
+    """A payer's bank wants its money back. `taken` minor units were, when it was lost; `advanced` of them are owed."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        UniqueConstraint("provider", "provider_dispute_id"),
+        Index("ix_disputes_payment_id", "payment_id"),
+        Index("ix_disputes_next_check_at", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+        {"schema": _SCHEMA},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey(f"{_SCHEMA}.payments.id"))
+    provider: Mapped[str] = mapped_column(Text)
+    provider_dispute_id: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    amount: Mapped[int]
+    currency: Mapped[str] = mapped_column(Text)
+    fee: Mapped[int]
+    taken: Mapped[int]
+    advanced: Mapped[int]
+    hold_id: Mapped[int | None]
+    transaction_id: Mapped[int | None]
+    respond_by: Mapped[datetime | None]
+    opened_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    next_check_at: Mapped[datetime | None]
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
+class TransferRow(Base):
+    """A line of our bank account. `placed` minor units of it have left suspense; `content` is sealed: it names people.
+
+    `waiting` is a part of what its order costs; `unplaced` could not be told to any order; `parked` and `outgoing` are
+    in no book of ours.
+    """
+
+    __tablename__ = "transfers"
+    __table_args__ = (
+        UniqueConstraint("provider", "transfer_id"),
+        Index("ix_transfers_order_id", "order_id"),
+        Index("ix_transfers_unplaced", "id", postgresql_where=text("state IN ('waiting', 'unplaced')")),
+        {"schema": _SCHEMA},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(Text)
+    transfer_id: Mapped[str] = mapped_column(Text)
+    account: Mapped[str] = mapped_column(Text)
+    direction: Mapped[str] = mapped_column(Text)
+    amount: Mapped[int]
+    currency: Mapped[str] = mapped_column(Text)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    bank_reference: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    placed: Mapped[int]
+    order_id: Mapped[UUID | None] = mapped_column(ForeignKey(f"{_SCHEMA}.orders.id"))
+    reason: Mapped[str | None] = mapped_column(Text)
+    transaction_id: Mapped[int | None]
+    happened_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
+class TransferCursorRow(Base):
+    """The last transfer up to which a provider was asked for those that no event told us of."""
+
+    __tablename__ = "transfer_cursors"
+    __table_args__ = ({"schema": _SCHEMA},)
+
+    provider: Mapped[str] = mapped_column(Text, primary_key=True)
+    transfer_id: Mapped[str] = mapped_column(Text)
 
 
 class PayoutRow(Base):
@@ -176,6 +330,10 @@ class ProviderEventRow(Base):
     payout_id: Mapped[str | None] = mapped_column(Text)
     payout_reference: Mapped[str | None] = mapped_column(Text)
     check_id: Mapped[str | None] = mapped_column(Text)
+    receipt: Mapped[str | None] = mapped_column(Text)
+    refund_id: Mapped[str | None] = mapped_column(Text)
+    dispute_id: Mapped[str | None] = mapped_column(Text)
+    transfer_id: Mapped[str | None] = mapped_column(Text)
     amount: Mapped[int | None]
     currency: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
@@ -204,3 +362,166 @@ class ExceptionRow(Base):
     details: Mapped[JsonObject]
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+
+
+class ReconLineRow(Base):
+    """A provider's word on one subject beside ours: `gross`, `fee`, `tax` are theirs, `ours` and `our_fee` our books'.
+
+    A `missing` one has no word of theirs yet. `occurrence` counts equal lines of one report. `other` is what the
+    provider said later under the same line, where it was something else. `transaction_id` is the ledger's, once booked.
+    """
+
+    __tablename__ = "recon_lines"
+    __table_args__ = (
+        Index(
+            "uq_recon_lines_line", "provider", "line_id", "occurrence", unique=True,
+            postgresql_where=text("line_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_recon_lines_claim", "provider", "kind", "subject_id", unique=True,
+            postgresql_where=text("class IN ('matched', 'late', 'missing')"),
+        ),
+        Index("ix_recon_lines_provider_kind_subject_id", "provider", "kind", "subject_id"),
+        Index("ix_recon_lines_unclaimed", "provider", "id", postgresql_where=text("class = 'extra'")),
+        Index("ix_recon_lines_provider_settled_on", "provider", "settled_on"),
+        Index("ix_recon_lines_bank_reference", "bank_reference"),
+        {"schema": _SCHEMA},
+    )  # fmt: skip
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    subject_id: Mapped[str] = mapped_column(Text)
+    line_class: Mapped[str] = mapped_column("class", Text)
+    line_id: Mapped[str | None] = mapped_column(Text)
+    occurrence: Mapped[int]
+    settlement_id: Mapped[str | None] = mapped_column(Text)
+    settled_on: Mapped[date | None]
+    bank_reference: Mapped[str | None] = mapped_column(Text)
+    gross: Mapped[int | None]
+    fee: Mapped[int | None]
+    tax: Mapped[int | None]
+    currency: Mapped[str] = mapped_column(Text)
+    our_id: Mapped[UUID | None]
+    ours: Mapped[int | None]
+    our_fee: Mapped[int | None]
+    our_currency: Mapped[str | None] = mapped_column(Text)
+    other: Mapped[JsonObject | None]
+    transaction_id: Mapped[int | None]
+    found_at: Mapped[datetime]
+
+    @property
+    def net(self) -> Money | None:
+        """What the provider says it paid for this line."""
+        if self.gross is None or self.fee is None:
+            return None
+        return Money(self.gross - self.fee, self.currency)
+
+
+class BankStatementRow(Base):
+    """A file of our bank, or a stretch of transfers that a provider told. Days with a closing balance are closed.
+
+    `cursor` is the last transfer that the provider told, on whichever account.
+    """
+
+    __tablename__ = "bank_statements"
+    __table_args__ = (
+        UniqueConstraint("account", "content_hash"),
+        Index("ix_bank_statements_source_imported_at", "source", "imported_at"),
+        {"schema": _SCHEMA},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(Text)
+    currency: Mapped[str] = mapped_column(Text)
+    first_day: Mapped[date]
+    last_day: Mapped[date]
+    opening: Mapped[int | None]
+    closing: Mapped[int | None]
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    source: Mapped[str] = mapped_column(Text)
+    cursor: Mapped[str | None] = mapped_column(Text)
+    imported_by: Mapped[UUID | None]
+    imported_at: Mapped[datetime]
+
+
+class BankLineRow(Base):
+    """One booking of our bank. `text` is sealed: it names people. What is not `matched` is in suspense.
+
+    `target` is what it ended (`settlement:razorpay:setl_…`), each ended by one line.
+    """
+
+    __tablename__ = "bank_lines"
+    __table_args__ = (
+        UniqueConstraint("account", "reference", "amount", "day", "sequence"),
+        Index("uq_bank_lines_target", "target", unique=True, postgresql_where=text("class = 'matched'")),
+        Index("ix_bank_lines_open", "id", postgresql_where=text("class <> 'matched'")),
+        Index("ix_bank_lines_reference", "reference"),
+        {"schema": _SCHEMA},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    statement_id: Mapped[UUID] = mapped_column(ForeignKey(f"{_SCHEMA}.bank_statements.id"))
+    account: Mapped[str] = mapped_column(Text)
+    day: Mapped[date]
+    reference: Mapped[str] = mapped_column(Text)
+    amount: Mapped[int]
+    currency: Mapped[str] = mapped_column(Text)
+    sequence: Mapped[int]
+    source_id: Mapped[str | None] = mapped_column(Text)
+    text: Mapped[bytes] = mapped_column(LargeBinary)
+    line_class: Mapped[str] = mapped_column("class", Text)
+    target: Mapped[str | None] = mapped_column(Text)
+    transaction_id: Mapped[int | None]
+    matched_transaction_id: Mapped[int | None]
+    found_at: Mapped[datetime]
+
+    @property
+    def change(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
+class ResolutionRow(Base):
+    """How one person proposes to end an exception, and what another decided. No `legs`: explained, nothing posted."""
+
+    __tablename__ = "resolutions"
+    __table_args__ = (
+        Index("uq_resolutions_proposed", "exception_id", unique=True, postgresql_where=text("state = 'proposed'")),
+        {"schema": _SCHEMA},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    exception_id: Mapped[UUID] = mapped_column(ForeignKey(f"{_SCHEMA}.exceptions.id"))
+    state: Mapped[str] = mapped_column(Text)
+    explanation: Mapped[str] = mapped_column(Text)
+    legs: Mapped[JsonObject]
+    proposed_by: Mapped[UUID]
+    proposed_at: Mapped[datetime]
+    decided_by: Mapped[UUID | None]
+    decided_at: Mapped[datetime | None]
+    transaction_id: Mapped[int | None]
+
+
+class OpenItemRow(Base):
+    """What is left of one matter in an account that has to return to zero, up to where the account's cursor stands."""
+
+    __tablename__ = "open_items"
+    __table_args__ = ({"schema": _SCHEMA},)
+
+    account: Mapped[str] = mapped_column(Text, primary_key=True)
+    unit: Mapped[str] = mapped_column(Text, primary_key=True)
+    item: Mapped[str] = mapped_column(Text, primary_key=True)
+    amount: Mapped[int]
+    since: Mapped[datetime]
+
+
+class OpenItemCursorRow(Base):
+    """Up to which entry of an account its open items are counted, and the account's balance there."""
+
+    __tablename__ = "open_item_cursors"
+    __table_args__ = ({"schema": _SCHEMA},)
+
+    account: Mapped[str] = mapped_column(Text, primary_key=True)
+    unit: Mapped[str] = mapped_column(Text, primary_key=True)
+    sequence: Mapped[int]
+    balance: Mapped[int]

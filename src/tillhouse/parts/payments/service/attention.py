@@ -13,8 +13,13 @@ _WITHDRAWALS = Counter("withdrawals", "Payouts by what became of them", ["status
 _REVIEWS = Counter("payout_reviews", "Payouts that wait for a person, by why", ["reason"])
 _GUARDED = Counter("payout_refusals", "Payouts that a limit or the state of an account refused", ["reason"])
 _CHECKS = Counter("account_checks", "Questions to banks about accounts by what became of them", ["provider", "state"])
+_REFUNDS = Counter("refunds", "Refunds by what became of them", ["provider", "status"])
+_DISPUTES = Counter("disputes", "Disputes by what became of them", ["provider", "status"])
+_TRANSFERS = Counter("bank_transfers", "Bank transfers by what became of them", ["provider", "status"])
 _EVENTS = Counter("provider_events", "Events of providers by what became of them", ["provider", "state"])
 _EXCEPTIONS = Counter("payment_exceptions", "Things of payments that a person has to look at", ["reason"])
+_RECON_LINES = Counter("recon_lines", "Lines of providers' reports by what they are", ["provider", "result"])
+_BANK_LINES = Counter("bank_lines", "Lines of our bank by what they are", ["result"])
 
 
 async def look_into(session: Session, kind: str, subject: str, reason: str, **details: JsonValue) -> None:
@@ -49,6 +54,31 @@ def count_check(session: Session, provider: str, state: str) -> None:
     after_commit(session, lambda: _CHECKS.labels(provider, state).inc())
 
 
+def count_refund(session: Session, provider: str, status: str) -> None:
+    """Count what became of a refund, when this transaction commits."""
+    after_commit(session, lambda: _REFUNDS.labels(provider, status).inc())
+
+
+def count_dispute(session: Session, provider: str, status: str) -> None:
+    """Count what became of a dispute, when this transaction commits."""
+    after_commit(session, lambda: _DISPUTES.labels(provider, status).inc())
+
+
+def count_transfer(session: Session, provider: str, status: str) -> None:
+    """Count what became of a bank transfer, when this transaction commits."""
+    after_commit(session, lambda: _TRANSFERS.labels(provider, status).inc())
+
+
 def count_event(session: Session, provider: str, state: str) -> None:
     """Count what became of an event, when this transaction commits."""
     after_commit(session, lambda: _EVENTS.labels(provider, state).inc())
+
+
+def count_recon_line(session: Session, provider: str, line_class: str) -> None:
+    """Count what a line of a provider's report was found to be, when this transaction commits."""
+    after_commit(session, lambda: _RECON_LINES.labels(provider, line_class).inc())
+
+
+def count_bank_line(session: Session, line_class: str) -> None:
+    """Count what a line of our bank was found to be, when this transaction commits."""
+    after_commit(session, lambda: _BANK_LINES.labels(line_class).inc())

@@ -1,13 +1,20 @@
 """How money that comes in and goes out is booked: the accounts, the kinds of transactions, and what posts them.
 
 captured    Dr clearing:<gateway>   Cr wallet
-settled     Dr bank  Dr fees:<gateway>   Cr clearing:<gateway>
+settled     see `reconciliation.books`
 paid out    Dr wallet   Cr payouts:<provider>      (by capturing the hold)
 reversed    the mirror image
+refunded    Dr wallet   Cr clearing:<gateway>      (by capturing the hold; sent back by the bank: the mirror image)
+charged back    Dr wallet   Cr clearing:<gateway>, its fee Dr fees:<gateway>   Cr clearing:<gateway>
+advanced    Dr receivable   Cr wallet, what the wallet lacks for one of these; paid back: Dr wallet   Cr receivable
+transferred     Dr clearing:<provider>   Cr suspense:transfers, then Dr suspense:transfers   Cr wallet
+
+"Wallet" is the person's, or, for a payer without an account, that of the order.
 """
 
+from uuid import UUID
+
 from tillhouse.kernel.db import Session
-from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments.domain import PaymentFacts
@@ -15,53 +22,103 @@ from tillhouse.parts.payments.models import OrderRow, PayoutRow
 from tillhouse.parts.payments.service.attention import look_into
 from tillhouse.parts.wallets import api as wallets
 
+_WALLETS = ("person/wallet", "order/wallet")
+_DEBTS = ("person/receivable", "order/receivable")
+
 ACCOUNT_KINDS = (
-    ledger.AccountKind(owner_kind="house", code="clearing:*", type="asset", title=N_("With the gateway")),
-    ledger.AccountKind(owner_kind="house", code="payouts:*", type="liability", title=N_("Payouts to be debited")),
-    ledger.AccountKind(owner_kind="house", code="fees:*", type="expense", title=N_("Fees of gateways")),
-    ledger.AccountKind(owner_kind="house", code="bank", type="asset", title=N_("Bank")),
     ledger.AccountKind(
-        owner_kind="house", code="suspense:payments", type="liability", title=N_("Received, not yet placed")
+        owner_kind="house", code="clearing:*", number="1200", type="asset", title=N_("With the gateway")
     ),
+    ledger.AccountKind(
+        owner_kind="house", code="payouts:*", number="2300", type="liability", title=N_("Payouts to be debited")
+    ),
+    ledger.AccountKind(owner_kind="house", code="fees:*", number="5100", type="expense", title=N_("Fees of gateways")),
+    ledger.AccountKind(owner_kind="house", code="bank", number="1100", type="asset", title=N_("Bank")),
+    ledger.AccountKind(
+        owner_kind="house",
+        code="suspense:payments",
+        number="2900",
+        type="liability",
+        title=N_("Received, not yet placed"),
+    ),
+    ledger.AccountKind(
+        owner_kind="house", code="suspense:transfers", type="liability", floor=0, title=N_("Transfers not yet placed")
+    ),
+    ledger.AccountKind(owner_kind="order", code="wallet", type="liability", floor=0, title=N_("Paid for an order")),
+    # The floor keeps a debt from being paid back twice; there is no limit to how far it grows.
+    ledger.AccountKind(owner_kind="person", code="receivable", type="asset", floor=0, title=N_("Owed to the house")),
+    ledger.AccountKind(owner_kind="order", code="receivable", type="asset", floor=0, title=N_("Owed to the house")),
 )
 
 TRANSACTION_KINDS = (
     ledger.TransactionKind(
-        name="payments.deposit", title=N_("Money added"), legs=("house/clearing:*", "person/wallet")
+        name="payments.deposit",
+        title=N_("Money added"),
+        legs=("house/clearing:*", "house/suspense:transfers", *_WALLETS),
     ),
     ledger.TransactionKind(
         name="payments.unplaced", title=N_("Received, not yet placed"), legs=("house/clearing:*", "house/suspense:*")
     ),
     ledger.TransactionKind(
-        name="payments.settlement",
-        title=N_("Settlement of a gateway"),
-        legs=("house/bank", "house/fees:*", "house/clearing:*"),
-    ),
-    ledger.TransactionKind(
         name="payments.withdrawal", title=N_("Withdrawal"), legs=("person/wallet", "house/payouts:*")
     ),
+    ledger.TransactionKind(
+        name="payments.refund",
+        title=N_("Refund to the payer"),
+        legs=(*_WALLETS, "house/suspense:payments", "house/clearing:*"),
+    ),
+    ledger.TransactionKind(
+        name="payments.chargeback",
+        title=N_("Taken back by the payer's bank"),
+        legs=(*_WALLETS, "house/suspense:payments", "house/clearing:*"),
+    ),
+    ledger.TransactionKind(name="payments.advance", title=N_("Advanced by the house"), legs=(*_WALLETS, *_DEBTS)),
+    ledger.TransactionKind(name="payments.debt_paid", title=N_("Debt paid back"), legs=(*_WALLETS, *_DEBTS)),
+    ledger.TransactionKind(
+        name="payments.transfer", title=N_("Bank transfer"), legs=("house/clearing:*", "house/suspense:transfers")
+    ),
+    ledger.TransactionKind(
+        name="payments.transfer_surplus",
+        title=N_("Transferred beyond what was asked for"),
+        legs=("house/suspense:transfers", "house/suspense:payments", *_WALLETS),
+    ),
+    ledger.TransactionKind(name="payments.claim", title=N_("Claimed from a payment"), legs=_WALLETS),
 )
+
+TRANSFERS = "suspense:transfers"
+
+
+def account_of(owner_kind: str, owner_id: UUID, unit: str) -> ledger.AccountRef:
+    """The wallet of an owner: a person's, or that of an order whose payer has no account."""
+    if owner_kind == "person":
+        return wallets.account_ref(owner_id, unit)
+    return ledger.AccountRef(owner_kind, owner_id, wallets.ACCOUNT_CODE, unit)
 
 
 def wallet_of(row: OrderRow | PayoutRow) -> ledger.AccountRef:
     """The wallet of an order's or payout's owner."""
-    assert row.owner_kind == "person"
-    return wallets.account_ref(row.owner_id, row.currency)
+    return account_of(row.owner_kind, row.owner_id, row.currency)
 
 
-async def book_deposit(session: Session, order: OrderRow, facts: PaymentFacts) -> int:
+def clearing(provider: str, unit: str) -> ledger.AccountRef:
+    """What a gateway owes us."""
+    return ledger.house_account(f"clearing:{provider}", unit)
+
+
+async def book_deposit(session: Session, order: OrderRow, facts: PaymentFacts, *, source: str = "") -> int:
     """Book captured money into the owner's wallet, once per payment; returns the ledger's transaction.
 
+    `source` is the house's account that it comes from, if not the gateway's clearing account.
     Where the wallet cannot take it (closed), it waits in suspense, and somebody is told: money that came in is booked.
     """
-    clearing = ledger.house_account(f"clearing:{facts.provider}", facts.amount.unit)
+    origin = ledger.house_account(source or f"clearing:{facts.provider}", facts.amount.unit)
     subject = f"{facts.provider}:{facts.payment_id}"
     metadata = {"order": str(order.id), "purpose": order.purpose}
     try:
         posting = ledger.Posting(
             key=f"payments.deposit:{subject}",
             kind="payments.deposit",
-            legs=(ledger.debit(clearing, facts.amount), ledger.credit(wallet_of(order), facts.amount)),
+            legs=(ledger.debit(origin, facts.amount), ledger.credit(wallet_of(order), facts.amount)),
             metadata=metadata,
         )
         return (await ledger.post(session, posting)).id
@@ -71,24 +128,10 @@ async def book_deposit(session: Session, order: OrderRow, facts: PaymentFacts) -
         posting = ledger.Posting(
             key=f"payments.unplaced:{subject}",
             kind="payments.unplaced",
-            legs=(ledger.debit(clearing, facts.amount), ledger.credit(suspense, facts.amount)),
+            legs=(ledger.debit(origin, facts.amount), ledger.credit(suspense, facts.amount)),
             metadata=metadata,
         )
         return (await ledger.post(session, posting)).id
-
-
-async def book_settlement(session: Session, *, provider: str, reference: str, gross: Money, fee: Money) -> int:
-    """Book that the gateway paid `gross` − `fee` (its tax included) into the bank, once per `reference`."""
-    legs = [
-        ledger.debit(ledger.house_account("bank", gross.unit), gross - fee),
-        ledger.credit(ledger.house_account(f"clearing:{provider}", gross.unit), gross),
-    ]
-    if fee:
-        legs.append(ledger.debit(ledger.house_account(f"fees:{provider}", gross.unit), fee))
-    posting = ledger.Posting(
-        key=f"payments.settlement:{provider}:{reference}", kind="payments.settlement", legs=tuple(legs)
-    )
-    return (await ledger.post(session, posting)).id
 
 
 async def hold_for(session: Session, payout: PayoutRow) -> int:

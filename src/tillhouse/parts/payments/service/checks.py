@@ -7,7 +7,11 @@ from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store
-from tillhouse.parts.payments.models import PayoutRow
+from tillhouse.parts.payments.models import PayoutRow, RefundRow
+from tillhouse.parts.payments.service.books import TRANSFERS
+from tillhouse.parts.payments.service.reconciliation.ageing import items_make_up_balances
+from tillhouse.parts.payments.service.returns import debt_account
+from tillhouse.parts.payments.store import reconciliation, refunds, transfers
 from tillhouse.parts.payments.store.payees import erase_payees
 
 
@@ -25,6 +29,47 @@ async def holds_match_payouts(session: ReadSession) -> Sequence[str]:
     ]
 
 
+async def given_back_at_most_once(session: ReadSession) -> Sequence[str]:
+    """Payments of which refunds and lost disputes took more than was captured, or that count it wrongly; orders that
+    are called disputed without a dispute.
+    """
+    return [
+        *await refunds.given_back_too_much(session),
+        *await refunds.wrong_totals(session),
+        *await refunds.wrongly_disputed_orders(session),
+    ]
+
+
+async def holds_match_refunds(session: ReadSession) -> Sequence[str]:
+    """Refunds under way whose money is not set aside."""
+    return [
+        f"refund {refund.id} is {refund.state}, but its money is not set aside"
+        for refund in await refunds.held_refunds(session)
+        if not await _is_held(session, refund)
+    ]
+
+
+async def transfers_are_accounted_for(session: ReadSession) -> Sequence[str]:
+    """Currencies in which the suspense of transfers is not what has not been placed of them."""
+    waiting = await transfers.unplaced_totals(session)
+    found = await ledger.balances(session, [ledger.house_account(TRANSFERS, unit) for unit in waiting])
+    return [
+        f"{balance.posted.minor} {account.unit} of transfers are in suspense, not {waiting[account.unit]}"
+        for account, balance in found.items()
+        if balance.posted.minor != waiting[account.unit]
+    ]
+
+
+async def agreed_lines_are_booked(session: ReadSession) -> Sequence[str]:
+    """Lines of providers' reports that agree with our books and are not booked."""
+    return await reconciliation.agreed_lines_not_booked(session)
+
+
+async def open_items_make_up_balances(session: ReadSession) -> Sequence[str]:
+    """Accounts that have to return to zero whose open items are not what they hold."""
+    return await items_make_up_balances(session)
+
+
 async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str]:
     """Why a person cannot be erased yet: sentences for that person."""
     payment, payout = await store.open_business(session, person_id)
@@ -33,18 +78,28 @@ async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str
         reasons.append(N_("A payment of yours is still under way."))
     if payout:
         reasons.append(N_("A withdrawal of yours is still under way."))
+    if any(balance.posted for balance in await _debts(session, person_id)):
+        reasons.append(N_("You still owe us money for a payment that was taken back."))
     return reasons
 
 
 async def erase_person(session: Session, person_id: UUID, addresses: Sequence[str]) -> None:
-    """Forget where a person's payouts went; that they were made stays in the books."""
+    """Forget where a person's payouts went and their receipts were sent; that they were made stays in the books."""
     empty = house_of(session).vault.seal("{}")
     await store.erase_destinations(session, person_id, empty)
     await erase_payees(session, person_id, empty)
+    await store.erase_emails(session, person_id, addresses)
 
 
-async def _is_held(session: ReadSession, payout: PayoutRow) -> bool:
-    if payout.hold_id is None:
+async def _debts(session: ReadSession, person_id: UUID) -> list[ledger.Balance]:
+    code = debt_account("person", person_id, "").code
+    return [
+        found for found in await ledger.balances_of_owner(session, "person", person_id) if found.account.code == code
+    ]
+
+
+async def _is_held(session: ReadSession, row: PayoutRow | RefundRow) -> bool:
+    if row.hold_id is None:
         return False
-    hold = await ledger.get_hold(session, payout.hold_id)
-    return hold.state == "open" and hold.amount == payout.money
+    hold = await ledger.get_hold(session, row.hold_id)
+    return hold.state == "open" and hold.amount == row.money

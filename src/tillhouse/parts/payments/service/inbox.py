@@ -6,12 +6,14 @@ from uuid import UUID
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import Session, house_of
+from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import enqueue
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import mismatch
 from tillhouse.parts.payments.events import HandleEvent
-from tillhouse.parts.payments.models import ProviderEventRow
+from tillhouse.parts.payments.models import OrderRow, ProviderEventRow
 from tillhouse.parts.payments.ports import ProviderEvent
 from tillhouse.parts.payments.service.attention import count_event, look_into
 from tillhouse.parts.payments.store.payees import payee_of_check
@@ -19,13 +21,17 @@ from tillhouse.parts.payments.store.payees import payee_of_check
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an event is about, and so what to ask its provider. Exactly one of `payout_row_id`, `payee_id` and
-    `order_id` is set.
+    """What an event is about, and so what to ask its provider: a payout, a payee's account, a transfer, or else an
+    order or payment, and then perhaps a refund or dispute of that. `order_id` is our order's; without it the provider
+    knows the payment's.
     """
 
     provider: str
     order_id: str | None = None
     payment_id: str | None = None
+    refund_id: str | None = None
+    dispute_id: str | None = None
+    transfer_id: str | None = None
     payout_row_id: UUID | None = None
     payout_id: str | None = None
     payee_id: UUID | None = None
@@ -63,10 +69,28 @@ async def subject_of(session: Session, event_row_id: UUID) -> Subject | None:
         return await _check_subject(session, event)
     if event.payout_id or event.payout_reference:
         return await _payout_subject(session, event)
-    if event.order_id or event.payment_id:
+    if event.transfer_id:
+        return Subject(event.provider, transfer_id=event.transfer_id)
+    if event.order_id or event.payment_id or event.receipt:
         return await _order_subject(session, event)
     await _conclude(session, event, "ignored")
     return None
+
+
+async def replay_event(session: Session, event_row_id: UUID) -> ProviderEventRow:
+    """Have a stored event looked at again, whatever became of it. Harmless for one that was settled: the provider is
+    asked anew, and what is old news changes nothing. Raises `NotFound`, and `Conflict` for one that came under an id
+    which another body had before: what it claims to be is not known.
+    """
+    event = await store.lock_event(session, event_row_id)
+    if event is None:
+        raise NotFound(N_("There is no such event."))
+    if not event.is_first:
+        raise Conflict(N_("Another event came under this id before: replay that one."))
+    event.state, event.reason, event.handled_at = "received", None, None
+    await enqueue(session, HandleEvent(event_row_id=event.id))
+    await session.flush()
+    return event
 
 
 async def conclude_event(session: Session, event_row_id: UUID, parked: str | None) -> None:
@@ -77,15 +101,49 @@ async def conclude_event(session: Session, event_row_id: UUID, parked: str | Non
 
 
 async def _order_subject(session: Session, event: ProviderEventRow) -> Subject | None:
-    order = await store.order_by_provider_id(session, event.provider, event.order_id or "")
-    if order is None:
+    order = await _order_of(session, event)
+    if order is None and event.payment_id is None:
         await _conclude(session, event, "parked", "unknown_order")
         return None
-    reason = event.money and mismatch(order.money, event.money)
+    about_part = event.refund_id or event.dispute_id
+    reason = order and event.money and not about_part and mismatch(order.money, event.money)
     if reason:
         await _conclude(session, event, "parked", reason)
         return None
-    return Subject(event.provider, order_id=event.order_id, payment_id=event.payment_id)
+    return Subject(
+        event.provider,
+        order_id=order.provider_order_id if order else None,
+        payment_id=event.payment_id,
+        refund_id=event.refund_id,
+        dispute_id=event.dispute_id,
+    )
+
+
+async def _order_of(session: Session, event: ProviderEventRow) -> OrderRow | None:
+    """The order of ours that an event names: by the gateway's id, by our receipt, or by a payment that we know."""
+    for named in (_by_provider_id, _by_receipt, _by_payment):
+        order = await named(session, event)
+        if order and order.provider == event.provider and order.provider_order_id:
+            return order
+    return None
+
+
+async def _by_provider_id(session: Session, event: ProviderEventRow) -> OrderRow | None:
+    return await store.order_by_provider_id(session, event.provider, event.order_id) if event.order_id else None
+
+
+async def _by_receipt(session: Session, event: ProviderEventRow) -> OrderRow | None:
+    try:
+        return await store.order_by_id(session, UUID(hex=event.receipt or ""))
+    except ValueError:
+        return None
+
+
+async def _by_payment(session: Session, event: ProviderEventRow) -> OrderRow | None:
+    if not event.payment_id:
+        return None
+    payment = await store.payment_by_provider_id(session, event.provider, event.payment_id)
+    return await store.order_by_id(session, payment.order_id) if payment else None
 
 
 async def _payout_subject(session: Session, event: ProviderEventRow) -> Subject | None:
@@ -141,6 +199,10 @@ def _row(sealed: bytes, provider: str, event: ProviderEvent, body: bytes) -> Pro
         payout_id=event.payout_id,
         payout_reference=event.payout_reference,
         check_id=event.check_id,
+        receipt=event.receipt,
+        refund_id=event.refund_id,
+        dispute_id=event.dispute_id,
+        transfer_id=event.transfer_id,
         amount=event.amount.minor if event.amount else None,
         currency=event.amount.unit if event.amount else None,
         state="received",

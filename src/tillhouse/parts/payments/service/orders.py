@@ -1,30 +1,62 @@
-"""Orders for money: begun, tied to the gateway's, refused, expired."""
+"""Orders for money: begun, tied to the gateway's, refused, expired, claimed."""
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, FieldError, InvalidInput, NotFound
+from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import enqueue
+from tillhouse.parts.identity import api as identity
+from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store
-from tillhouse.parts.payments.domain import OrderState, next_order_check, order_step
+from tillhouse.parts.payments.domain import (
+    Choice,
+    Method,
+    Offer,
+    OrderState,
+    choose,
+    link_token,
+    next_order_check,
+    order_id_in,
+    order_step,
+)
 from tillhouse.parts.payments.events import CapturePayment
 from tillhouse.parts.payments.models import OrderRow
-from tillhouse.parts.payments.ports import Refused
+from tillhouse.parts.payments.ports import (
+    Checkout,
+    CheckoutForm,
+    CheckoutQr,
+    CheckoutRedirect,
+    CheckoutScript,
+    GatewayOrder,
+    InstalledGateway,
+    Refused,
+)
 from tillhouse.parts.payments.service.attention import count_deposit
-from tillhouse.parts.payments.service.registry import gateway, purpose, settings_of
+from tillhouse.parts.payments.service.books import wallet_of
+from tillhouse.parts.payments.service.registry import purpose, settings_of
+from tillhouse.parts.payments.service.returns import collect_debt
+from tillhouse.parts.payments.service.transfers import partly_paid_too_late
+from tillhouse.parts.payments.settings import PaymentsSettings
 
 _FINAL = (OrderState.CAPTURED, OrderState.PARTIALLY_REFUNDED, OrderState.REFUNDED, OrderState.DISPUTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
-    """Someone wants to pay `amount` for `purpose`. The same owner and `request_key` mean the same order."""
+    """Someone wants to pay `amount` for `purpose`. The same owner and `request_key` mean the same order.
+
+    `method` None lets the gateways' order of preference decide. `return_path` is a page of ours to go on to when it is
+    paid; `email` gets the receipt and, for a payer without an account, may claim the order later.
+    """
 
     owner_kind: str
     owner_id: UUID
@@ -32,6 +64,13 @@ class NewOrder:
     purpose: str
     request_key: str
     reference: str | None = None
+    method: Method | None = Method.CHECKOUT
+    country: str | None = None
+    bank: str | None = None
+    token: str | None = None
+    email: str | None = None
+    locale: str | None = None
+    return_path: str | None = None
     id: UUID = field(default_factory=new_id)
 
 
@@ -46,17 +85,11 @@ async def begin_order(session: Session, wish: NewOrder) -> OrderRow:
 
     Raises `InvalidInput` (unknown purpose, currency), `OverLimit`, and `Conflict` for another wish under the same key.
     """
-    house, settings, now = house_of(session), settings_of(session), clock.now()
+    house, now = house_of(session), clock.now()
     if purpose(house, wish.purpose) is None:
         message = N_("This is not something that can be paid for here.")
         raise InvalidInput(message, errors=[FieldError("/purpose", "unknown_purpose", message)])
-    provider = gateway(house, settings.gateway)
-    offer = next((one for one in provider.offers if one.currency == wish.amount.unit), None)
-    if offer is None:
-        message = N_("This currency cannot be paid with here.")
-        raise InvalidInput(message, errors=[FieldError("/currency", "currency_not_taken", message)])
-    least = max(settings.deposit_min, offer.least)
-    check_limits(wish.amount, least=least, most=settings.deposit_max)
+    choice = _choice(session, wish)
     row = OrderRow(
         id=wish.id,
         owner_kind=wish.owner_kind,
@@ -66,11 +99,16 @@ async def begin_order(session: Session, wish: NewOrder) -> OrderRow:
         purpose_reference=wish.reference,
         amount=wish.amount.minor,
         currency=wish.amount.unit,
-        provider=provider.name,
+        provider=choice.gateway,
+        method=choice.offer.method,
+        country=wish.country,
+        return_path=wish.return_path,
+        email=wish.email,
+        locale=wish.locale,
         state=OrderState.CREATED,
         created_at=now,
         updated_at=now,
-        expires_at=now + timedelta(minutes=settings.order_minutes),
+        expires_at=now + timedelta(minutes=settings_of(session).order_minutes),
         next_check_at=next_order_check(now, now),
     )
     found = await store.insert_order(session, row)
@@ -91,16 +129,31 @@ def check_limits(amount: Money, *, least: int, most: int) -> None:
         raise OverLimit(N_("The largest amount is {most}."), errors=errors, most=Money(most, amount.unit))
 
 
-async def attach_order(session: Session, order_id: UUID, provider_order_id: str) -> OrderRow:
+async def attach_order(session: Session, order_id: UUID, made: GatewayOrder) -> OrderRow:
     """Remember the gateway's id: from now on it can be paid. The first id stays when two were made."""
     order = await store.lock_order(session, order_id)
     assert order is not None
     if order.provider_order_id is None:
-        order.provider_order_id = provider_order_id
+        order.provider_order_id = made.order_id
+        if made.checkout:
+            order.checkout = house_of(session).vault.seal(json.dumps(asdict(made.checkout)))
         if order_step(OrderState(order.state), OrderState.PENDING):
             order.state, order.updated_at = OrderState.PENDING, clock.now()
         await session.flush()
     return order
+
+
+def checkout_in(house: House, order: OrderRow) -> Checkout | None:
+    """How the gateway wants the order paid; None when nothing more is asked of the payer."""
+    if order.checkout is None:
+        return None
+    details = json.loads(house.vault.open(order.checkout))
+    return _CHECKOUTS[details.pop("kind")](**details)
+
+
+def pay_path(house: House, order_id: UUID) -> str:
+    """The order's link within this house: whoever has it may see and pay the order."""
+    return f"/pay/{link_token(house.settings.secret_key, order_id)}"
 
 
 async def refuse_order(session: Session, order_id: UUID, refused: Refused) -> None:
@@ -123,6 +176,7 @@ async def after_check(session: Session, order_id: UUID) -> None:
     if order.expires_at <= now and order.state in (OrderState.CREATED, OrderState.PENDING):
         order.state, order.updated_at = OrderState.EXPIRED, now
         count_deposit(session, OrderState.EXPIRED)
+        await partly_paid_too_late(session, order)
     never = order.provider_order_id is None and order.state != OrderState.CREATED
     order.next_check_at = None if never or order.state in _FINAL else next_order_check(order.created_at, now)
     wait = settings.capture_after
@@ -132,9 +186,75 @@ async def after_check(session: Session, order_id: UUID) -> None:
     await session.flush()
 
 
+async def claim_order(session: Session, order_id: UUID, person_id: UUID) -> OrderRow:
+    """Make an order of a payer without an account that of a person who has confirmed its e-mail address, with what is
+    left of its money. Claiming one's own is harmless. Raises `NotFound` for everybody else.
+    """
+    order = await store.lock_order(session, order_id)
+    if order is not None and (order.owner_kind, order.owner_id) == ("person", person_id):
+        return order
+    addresses = {found.address for found in await identity.contacts(session, person_id) if found.kind == "email"}
+    if order is None or order.owner_kind != "order" or order.email not in addresses:
+        raise NotFound(N_("There is no such payment."))
+    await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"claim:{order.id}")
+    theirs = wallet_of(order)
+    order.owner_kind, order.owner_id, order.request_key = "person", person_id, f"claimed:{order.id}"
+    left = (await ledger.balance(session, theirs)).available
+    if left:
+        posting = ledger.Posting(
+            key=f"payments.claim:{order.id}",
+            kind="payments.claim",
+            legs=(ledger.debit(theirs, left), ledger.credit(wallet_of(order), left)),
+            metadata={"order": str(order.id)},
+        )
+        await ledger.post(session, posting)
+    await session.flush()
+    return order
+
+
 async def order_for(session: ReadSession, order_id: UUID, *, owner: tuple[str, UUID] | None) -> OrderRow:
     """The order; for an `owner` only their own. Raises `NotFound`."""
     order = await store.order_by_id(session, order_id)
     if order is None or (owner is not None and (order.owner_kind, order.owner_id) != owner):
         raise NotFound(N_("There is no such payment."))
     return order
+
+
+def _choice(session: Session, wish: NewOrder) -> Choice:
+    house, settings = house_of(session), settings_of(session)
+    suits = choose(offers_of(house), currency=wish.amount.unit, country=wish.country, method=wish.method)
+    if not suits:
+        pointer = "/currency" if wish.method in (None, Method.CHECKOUT) else "/method"
+        message = N_("This currency cannot be paid with here.") if pointer == "/currency" else _NO_SUCH_WAY
+        code = "currency_not_taken" if pointer == "/currency" else "method_not_offered"
+        raise InvalidInput(message, errors=[FieldError(pointer, code, message)])
+    choice = next((one for one in suits if one.offer.takes(wish.amount.minor)), suits[0])
+    least, most = settings.deposit_range(wish.amount.unit)
+    offer = choice.offer
+    check_limits(wish.amount, least=max(least, offer.least), most=most if offer.most is None else min(most, offer.most))
+    return choice
+
+
+def offers_of(house: House) -> Mapping[str, Sequence[Offer]]:
+    """What each gateway of this house offers, in the order in which they are preferred."""
+    settings = house.settings_of(PaymentsSettings)
+    offered = {found.gateway.name: found.gateway.offers for found in house.provided(InstalledGateway)}
+    preferred = settings.gateways or (settings.gateway, *offered)
+    return {name: offered[name] for name in dict.fromkeys(preferred) if name in offered}
+
+
+_NO_SUCH_WAY = N_("This way to pay is not offered here: choose another one.")
+_CHECKOUTS: dict[str, Callable[..., Checkout]] = {
+    "script": CheckoutScript,
+    "form": CheckoutForm,
+    "redirect": CheckoutRedirect,
+    "qr": CheckoutQr,
+}
+
+
+async def order_in_link(session: ReadSession, token: str) -> OrderRow:
+    """The order that a pay link is of. Raises `NotFound` for a link that is none of ours."""
+    order_id = order_id_in(house_of(session).settings.secret_key, token)
+    if order_id is None:
+        raise NotFound(N_("There is no such payment."))
+    return await order_for(session, order_id, owner=None)

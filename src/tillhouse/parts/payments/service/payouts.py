@@ -36,6 +36,7 @@ from tillhouse.parts.payments.service.guards import guard
 from tillhouse.parts.payments.service.orders import OverLimit, check_limits
 from tillhouse.parts.payments.service.payees import NewPayee, fingerprint, save_payee, sealed, unsealed
 from tillhouse.parts.payments.service.registry import choose_payout_provider, payout_gateway, settings_of
+from tillhouse.parts.payments.service.returns import collect_debt
 
 _DAY = timedelta(hours=24)
 _SENDABLE = (PayoutState.RESERVED, PayoutState.SENDING, PayoutState.UNKNOWN)
@@ -89,6 +90,7 @@ async def reserve_payout(session: Session, wish: NewPayout) -> PayoutRow:
         if (payout.money, payout.fingerprint) != (wish.amount, fingerprint(house, wish.to)):
             raise Conflict(N_("This request was made before with other details: start again."))
         return payout
+    await collect_debt(session, payout.owner_kind, payout.owner_id, payout.currency, key=f"payout:{payout.id}")
     payout.hold_id = await hold_for(session, payout)
     await _check_day(session, payout)  # after the hold: its lock on the wallet makes withdrawals take turns
     payout.reasons = list(await guard(session, payout, payee))

@@ -5,7 +5,15 @@ from tillhouse.kernel.db import house_of as _house_of
 from tillhouse.kernel.errors import FieldError, InvalidInput, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
-from tillhouse.parts.payments.ports import Gateway, InstalledGateway, InstalledPayoutGateway, PayoutGateway, Purpose
+from tillhouse.parts.payments.ports import (
+    Gateway,
+    InstalledGateway,
+    InstalledPayoutGateway,
+    PayoutGateway,
+    Purpose,
+    SettlementReports,
+    Transfers,
+)
 from tillhouse.parts.payments.settings import PaymentsSettings, PayoutGuards
 
 
@@ -55,6 +63,25 @@ def choose_payout_provider(house: House, kind: str, currency: str) -> InstalledP
     if not any(currency in installed.gateway.currencies for installed in house.provided(InstalledPayoutGateway)):
         message = N_("This currency cannot be paid out here.")
     raise InvalidInput(message, errors=[FieldError("/currency", "currency_not_paid_out", message)])
+
+
+def provider_names(house: House) -> frozenset[str]:
+    """Everyone who takes or pays out money for this house."""
+    taking = {installed.gateway.name for installed in house.provided(InstalledGateway)}
+    return frozenset(taking | {installed.gateway.name for installed in house.provided(InstalledPayoutGateway)})
+
+
+def settlement_reports(house: House) -> dict[str, SettlementReports]:
+    """The providers that report what they settled, by name."""
+    taking = {one.gateway.name: one.reports for one in house.provided(InstalledGateway) if one.reports}
+    paying_out = {one.gateway.name: one.reports for one in house.provided(InstalledPayoutGateway) if one.reports}
+    return {**paying_out, **taking}
+
+
+def transfer_sources(house: House) -> dict[str, Transfers]:
+    """The providers that tell of transfers on our own bank accounts, by name."""
+    every = house.provided(InstalledGateway)
+    return {installed.gateway.name: installed.transfers for installed in every if installed.transfers}
 
 
 def purpose(house: House, name: str) -> Purpose | None:

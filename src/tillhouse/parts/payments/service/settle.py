@@ -10,22 +10,25 @@ from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.work import emit, enqueue
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import OrderState, PaymentFacts, mismatch, order_step
-from tillhouse.parts.payments.events import CapturePayment, PaymentCaptured, PaymentFailed, SettlePurpose
+from tillhouse.parts.payments.events import CapturePayment, CheckRefunds, PaymentCaptured, PaymentFailed, SettlePurpose
 from tillhouse.parts.payments.models import OrderRow, PaymentRow
 from tillhouse.parts.payments.ports import SettledPayment
 from tillhouse.parts.payments.service.attention import count_deposit, look_into
 from tillhouse.parts.payments.service.books import book_deposit
 from tillhouse.parts.payments.service.registry import purpose, settings_of
+from tillhouse.parts.payments.service.returns import collect_debt
+from tillhouse.parts.payments.store.refunds import refunded_total
 
 _log = get_logger(__name__)
 
 PURPOSE_CRASHES = "purpose_keeps_crashing"
 
 
-async def settle(session: Session, facts: PaymentFacts) -> str | None:
+async def settle(session: Session, facts: PaymentFacts, *, source: str = "") -> str | None:
     """Take in what the gateway says of one payment, after asking it. Needs a transaction of its own.
 
-    Old news changes nothing. Returns why the payment was put aside instead (and put before a person), or None.
+    `source` is the house's account that its money comes from, if not the gateway's clearing account. Old news changes
+    nothing. Returns why the payment was put aside instead (and put before a person), or None.
     """
     subject = f"{facts.provider}:{facts.payment_id}"
     order = await store.lock_order_by_provider_id(session, facts.provider, facts.order_id)
@@ -38,7 +41,10 @@ async def settle(session: Session, facts: PaymentFacts) -> str | None:
         await look_into(session, "payment", subject, reason, order=str(order.id), expected=expected, found=found)
         return reason
     payment = await _payment(session, order, facts)
-    await _take_in(session, order, payment, facts)
+    if payment.order_id != order.id:
+        await look_into(session, "payment", subject, "payment_of_another_order", order=str(order.id))
+        return "payment_of_another_order"
+    await _take_in(session, order, payment, facts, source)
     await session.flush()
     return None
 
@@ -55,6 +61,7 @@ async def settle_purpose(session: Session, payment_id: UUID) -> None:
     error = await _let_purpose_act(session, order, payment)
     if error and payment.purpose_state == "crashed":
         raise error
+    await _pay_debt(session, order, payment)
     await store.close_exception(session, subject=str(payment.id), reason=PURPOSE_CRASHES)
 
 
@@ -81,22 +88,25 @@ async def _payment(session: Session, order: OrderRow, facts: PaymentFacts) -> Pa
     return found
 
 
-async def _take_in(session: Session, order: OrderRow, payment: PaymentRow, facts: PaymentFacts) -> None:
+async def _take_in(session: Session, order: OrderRow, payment: PaymentRow, facts: PaymentFacts, source: str) -> None:
     if facts.fee is not None:
         payment.fee, payment.tax = facts.fee, facts.tax
-    step = order_step(OrderState(payment.state), facts.state)
+    # What was captured stays so: from then on refunds and disputes alone move it.
+    step = None if payment.captured_at else order_step(OrderState(payment.state), facts.state)
     if step:
         payment.state, payment.updated_at = step, clock.now()
         payment.error_code, payment.error_message = facts.error_code, facts.error_message
     if step == OrderState.AUTHORIZED:
         await _authorized(session, order, payment)
     elif step == OrderState.CAPTURED:
-        await _captured(session, order, payment, facts)
+        await _captured(session, order, payment, facts, source)
     elif step == OrderState.FAILED:
         await _failed(session, order, payment)
-    if payment.captured_at and facts.refunded != payment.refunded:
-        payment.refunded = facts.refunded
-        await look_into(session, "payment", str(payment.id), "refunded_at_gateway", refunded=facts.refunded)
+    if payment.captured_at and facts.state == OrderState.FAILED:
+        await look_into(session, "payment", str(payment.id), "failed_after_capture", order=str(order.id))
+    if payment.captured_at and facts.refunded > await refunded_total(session, payment.id):
+        deadline = clock.now() + settings_of(session).too_old
+        await enqueue(session, CheckRefunds(payment_id=payment.id), deadline=deadline)
 
 
 async def _authorized(session: Session, order: OrderRow, payment: PaymentRow) -> None:
@@ -113,20 +123,23 @@ async def _failed(session: Session, order: OrderRow, payment: PaymentRow) -> Non
     await emit(session, PaymentFailed(payment_id=payment.id))
 
 
-async def _captured(session: Session, order: OrderRow, payment: PaymentRow, facts: PaymentFacts) -> None:
+async def _captured(session: Session, order: OrderRow, payment: PaymentRow, facts: PaymentFacts, source: str) -> None:
     """Book the money. A second payment of one order is the buyer's money too: it is booked, and sold nothing for."""
-    payment.transaction_id = await book_deposit(session, order, facts)
+    payment.transaction_id = await book_deposit(session, order, facts, source=source)
     payment.captured_at = clock.now()
-    first = _move(session, order, OrderState.CAPTURED)
+    first = order.paid_at is None and _move(session, order, OrderState.CAPTURED)
     await emit(session, PaymentCaptured(payment_id=payment.id))
     if not first:
         payment.purpose_state = "surplus"
         await look_into(session, "payment", str(payment.id), "paid_twice", order=str(order.id))
+        await _pay_debt(session, order, payment)
         return
     order.paid_at, order.next_check_at = payment.captured_at, None
     order.failure_code = order.failure_message = None
     if await _let_purpose_act(session, order, payment) and payment.purpose_state == "crashed":
         await enqueue(session, SettlePurpose(payment_id=payment.id))
+    else:
+        await _pay_debt(session, order, payment)
 
 
 async def _let_purpose_act(session: Session, order: OrderRow, payment: PaymentRow) -> Exception | None:
@@ -153,6 +166,11 @@ async def _let_purpose_act(session: Session, order: OrderRow, payment: PaymentRo
         return error
     payment.purpose_state, payment.purpose_reason = "done", None
     return None
+
+
+async def _pay_debt(session: Session, order: OrderRow, payment: PaymentRow) -> None:
+    """What the purpose left of the money pays first what its owner owes."""
+    await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"payment:{payment.id}")
 
 
 def _move(session: Session, order: OrderRow, wanted: OrderState) -> bool:

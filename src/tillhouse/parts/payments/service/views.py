@@ -1,4 +1,4 @@
-"""Orders and payouts as others see them: no row leaves."""
+"""What others see of orders, payouts, refunds, disputes, transfers and events: no row leaves."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,17 +7,31 @@ from uuid import UUID
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.vault import Vault
 from tillhouse.parts.payments.domain import (
+    DisputeState,
+    Method,
     NameMatch,
     OrderState,
     PayeeState,
     PayoutState,
+    RefundState,
     masked_name,
     order_sentence,
     payee_sentence,
     payout_sentence,
+    refund_sentence,
 )
 from tillhouse.parts.payments.domain.payouts import AT_THE_BANK_FIRST
-from tillhouse.parts.payments.models import OrderRow, PayeeRow, PaymentRow, PayoutReviewRow, PayoutRow
+from tillhouse.parts.payments.models import (
+    DisputeRow,
+    OrderRow,
+    PayeeRow,
+    PaymentRow,
+    PayoutReviewRow,
+    PayoutRow,
+    ProviderEventRow,
+    RefundRow,
+    TransferRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +53,18 @@ class OrderView:
     created_at: datetime
     expires_at: datetime
     paid_at: datetime | None
+    method: Method
+    country: str | None
+    email: str | None
+    return_path: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentView:
-    """One try at paying an order. `fee` (tax included) is what the gateway keeps, once it is known."""
+    """One try at paying an order. `fee` (tax included) is what the gateway keeps, once it is known.
+
+    `refunded` is what was given back of it, by refunds and by lost disputes.
+    """
 
     id: UUID
     order_id: UUID
@@ -53,6 +74,7 @@ class PaymentView:
     amount: Money
     method: str
     fee: Money | None
+    refunded: Money
     purpose_state: str | None
     purpose_reason: str | None
     captured_at: datetime | None
@@ -115,6 +137,82 @@ class PayoutView:
     waits_for_bank: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RefundView:
+    """Money that goes back to its payer. `advanced` of it the owner's wallet could not cover: they owe it to the house.
+
+    `origin` is `gateway` for one that was made at the gateway's own dashboard.
+    """
+
+    id: UUID
+    payment_id: UUID
+    origin: str
+    requested_by: UUID | None
+    reason: str
+    amount: Money
+    advanced: Money
+    provider: str
+    provider_refund_id: str | None
+    state: RefundState
+    sentence: str
+    failure_code: str | None
+    failure_message: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeView:
+    """Money that a payer's bank wants back. `taken` was, when it was lost; `advanced` of it is owed to the house."""
+
+    id: UUID
+    payment_id: UUID
+    provider: str
+    provider_dispute_id: str
+    state: DisputeState
+    reason: str
+    amount: Money
+    fee: Money
+    taken: Money
+    advanced: Money
+    respond_by: datetime | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferView:
+    """A line of our bank account. `content` is what the bank says of it, which names people: for staff alone."""
+
+    id: UUID
+    provider: str
+    transfer_id: str
+    account: str
+    direction: str
+    amount: Money
+    placed: Money
+    state: str
+    reason: str | None
+    order_id: UUID | None
+    content: str
+    bank_reference: str
+    happened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """An event of a provider, as it stands with us."""
+
+    id: UUID
+    provider: str
+    event_id: str
+    name: str
+    state: str
+    reason: str | None
+    received_at: datetime
+    handled_at: datetime | None
+
+
 def order_view(row: OrderRow) -> OrderView:
     """An order as others see it."""
     state = OrderState(row.state)
@@ -134,6 +232,10 @@ def order_view(row: OrderRow) -> OrderView:
         created_at=row.created_at,
         expires_at=row.expires_at,
         paid_at=row.paid_at,
+        method=Method(row.method),
+        country=row.country,
+        email=row.email,
+        return_path=row.return_path,
     )
 
 
@@ -148,6 +250,7 @@ def payment_view(row: PaymentRow) -> PaymentView:
         amount=row.money,
         method=row.method,
         fee=None if row.fee is None else Money(row.fee, row.currency),
+        refunded=Money(row.refunded, row.currency),
         purpose_state=row.purpose_state,
         purpose_reason=row.purpose_reason,
         captured_at=row.captured_at,
@@ -199,4 +302,71 @@ def payout_view(row: PayoutRow) -> PayoutView:
         requested_by=row.requested_by,
         reasons=reasons,
         waits_for_bank=waits_for_bank,
+    )
+
+
+def refund_view(row: RefundRow) -> RefundView:
+    """A refund as others see it."""
+    state = RefundState(row.state)
+    return RefundView(
+        id=row.id,
+        payment_id=row.payment_id,
+        origin=row.origin,
+        requested_by=row.requested_by,
+        reason=row.reason,
+        amount=row.money,
+        advanced=Money(row.advanced, row.currency),
+        provider=row.provider,
+        provider_refund_id=row.provider_refund_id,
+        state=state,
+        sentence=refund_sentence(state),
+        failure_code=row.failure_code,
+        failure_message=row.failure_message,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )
+
+
+def dispute_view(row: DisputeRow) -> DisputeView:
+    """A dispute as others see it."""
+    return DisputeView(
+        id=row.id,
+        payment_id=row.payment_id,
+        provider=row.provider,
+        provider_dispute_id=row.provider_dispute_id,
+        state=DisputeState(row.state),
+        reason=row.reason,
+        amount=row.money,
+        fee=Money(row.fee, row.currency),
+        taken=Money(row.taken, row.currency),
+        advanced=Money(row.advanced, row.currency),
+        respond_by=row.respond_by,
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+    )
+
+
+def transfer_view(row: TransferRow, content: str) -> TransferView:
+    """A transfer as staff see it, with its unsealed content."""
+    return TransferView(
+        id=row.id,
+        provider=row.provider,
+        transfer_id=row.transfer_id,
+        account=row.account,
+        direction=row.direction,
+        amount=row.money,
+        placed=Money(row.placed, row.currency),
+        state=row.state,
+        reason=row.reason,
+        order_id=row.order_id,
+        content=content,
+        bank_reference=row.bank_reference,
+        happened_at=row.happened_at,
+    )
+
+
+def event_view(row: ProviderEventRow) -> EventView:
+    """An event as others see it."""
+    return EventView(
+        row.id, row.provider, row.event_id, row.name, row.state, row.reason, row.received_at, row.handled_at
     )

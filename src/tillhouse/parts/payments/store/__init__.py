@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, case, delete, exists, func, select, update
+from sqlalchemy import Select, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel import clock
@@ -13,9 +13,18 @@ from tillhouse.kernel.db import JsonObject, ReadSession, Session, rows_of
 from tillhouse.kernel.ids import new_id
 from tillhouse.parts.payments.domain import OrderState, PayoutState
 from tillhouse.parts.payments.domain.payouts import HOLDS_MONEY, NEVER_HAPPENED
-from tillhouse.parts.payments.models import ExceptionRow, OrderRow, PaymentRow, PayoutRow, ProviderEventRow
+from tillhouse.parts.payments.models import (
+    DisputeRow,
+    ExceptionRow,
+    OrderRow,
+    PaymentRow,
+    PayoutRow,
+    ProviderEventRow,
+    RefundRow,
+)
 
 Row = TypeVar("Row", OrderRow, PayoutRow)
+Due = TypeVar("Due", OrderRow, PayoutRow, RefundRow, DisputeRow)
 
 _AT_ONCE = 500
 
@@ -147,10 +156,16 @@ async def erase_destinations(session: Session, owner_id: UUID, empty: bytes) -> 
     )
 
 
+async def erase_emails(session: Session, owner_id: UUID, addresses: Sequence[str]) -> None:
+    """Forget the e-mail addresses of a person's orders, and of those that name one of their addresses."""
+    theirs = or_(and_(OrderRow.owner_kind == "person", OrderRow.owner_id == owner_id), OrderRow.email.in_(addresses))
+    await session.execute(update(OrderRow).where(theirs).values(email=None))
+
+
 # --- what is due ----------------------------------------------------------------------------------------------------
 
 
-async def take_due(session: Session, table: type[Row], next_check_at: datetime) -> list[UUID]:
+async def take_due(session: Session, table: type[Due], next_check_at: datetime) -> list[UUID]:
     """Ids of rows that are due to be asked about, pushed to `next_check_at` so that nobody else takes them now."""
     due = (
         select(table.id)
@@ -232,6 +247,18 @@ async def lock_event(session: Session, event_row_id: UUID) -> ProviderEventRow |
     """The event as it is now, locked until the transaction ends; None when there is none."""
     statement = select(ProviderEventRow).where(ProviderEventRow.id == event_row_id).with_for_update()
     return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one_or_none()
+
+
+async def events(
+    session: ReadSession, *, state: str | None, limit: int, before: UUID | None
+) -> Sequence[ProviderEventRow]:
+    """Events, newest first, all or those of one state."""
+    statement = select(ProviderEventRow)
+    if state:
+        statement = statement.where(ProviderEventRow.state == state)
+    if before:
+        statement = statement.where(ProviderEventRow.id < before)
+    return (await session.execute(statement.order_by(ProviderEventRow.id.desc()).limit(limit))).scalars().all()
 
 
 async def parked_events(session: ReadSession, *, limit: int) -> Sequence[ProviderEventRow]:

@@ -9,7 +9,7 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.db import in_transaction
 from tillhouse.kernel.outbound import NotSent, OutcomeUnknown
 from tillhouse.kernel.text import N_
-from tillhouse.parts.channels.domain import Channel
+from tillhouse.parts.channels.domain.messages import Channel
 from tillhouse.parts.channels.ports import Outgoing, Refused, Taken
 from tillhouse.parts.channels.settings import ChannelsSettings
 
@@ -24,6 +24,15 @@ class SmtpCarrier:
 
     def __init__(self, settings: ChannelsSettings) -> None:
         self._settings = settings
+
+    async def greet(self) -> None:
+        """See whether the server takes connections, without signing in. Raises what its client raises."""
+        client = self._client()
+        try:
+            await client.connect()
+            await client.quit()
+        finally:
+            client.close()
 
     async def carry(self, message: Outgoing) -> Taken:
         if in_transaction():

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tillhouse.kernel.outbound import Answer, NotSent, Outbound, OutcomeUnknown
 from tillhouse.kernel.text import N_
-from tillhouse.parts.channels.domain import Channel
+from tillhouse.parts.channels.domain.messages import Channel
 from tillhouse.parts.channels.ports import Outgoing, Refused, Taken
 
 CALLBACK = "/api/v1/channels/webhook/twilio"

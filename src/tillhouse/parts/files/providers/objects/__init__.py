@@ -1,5 +1,8 @@
 """A folder, S3, Google Cloud Storage or Azure Blob Storage, all through obstore."""
 
+import asyncio
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +27,14 @@ class Objects:
         if url:
             return cls(from_url(url))
         return cls(LocalStore(folder.resolve(), mkdir=True))
+
+    async def reach(self) -> None:
+        """See whether the place is there. Raises what obstore raises, and `OSError`, when it is not."""
+        if isinstance(self.store, LocalStore):
+            await asyncio.to_thread(_see_folder, self.store.prefix)
+            return
+        with suppress(NotFoundError, FileNotFoundError):
+            await obstore.head_async(self.store, "health")
 
     async def put(self, key: str, content: bytes) -> None:
         _outside()
@@ -53,6 +64,11 @@ class Objects:
 
 
 _AWAY = N_("The place where files are kept cannot be reached right now. Nothing was changed: try again.")
+
+
+def _see_folder(folder: Path | None) -> None:
+    if folder is None or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder} is missing or not ours to write")
 
 
 def _outside() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tillhouse.kernel.edge import BrowserOrigin
+from tillhouse.kernel.health import answers_at
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import InstalledGateway, InstalledPayoutGateway
 from tillhouse.parts.payments.providers.omise.client import OmiseClient
@@ -22,6 +23,7 @@ def install(house: House) -> Sequence[object]:
     return [
         InstalledGateway(gateway=gateway, refunds=gateway, disputes=gateway, reports=gateway),
         InstalledPayoutGateway(gateway=transfers, checks=transfers),
+        answers_at(gateway.name, client.base),
         BrowserOrigin("img-src", origin),
         BrowserOrigin("form-action", origin),
     ]

@@ -102,17 +102,16 @@ class OmiseGateway:
         return _facts(await self._client.post(ChargeWire, f"/charges/{safe(payment_id)}/capture"))
 
     async def refund(self, *, key: UUID, payment_id: str, amount: Money) -> RefundFacts:
-        made = await self.find_refund(key=key, payment_id=payment_id)
-        if made:
-            return made
+        for made in await self.refunds_of(payment_id):
+            if made.reference == str(key):
+                return made
         body = {"amount": amount.minor, "metadata": {"reference": str(key)}}
         return _refund_facts(await self._client.post(RefundWire, f"/charges/{safe(payment_id)}/refunds", body))
 
-    async def find_refund(self, *, key: UUID, payment_id: str) -> RefundFacts | None:
-        async for one in self._client.every(Page[RefundWire], f"/charges/{safe(payment_id)}/refunds", {}):
-            if one.metadata.get("reference") == str(key):
-                return _refund_facts(one)
-        return None
+    async def refunds_of(self, payment_id: str) -> list[RefundFacts]:
+        oldest_first = {"order": "chronological"}
+        listed = self._client.every(Page[RefundWire], f"/charges/{safe(payment_id)}/refunds", oldest_first)
+        return [_refund_facts(one) async for one in listed]
 
     async def fetch_refund(self, *, refund_id: str, payment_id: str) -> RefundFacts:
         path = f"/charges/{safe(payment_id)}/refunds/{safe(refund_id)}"

@@ -11,7 +11,7 @@ class OmiseSettings(ModuleSettings):
     public_key: str = setting("pkey_test_tillhouse", "Public key of Omise.", development_only=True)
     secret_key: str = setting("skey_test_tillhouse", "Secret key of Omise.", secret=True, development_only=True)
     webhook_secrets: tuple[str, ...] = setting(
-        ("dGlsbGhvdXNlLW9taXNlLXdlYmhvb2stc2VjcmV0ISE=",),
+        ("b21pc2VfdGVzdF93ZWJob29rX3NlY3JldF90aWxsaG91c2U=",),
         "Secrets of Omise's webhook as the dashboard shows them (base64), newest first.",
         aliases=("OMISE_WEBHOOK_SECRET",),
         secret=True,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tillhouse.kernel.edge import BrowserOrigin
+from tillhouse.kernel.health import answers_at
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import InstalledGateway
 from tillhouse.parts.payments.providers.razorpay.afterwards import RazorpayAfterwards
@@ -18,6 +19,7 @@ def install(house: House) -> Sequence[object]:
     gateway, afterwards, places = RazorpayGateway(client), RazorpayAfterwards(client), client.places
     return [
         InstalledGateway(gateway=gateway, proofs=gateway, refunds=afterwards, disputes=afterwards, reports=afterwards),
+        answers_at(gateway.name, places.api),
         *(BrowserOrigin("script-src", origin) for origin in places.scripts),
         *(BrowserOrigin("frame-src", origin) for origin in places.frames),
         *(BrowserOrigin("connect-src", origin) for origin in places.connections),

@@ -11,7 +11,8 @@ from tillhouse.parts.payments.providers.razorpay.client import RazorpayClient, s
 from tillhouse.parts.payments.providers.razorpay.wire import Collection, DisputeWire, ReconWire, RefundWire
 
 _NAME = "razorpay"
-_PAGE = 1000
+_REFUNDS_A_PAGE = 100
+_LINES_A_PAGE = 1000
 
 _REFUNDS: dict[str, RefundState] = {
     "pending": RefundState.PENDING,
@@ -44,9 +45,17 @@ class RazorpayAfterwards:
         headers = {"X-Refund-Idempotency": str(key)}
         return _refund(await self._client.post(RefundWire, _of(payment_id, "refund"), body, headers=headers))
 
-    async def find_refund(self, *, key: UUID, payment_id: str) -> RefundFacts | None:
-        found = await self._client.get(Collection[RefundWire], _of(payment_id, "refunds"), {"count": "100"})
-        return next((_refund(one) for one in found.items if one.receipt == str(key)), None)
+    async def refunds_of(self, payment_id: str) -> list[RefundFacts]:
+        """Razorpay lists the newest first: one that is made meanwhile shows another twice, and hides none."""
+        found: dict[str, RefundFacts] = {}
+        skip = 0
+        while True:
+            params = {"count": str(_REFUNDS_A_PAGE), "skip": str(skip)}
+            page = await self._client.get(Collection[RefundWire], _of(payment_id, "refunds"), params)
+            found |= {one.id: _refund(one) for one in page.items}
+            skip += _REFUNDS_A_PAGE
+            if len(page.items) < _REFUNDS_A_PAGE:
+                return list(reversed(found.values()))
 
     async def fetch_refund(self, *, refund_id: str, payment_id: str) -> RefundFacts:
         return _refund(await self._client.get(RefundWire, f"/refunds/{safe(refund_id)}"))
@@ -69,11 +78,11 @@ class RazorpayAfterwards:
         while True:
             params = {
                 "year": str(day.year), "month": str(day.month), "day": str(day.day),
-                "count": str(_PAGE), "skip": str(len(lines)),
+                "count": str(_LINES_A_PAGE), "skip": str(len(lines)),
             }  # fmt: skip
             page = await self._client.get(Collection[ReconWire], "/settlements/recon/combined", params)
             lines += [_line(one, day) for one in page.items]
-            if len(page.items) < _PAGE:
+            if len(page.items) < _LINES_A_PAGE:
                 return [line for line in lines if line.settlement_id]
 
 
@@ -100,11 +109,12 @@ def _dispute_state(dispute: DisputeWire) -> DisputeState:
 
 
 def _line(one: ReconWire, day: date) -> SettlementLine:
+    """Razorpay takes a disputed amount by an adjustment that names the dispute."""
     return SettlementLine(
         settlement_id=one.settlement_id or "",
         line_id=f"{one.settlement_id}:{one.entity_id}",
-        kind=_KINDS.get(one.type, "adjustment"),
-        subject_id=one.entity_id,
+        kind="dispute" if one.dispute_id else _KINDS.get(one.type, "adjustment"),
+        subject_id=one.dispute_id or one.entity_id,
         gross=one.money(one.credit - one.debit + one.fee),
         fee=one.money(one.fee),
         tax=one.money(one.tax),

@@ -110,7 +110,7 @@ class RazorpayGateway:
     async def capture(self, payment_id: str, amount: Money) -> PaymentFacts:
         body = {"amount": amount.minor, "currency": amount.unit}
         payment = await self._client.post(PaymentWire, f"/payments/{safe(payment_id)}/capture", body)
-        return _facts(payment, await self._order_of(payment, None))
+        return _facts(payment, await self._order_of(payment, payment.order_id))
 
     def checkout_fields(self, order_id: str, amount: Money) -> CheckoutScript:
         options: dict[str, str | int] = {
@@ -158,12 +158,15 @@ class RazorpayGateway:
                 return None
 
     async def _order_of(self, payment: PaymentWire, said: str | None) -> str:
-        """What we call the order of a payment. One for a code or a link does not name it: Razorpay is asked."""
+        """What we call the order of a payment. One for a code names none, and one for a link an order of the link's
+        own: Razorpay is asked.
+        """
         by = {"payment_id": payment.id}
         if payment.order_id is None or (said and said.startswith("qr_")):
             codes = await self._client.get(Collection[QrWire], "/payments/qr_codes", by)
             return codes.items[0].id if codes.items else ""
-        if payment.notes.get("paid_by") == Method.PAYMENT_LINK or (said and said.startswith("plink_")):
+        by_link = payment.notes.get("paid_by") == Method.PAYMENT_LINK
+        if by_link or said is None or said.startswith("plink_"):
             links = await self._client.get(Links, "/payment_links", by)
             return links.payment_links[0].id if links.payment_links else payment.order_id
         return payment.order_id

@@ -122,6 +122,7 @@ class ReconWire(BaseModel):
     settled: bool = True
     settlement_id: str | None = None
     settlement_utr: str | None = None
+    dispute_id: str | None = None
 
     def money(self, minor: int) -> Money:
         return Money(minor, self.currency)

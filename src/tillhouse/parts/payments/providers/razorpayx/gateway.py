@@ -57,6 +57,11 @@ class RazorpayXGateway:
         self._outbound = outbound
         self._settings = settings
 
+    @property
+    def address(self) -> str:
+        """Where its API answers."""
+        return self._base
+
     async def create_payout(self, *, key: UUID, amount: Money, to: Destination, payee: Payee) -> PayoutFacts:
         body = {
             "account_number": self._settings.account_number,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tillhouse.kernel.edge import BrowserOrigin
+from tillhouse.kernel.health import answers_at
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import InstalledGateway
 from tillhouse.parts.payments.providers.sepay.client import SepayClient
@@ -19,5 +20,6 @@ def install(house: House) -> Sequence[object]:
     parts = urlsplit(client.checkout_page)
     return [
         InstalledGateway(gateway=gateway, transfers=gateway),
+        answers_at(gateway.name, client.gateway_api),
         BrowserOrigin("form-action", f"{parts.scheme}://{parts.netloc}"),
     ]

@@ -36,6 +36,8 @@ from tillhouse.parts.payments.providers.sepay.wire import (
 )
 
 _VN = frozenset({"VN"})
+# SePay names its refusals by a code; where it names none, the status is all there is.
+_MISSING = ("not_found", "status_404")
 
 
 class SepayGateway:
@@ -79,7 +81,7 @@ class SepayGateway:
         try:
             answer = await self._client.gateway("GET", OrderAnswer, f"/order/detail/{path_part(order_id, 'SePay')}")
         except Refused as refused:
-            if refused.reason == "status_404":
+            if refused.reason in _MISSING:
                 return []  # the payer has not opened it yet
             raise
         return [_facts(answer.data, one) for one in reversed(answer.data.transactions) if _is_payment(one)]
@@ -96,7 +98,10 @@ class SepayGateway:
         if transfer_id:
             params["since_id"] = transfer_id
         found = await self._client.bank(TransfersAnswer, "/transactions/list", params)
-        return [_transfer_facts(one) for one in sorted(found.transactions, key=lambda one: one.id)]
+        # Whether SePay means "from" or "after" by `since_id` is not documented: we take what is after.
+        known = int(transfer_id) if transfer_id and transfer_id.isdecimal() else 0
+        news = (one for one in found.transactions if one.id > known)
+        return [_transfer_facts(one) for one in sorted(news, key=lambda one: one.id)]
 
     def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
         return self._client.read_event(body, headers)

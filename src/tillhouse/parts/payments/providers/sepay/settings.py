@@ -8,11 +8,15 @@ class SepaySettings(ModuleSettings):
 
     prefix = "sepay"
 
-    account_number: str = setting("0010000000355", "The bank account that transfers come to.", development_only=True)
-    account_name: str = setting("TILLHOUSE", "Whose account that is, as the bank writes it.", development_only=True)
+    account_number: str = setting("0071000888888", "The bank account that transfers come to.", development_only=True)
+    account_name: str = setting(
+        "CONG TY TILLHOUSE", "Whose account that is, as the bank writes it.", development_only=True
+    )
     bank_name: str = setting("Vietcombank", "The bank of that account, as people call it.")
     bank_bin: str = setting("970436", "The six digits by which NAPAS knows that bank.")
-    api_token: str = setting("sepay_token_tillhouse", "Token of SePay's API.", secret=True, development_only=True)
+    api_token: str = setting(
+        "sepay_test_api_token_tillhouse", "Token of SePay's API.", secret=True, development_only=True
+    )
     api_keys: tuple[str, ...] = setting(
         (),
         "Keys with which SePay's webhook says who it is, newest first, where it is set to `Apikey`.",
@@ -20,7 +24,7 @@ class SepaySettings(ModuleSettings):
         secret=True,
     )
     webhook_secrets: tuple[str, ...] = setting(
-        ("sepay_webhook_secret_tillhouse",),
+        ("sepay_test_webhook_secret_tillhouse",),
         "Secrets with which SePay signs its webhooks, newest first.",
         aliases=("SEPAY_WEBHOOK_SECRET",),
         secret=True,

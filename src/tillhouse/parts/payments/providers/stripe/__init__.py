@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tillhouse.kernel.edge import BrowserOrigin
+from tillhouse.kernel.health import answers_at
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import InstalledGateway, InstalledPayoutGateway
 from tillhouse.parts.payments.providers.stripe.client import REAL, StripeClient
@@ -21,5 +22,6 @@ def install(house: House) -> Sequence[object]:
     return [
         InstalledGateway(gateway=gateway, refunds=gateway, disputes=gateway, reports=gateway),
         InstalledPayoutGateway(gateway=StripeConnect(client)),
+        answers_at(gateway.name, client.base),
         BrowserOrigin("form-action", pages),
     ]

@@ -148,9 +148,9 @@ class StripeGateway:
         form = {"payment_intent": payment_id, "amount": str(amount.minor), "metadata[reference]": str(key)}
         return _refund_facts(await self._client.post(RefundWire, "/refunds", form, key=str(key)))
 
-    async def find_refund(self, *, key: UUID, payment_id: str) -> RefundFacts | None:
+    async def refunds_of(self, payment_id: str) -> list[RefundFacts]:
         made = await self._client.every(Page[RefundWire], "/refunds", {"payment_intent": payment_id})
-        return next((_refund_facts(one) for one in made if one.metadata.get("reference") == str(key)), None)
+        return [_refund_facts(one) for one in reversed(made)]
 
     async def fetch_refund(self, *, refund_id: str, payment_id: str) -> RefundFacts:
         return _refund_facts(await self._client.get(RefundWire, f"/refunds/{safe(refund_id)}"))

@@ -10,7 +10,7 @@ class StripeSettings(ModuleSettings):
 
     secret_key: str = setting("sk_test_tillhouse", "Secret key of Stripe.", secret=True, development_only=True)
     webhook_secrets: tuple[str, ...] = setting(
-        ("whsec_stripe_tillhouse",),
+        ("whsec_tillhouse",),
         "Signing secrets of Stripe's webhook endpoint, newest first.",
         aliases=("STRIPE_WEBHOOK_SECRET",),
         secret=True,

@@ -1,0 +1,37 @@
+"""`till bench`: measure this machine, and us against our peers. The benchmarks come with the source, not the wheel."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import click
+
+from tillhouse.apps.revisions import MIGRATIONS
+
+_ROOT = MIGRATIONS.parent
+_PASSED_ON = {"ignore_unknown_options": True}  # each has options of its own, --help among them
+
+
+@click.group()
+def command() -> None:
+    """Run a benchmark on a server of its own; `till bench ledger --help` says what it can be told."""
+
+
+@command.command("ledger", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def ledger(options: tuple[str, ...]) -> None:
+    """Postings: bulks, singles, over HTTP, on one hot account; against COPY and our peers."""
+    _run("bench.ledger", options)
+
+
+@command.command("jobs", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def jobs(options: tuple[str, ...]) -> None:
+    """Background jobs: how many a second, and how long each takes from commit to done."""
+    _run("bench.jobs", options)
+
+
+def _run(module: str, options: Sequence[str]) -> None:
+    if not (_ROOT / "bench").is_dir():
+        raise click.ClickException("The benchmarks are part of the source: run this in a checkout.")
+    sys.exit(subprocess.call([sys.executable, "-m", module, *options], cwd=_ROOT))  # noqa: S603  # one of ours

@@ -1,0 +1,1 @@
+"""The rules of messages and webhooks. No I/O, no framework."""

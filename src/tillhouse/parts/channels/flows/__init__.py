@@ -1,0 +1,1 @@
+"""Use cases of channels that span several transactions and the network."""

@@ -1,0 +1,1 @@
+"""What of the ledger spans several transactions: grouped posts, and sealing."""

@@ -1,0 +1,1 @@
+"""Where heads of the sealed chain are kept."""

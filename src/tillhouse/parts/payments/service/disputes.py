@@ -1,0 +1,110 @@
+"""Disputes: a payer's bank takes money back, in whatever order we hear of it.
+
+While it runs, what there is of the money is set aside; lost, it is taken from its owner (what is missing becomes a
+debt); won, it is free again. The gateway's fee is the house's.
+"""
+
+from tillhouse.kernel import clock
+from tillhouse.kernel.db import Session
+from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.work import emit
+from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, dispute_step, next_dispute_check
+from tillhouse.parts.payments.domain.refunds import DISPUTES_RUN
+from tillhouse.parts.payments.events import DisputeLost, DisputeOpened, DisputeWon
+from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow
+from tillhouse.parts.payments.service.attention import count_dispute, look_into
+from tillhouse.parts.payments.service.given_back import restate, room_for
+from tillhouse.parts.payments.service.returns import (
+    book_chargeback,
+    bring_home,
+    collect_debt,
+    free_disputed,
+    hold_disputed,
+)
+from tillhouse.parts.payments.store import refunds as store
+
+
+async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
+    """Take in what the gateway says of a dispute. Needs a transaction of its own. Old news changes nothing.
+
+    Returns why it was put aside instead (and put before a person), or None.
+    """
+    subject = f"{facts.provider}:{facts.dispute_id}"
+    found = await store.lock_payment_by_provider_id(session, facts.provider, facts.payment_id)
+    if found is None:
+        await look_into(session, "dispute", subject, "unknown_payment")
+        return "unknown_payment"
+    order, payment = found
+    if payment.captured_at is None:
+        await look_into(session, "dispute", subject, "payment_not_captured", payment=str(payment.id))
+        return "payment_not_captured"
+    dispute = await store.dispute_by_provider_id(session, facts.provider, facts.dispute_id)
+    if dispute is None:
+        dispute = await _heard_of(session, order, payment, facts)
+    elif dispute.amount != facts.amount.minor or dispute.currency != facts.amount.unit:
+        await look_into(session, "dispute", str(dispute.id), "dispute_amount_changed", now=facts.amount.minor)
+        return "dispute_amount_changed"
+    dispute.respond_by = facts.respond_by or dispute.respond_by
+    if dispute_step(DisputeState(dispute.state), facts.state):
+        if facts.state in DISPUTES_RUN:
+            _move(session, dispute, facts.state)
+        else:
+            await _decided(session, order, payment, dispute, facts)
+    dispute.next_check_at = next_dispute_check(DisputeState(dispute.state), clock.now())
+    await restate(session, order, payment)
+    return None
+
+
+async def _heard_of(session: Session, order: OrderRow, payment: PaymentRow, facts: DisputeFacts) -> DisputeRow:
+    now = clock.now()
+    dispute = DisputeRow(
+        id=new_id(),
+        payment_id=payment.id,
+        provider=facts.provider,
+        provider_dispute_id=facts.dispute_id,
+        state=DisputeState.OPEN,
+        reason=facts.reason,
+        amount=facts.amount.minor,
+        currency=facts.amount.unit,
+        fee=0,
+        taken=0,
+        advanced=0,
+        opened_at=now,
+        updated_at=now,
+    )
+    session.add(dispute)
+    count_dispute(session, facts.provider, DisputeState.OPEN)
+    await hold_disputed(session, order, payment, dispute)
+    await session.flush()
+    await look_into(
+        session, "dispute", str(dispute.id), "disputed",
+        payment=str(payment.id), respond_by=facts.respond_by.isoformat() if facts.respond_by else None,
+    )  # fmt: skip
+    await emit(session, DisputeOpened(dispute_id=dispute.id))
+    return dispute
+
+
+async def _decided(
+    session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow, facts: DisputeFacts
+) -> None:
+    await free_disputed(session, dispute)
+    await bring_home(session, order, dispute.hold_id, key=f"dispute:{dispute.id}")
+    lost = facts.state == DisputeState.LOST
+    transaction_id = await _take(session, order, payment, dispute) if lost else None
+    dispute.transaction_id, dispute.closed_at = transaction_id, clock.now()
+    _move(session, dispute, facts.state)
+    dispute.fee = facts.fee  # booked with the settlement that kept it, as the fees of payments are
+    await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"dispute:{dispute.id}")
+    await emit(session, DisputeLost(dispute_id=dispute.id) if lost else DisputeWon(dispute_id=dispute.id))
+
+
+async def _take(session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow) -> int:
+    dispute.taken = min(dispute.amount, await room_for(session, payment))
+    if dispute.taken < dispute.amount:
+        await look_into(session, "dispute", str(dispute.id), "given_back_more_than_paid", taken=dispute.taken)
+    return await book_chargeback(session, order, payment, dispute)
+
+
+def _move(session: Session, dispute: DisputeRow, state: DisputeState) -> None:
+    dispute.state, dispute.updated_at = state, clock.now()
+    count_dispute(session, dispute.provider, state)

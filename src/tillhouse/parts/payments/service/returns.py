@@ -1,0 +1,202 @@
+"""How money that goes back to payers is booked: taken from where it is, and advanced where it no longer is.
+
+What a wallet lacks for a refund that the house advances, for one made at the gateway's own dashboard, or for a lost
+dispute, becomes a debt of its owner (`receivable`). Money that comes into the wallet later buys first what it was paid
+for; what is left pays the debt, before anything can be withdrawn.
+"""
+
+from collections import Counter
+from uuid import UUID
+
+from tillhouse.kernel.db import Session
+from tillhouse.kernel.errors import TransientError
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.text import N_
+from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, RefundRow
+from tillhouse.parts.payments.service.attention import look_into
+from tillhouse.parts.payments.service.books import account_of, clearing, wallet_of
+
+_TRIES = 5
+
+
+def debt_account(owner_kind: str, owner_id: UUID, unit: str) -> ledger.AccountRef:
+    """What an owner owes to the house."""
+    return ledger.AccountRef(owner_kind, owner_id, "receivable", unit)
+
+
+async def source_of(session: Session, order: OrderRow, payment: PaymentRow) -> ledger.AccountRef:
+    """Where the money of a payment is: the owner's wallet, or suspense where that could not take it."""
+    assert payment.transaction_id is not None
+    booked = await ledger.transaction(session, payment.transaction_id)
+    suspense = ledger.house_account("suspense:payments", payment.currency)
+    return suspense if any(account == suspense for account, _ in booked.legs) else wallet_of(order)
+
+
+async def set_aside(
+    session: Session, order: OrderRow, payment: PaymentRow, refund: RefundRow, *, advance: bool
+) -> None:
+    """Hold a refund's money where the payment's is. With `advance` the house lends what is missing.
+
+    Raises the ledger's `InsufficientFunds` and, without `advance`, `AccountClosed`.
+    """
+    source = await source_of(session, order, payment)
+    for _ in range(_TRIES):
+        try:
+            held = await ledger.hold(
+                session,
+                key=f"payments.refund:{refund.id}",
+                account=source,
+                amount=refund.money,
+                metadata={"refund": str(refund.id), "order": str(order.id)},
+            )
+        except ledger.InsufficientFunds as short:
+            if not advance:
+                raise
+            refund.advanced += await _advance(session, order, refund.money - short.available, f"{refund.id}")
+        except ledger.AccountClosed:
+            if not advance:
+                raise
+            await look_into(session, "refund", str(refund.id), "wallet_refused", code="account_closed")
+            source = ledger.house_account("suspense:payments", refund.currency)
+        else:
+            refund.hold_id = held.id
+            return
+    raise _busy()
+
+
+async def book_refund(session: Session, refund: RefundRow) -> int:
+    """Turn the hold into money that went back to the payer."""
+    assert refund.hold_id is not None
+    held = await ledger.get_hold(session, refund.hold_id)
+    posting = ledger.Posting(
+        key=f"payments.refunded:{refund.id}",
+        kind="payments.refund",
+        legs=(
+            ledger.debit(held.account, refund.money),
+            ledger.credit(clearing(refund.provider, refund.currency), refund.money),
+        ),
+        metadata={"refund": str(refund.id), "payment": str(refund.payment_id)},
+    )
+    return (await ledger.capture(session, refund.hold_id, posting)).id
+
+
+async def free_refund(session: Session, refund: RefundRow) -> None:
+    """Give the held money back: it never went."""
+    assert refund.hold_id is not None
+    await ledger.void(session, refund.hold_id)
+
+
+async def return_refund(session: Session, refund: RefundRow) -> int:
+    """Give back money that went to the payer's bank and was sent back by it."""
+    assert refund.transaction_id is not None
+    key = f"payments.refund_returned:{refund.id}"
+    return (await ledger.reverse(session, refund.transaction_id, key=key, metadata={"refund": str(refund.id)})).id
+
+
+async def hold_disputed(session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow) -> None:
+    """Set aside what there is of the disputed money: until the bank has decided, it cannot be spent."""
+    source = await source_of(session, order, payment)
+    available = (await ledger.balance(session, source)).available
+    amount = min(dispute.amount, available.minor) if source.owner_id else dispute.amount
+    if amount <= 0:
+        return
+    try:
+        held = await ledger.hold(
+            session,
+            key=f"payments.dispute:{dispute.id}",
+            account=source,
+            amount=Money(amount, dispute.currency),
+            metadata={"dispute": str(dispute.id), "order": str(order.id)},
+        )
+    except (ledger.InsufficientFunds, ledger.AccountClosed):
+        return  # spent this very moment, or the owner is gone: a lost dispute then becomes a debt, or suspense
+    dispute.hold_id = held.id
+
+
+async def free_disputed(session: Session, dispute: DisputeRow) -> None:
+    """Give back what was set aside for a dispute."""
+    if dispute.hold_id is not None and (await ledger.get_hold(session, dispute.hold_id)).state == "open":
+        await ledger.void(session, dispute.hold_id)
+
+
+async def book_chargeback(session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow) -> int:
+    """Book that the payer's bank took its money: `dispute.taken` from the owner, what is beyond it from suspense."""
+    source = await source_of(session, order, payment)
+    for _ in range(_TRIES):
+        try:
+            return (await ledger.post(session, _chargeback(dispute, source))).id
+        except ledger.InsufficientFunds as short:
+            missing = Money(dispute.taken, dispute.currency) - short.available
+            dispute.advanced += await _advance(session, order, missing, f"{dispute.id}")
+        except ledger.AccountClosed:
+            await look_into(session, "dispute", str(dispute.id), "wallet_refused", code="account_closed")
+            source = ledger.house_account("suspense:payments", dispute.currency)
+    raise _busy()
+
+
+async def collect_debt(session: Session, owner_kind: str, owner_id: UUID, unit: str, *, key: str) -> int:
+    """Pay what an owner owes out of what is free in their wallet; returns how many minor units. `key` is used once."""
+    debt = debt_account(owner_kind, owner_id, unit)
+    wallet = account_of(owner_kind, owner_id, unit)
+    for _ in range(_TRIES):
+        found = await ledger.balances(session, [debt, wallet])
+        amount = min(found[debt].posted.minor, found[wallet].available.minor)
+        if amount <= 0:
+            return 0
+        legs = (ledger.debit(wallet, Money(amount, unit)), ledger.credit(debt, Money(amount, unit)))
+        try:
+            await ledger.post(
+                session, ledger.Posting(key=f"payments.debt_paid:{key}", kind="payments.debt_paid", legs=legs)
+            )
+        except ledger.InsufficientFunds:
+            continue  # somebody was faster, with the debt or with the money: look again
+        else:
+            return amount
+    return 0
+
+
+async def bring_home(session: Session, order: OrderRow, hold_id: int | None, *, key: str) -> None:
+    """Move what a hold has set free to the order's owner, where the order was claimed while it was held."""
+    if hold_id is None:
+        return
+    held = await ledger.get_hold(session, hold_id)
+    home = wallet_of(order)
+    if held.account == home or held.account.owner_kind != "order":
+        return
+    legs = (ledger.debit(held.account, held.amount), ledger.credit(home, held.amount))
+    posting = ledger.Posting(
+        key=f"payments.claim:{key}", kind="payments.claim", legs=legs, metadata={"order": str(order.id)}
+    )
+    await ledger.post(session, posting)
+
+
+async def _advance(session: Session, order: OrderRow, missing: Money, key: str) -> int:
+    posting = ledger.Posting(
+        key=f"payments.advance:{key}:{missing.minor}",
+        kind="payments.advance",
+        legs=(
+            ledger.debit(debt_account(order.owner_kind, order.owner_id, missing.unit), missing),
+            ledger.credit(wallet_of(order), missing),
+        ),
+        metadata={"order": str(order.id)},
+    )
+    await ledger.post(session, posting)
+    return missing.minor
+
+
+def _chargeback(dispute: DisputeRow, source: ledger.AccountRef) -> ledger.Posting:
+    legs: Counter[ledger.AccountRef] = Counter()
+    legs[source] += dispute.taken
+    legs[ledger.house_account("suspense:payments", dispute.currency)] += dispute.amount - dispute.taken
+    legs[clearing(dispute.provider, dispute.currency)] -= dispute.amount
+    return ledger.Posting(
+        key=f"payments.chargeback:{dispute.id}",
+        kind="payments.chargeback",
+        legs=tuple((account, Money(minor, dispute.currency)) for account, minor in legs.items() if minor),
+        metadata={"dispute": str(dispute.id), "payment": str(dispute.payment_id)},
+    )
+
+
+def _busy() -> TransientError:
+    return TransientError(N_("The wallet is busy just now. Nothing was changed: try again."))

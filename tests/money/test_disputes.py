@@ -1,0 +1,167 @@
+"""Disputes: in whatever order and however often they are heard of, the money ends in one place."""
+
+from collections import Counter
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from tests.money.test_deposit_orders_of_events import every_order, side_by_side
+from tests.parts.payments.till import Till, new_person, rupees
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.work import run_due
+from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.payments import api
+from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, OrderState, PaymentFacts
+from tillhouse.parts.payments.service.disputes import settle_dispute
+from tillhouse.parts.payments.service.refunds import CannotRefund, start_refund
+from tillhouse.parts.payments.service.settle import settle
+
+NEWS = (DisputeState.OPEN, DisputeState.UNDER_REVIEW)
+
+
+class Case:
+    """A paid order of 100 and a dispute of it."""
+
+    def __init__(self, till: Till, person: UUID, order: api.OrderView, payment: api.PaymentView) -> None:
+        self.till, self.person, self.order, self.payment = till, person, order, payment
+
+    @classmethod
+    async def begin(cls, till: Till) -> "Case":
+        person = new_person()
+        order = await till.order(person, "100.00")
+        await till.verify(await till.pay(order))
+        async with till.house.database.reading() as session:
+            (payment,) = await api.payments_of(session, order.id)
+        return cls(till, person, order, payment)
+
+    def facts(self, state: DisputeState, amount: str = "100.00", *, fee: int = 0, name: str = "") -> DisputeFacts:
+        dispute_id = f"disp_{name}{self.payment.provider_payment_id}"
+        return DisputeFacts(
+            "razorpay", dispute_id, self.payment.provider_payment_id, rupees(amount), state, "fraud", fee
+        )
+
+    async def hear(self, state: DisputeState, amount: str = "100.00", *, fee: int = 0, name: str = "") -> str | None:
+        async with self.till.house.database.transaction() as session:
+            return await settle_dispute(session, self.facts(state, amount, fee=fee, name=name))
+
+    async def news(self, state: DisputeState) -> None:
+        ends = state in (DisputeState.WON, DisputeState.LOST)
+        await self.hear(state, fee=500 if ends else 0)
+
+    async def state(self) -> OrderState:
+        return (await self.till.see_order(self.order)).state
+
+    async def debt(self) -> str:
+        async with self.till.house.database.reading() as session:
+            owed = await ledger.balance(session, ledger.AccountRef("person", self.person, "receivable", "INR"))
+        return str(owed.posted)
+
+
+@pytest.mark.parametrize("end", [DisputeState.WON, DisputeState.LOST])
+async def test_every_order_of_a_disputes_news_told_twice_ends_the_same(till: Till, end: DisputeState) -> None:
+    """Polar #13048, #13050, #13192: `closed` before and together with `created`."""
+    sequences = list(every_order(Counter(2 * (*NEWS, end))))
+    assert len(sequences) == 90
+    cases = [await Case.begin(till) for _ in sequences]
+    for position in range(6):
+        await side_by_side(case.news(sequence[position]) for case, sequence in zip(cases, sequences, strict=True))
+    lost = end == DisputeState.LOST
+    assert {await till.wallet(case.person) for case in cases} == {"0.00" if lost else "100.00"}
+    assert {await till.available(case.person) for case in cases} == {"0.00" if lost else "100.00"}
+    assert {await case.state() for case in cases} == {OrderState.REFUNDED if lost else OrderState.CAPTURED}
+    left = len(cases) * (0 if lost else 10_000) - len(cases) * 500
+    assert await till.house_balance("clearing:razorpay") == str(Money(left, "INR"))
+    assert await till.house_balance("fees:razorpay") == str(Money(len(cases) * 500, "INR"))
+
+
+async def test_while_it_runs_the_money_is_set_aside_and_cannot_be_refunded_or_withdrawn(till: Till) -> None:
+    case = await Case.begin(till)
+    await case.hear(DisputeState.OPEN)
+    assert await case.state() == OrderState.DISPUTED
+    assert (await till.wallet(case.person), await till.available(case.person)) == ("100.00", "0.00")
+    with pytest.raises(ledger.InsufficientFunds):
+        await till.withdraw(case.person, "10.00")
+    async with till.house.database.transaction() as session:
+        with pytest.raises(CannotRefund):
+            await start_refund(session, case.payment.id, None, reason="", key="k", by=None)
+    assert await till.exceptions() == [("dispute", "disputed")]
+
+
+async def test_lost_after_the_money_was_withdrawn_is_a_debt_that_later_money_pays(till: Till) -> None:
+    case = await Case.begin(till)
+    await till.quiet()
+    await till.withdraw(case.person, "80.00")
+    await till.quiet()
+    till.sandbox_clock.advance(200)
+    await till.quiet()
+    await case.hear(DisputeState.OPEN)
+    await case.hear(DisputeState.LOST)
+    assert (await till.wallet(case.person), await case.debt()) == ("0.00", "80.00")
+    await till.deposit(case.person, "100.00")
+    assert (await till.wallet(case.person), await case.debt()) == ("20.00", "0.00")
+
+
+async def test_a_part_of_a_payment_that_is_lost_leaves_the_rest(till: Till) -> None:
+    case = await Case.begin(till)
+    await case.hear(DisputeState.LOST, "30.00")
+    assert (await till.wallet(case.person), await case.state()) == ("70.00", OrderState.PARTIALLY_REFUNDED)
+    async with till.house.database.transaction() as session:
+        rest = await start_refund(session, case.payment.id, None, reason="", key="k", by=None)
+        assert rest.money == rupees("70.00")
+
+
+async def test_a_bank_that_takes_what_was_refunded_already_takes_it_from_suspense_not_from_the_owner(
+    till: Till,
+) -> None:
+    case = await Case.begin(till)
+    await till.quiet()
+    async with till.house.database.transaction() as session:
+        await start_refund(session, case.payment.id, rupees("60.00"), reason="", key="k", by=None)
+    await till.quiet()
+    till.sandbox_clock.advance(200)
+    await till.quiet()
+    await case.hear(DisputeState.LOST)
+    assert (await till.wallet(case.person), await case.debt()) == ("0.00", "0.00")
+    assert await till.house_balance("suspense:payments") == "-60.00"
+    assert ("dispute", "given_back_more_than_paid") in await till.exceptions()
+    assert await case.state() == OrderState.REFUNDED
+
+
+async def test_a_second_round_is_a_dispute_of_its_own(till: Till) -> None:
+    case = await Case.begin(till)
+    await case.hear(DisputeState.WON)
+    await case.hear(DisputeState.OPEN, name="again_")
+    assert await case.state() == OrderState.DISPUTED
+    await case.hear(DisputeState.LOST, name="again_")
+    assert (await till.wallet(case.person), await case.state()) == ("0.00", OrderState.REFUNDED)
+
+
+async def test_a_second_payment_of_a_disputed_order_sells_nothing_again(till: Till) -> None:
+    case = await Case.begin(till)
+    await case.hear(DisputeState.OPEN)
+    second = PaymentFacts(
+        "razorpay", "pay_second", case.order.provider_order_id or "", rupees("100.00"), OrderState.CAPTURED
+    )
+    async with till.house.database.transaction() as session:
+        await settle(session, second)
+    assert await till.wallet(case.person) == "200.00"
+    assert await case.state() == OrderState.DISPUTED
+    assert ("payment", "paid_twice") in await till.exceptions()
+    await case.hear(DisputeState.WON)
+
+
+async def test_an_event_of_a_dispute_settles_its_payment_first_and_asks_for_the_truth(till: Till) -> None:
+    person = new_person()
+    order = await till.order(person, "100.00")
+    proof = await till.pay(order)
+    path = f"/_sandbox/razorpay/payments/{proof['razorpay_payment_id']}/dispute"
+    dispute = (await till.outside("POST", path, {})).json()
+    (event,) = till.webhooks("payment.dispute.created")
+    await till.take(event)
+    await run_due(till.house)
+    assert (await till.wallet(person), await till.available(person)) == ("100.00", "0.00")
+    await till.fault("drop", "payment.dispute.*", count=10)
+    await till.outside("POST", f"/_sandbox/razorpay/disputes/{dispute['id']}/close", {"outcome": "lost"})
+    await till.pass_time(timedelta(hours=13), step=timedelta(hours=13))
+    assert (await till.wallet(person), (await till.see_order(order)).state) == ("0.00", OrderState.REFUNDED)

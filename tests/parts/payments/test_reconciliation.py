@@ -1,0 +1,277 @@
+"""Providers' reports against our books: each difference is found, named, and booked by nobody but two people."""
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.parts.payments.till import Till, new_person
+from tillhouse.kernel.db import Session
+from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.money import Money
+from tillhouse.kernel.work import fire_schedules
+from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.payments import api
+from tillhouse.parts.payments.domain.reconciliation import LineClass
+from tillhouse.parts.payments.flows.deposits import check_order
+from tillhouse.parts.payments.flows.reconciliation import look_at_ages
+from tillhouse.parts.payments.models import ReconLineRow
+from tillhouse.parts.payments.ports import SettlementLine
+from tillhouse.parts.payments.service.reconciliation.reports import numbered, take_report
+from tillhouse.parts.payments.service.registry import installed_gateway
+
+DAY = date(2026, 3, 2)
+
+
+async def a_day(till: Till, *amounts: str) -> dict[str, Any]:
+    """Payments that were captured and settled on one day; returns the settlement."""
+    for amount in amounts:
+        await till.deposit(new_person(), amount)
+    return await settled(till)
+
+
+async def settled(till: Till, day: date = DAY) -> dict[str, Any]:
+    response = await till.outside("POST", f"/_sandbox/razorpay/settlements/run?day={day}")
+    assert response.status_code in (200, 201), response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+async def distort(till: Till, settlement: dict[str, Any], kind: str, **more: str) -> None:
+    path = f"/_sandbox/razorpay/settlements/{settlement['id']}/distort"
+    response = await till.outside("POST", path, {"kind": kind, **more})
+    assert response.status_code < 300, response.text
+
+
+async def reconcile(till: Till, day: date = DAY, provider: str = "razorpay") -> list[api.DayStatement]:
+    return await api.reconcile(till.house, provider, day)
+
+
+async def exceptions(till: Till, **narrowed: Any) -> list[api.ExceptionView]:
+    async with till.house.database.reading() as session:
+        found, _ = await api.exceptions_page(session, **narrowed)
+    return list(found)
+
+
+async def aged(till: Till, account: str) -> api.AgedAccount:
+    async with till.house.database.reading() as session:
+        return next(one for one in await api.ageing(session) if one.account == account)
+
+
+async def line_of(session: Session, subject: str) -> ReconLineRow:
+    found = await session.get(ReconLineRow, UUID(subject.removeprefix("recon:")))
+    assert found
+    return found
+
+
+def settlement_line(row: ReconLineRow, day: date) -> SettlementLine:
+    """What Razorpay says when it settles what it had forgotten."""
+    return SettlementLine(
+        settlement_id="setl_late", line_id=f"setl_late:{row.subject_id}", kind="payment", subject_id=row.subject_id,
+        gross=Money(row.ours or 0, "INR"), fee=Money(row.our_fee or 0, "INR"), tax=Money(0, "INR"), settled_on=day,
+    )  # fmt: skip
+
+
+async def test_a_day_that_agrees_empties_the_clearing_account_and_books_the_fees(till: Till) -> None:
+    settlement = await a_day(till, "100.00", "250.00")
+    (day,) = await reconcile(till)
+    fees = 35_000 - int(settlement["amount"])
+    assert fees > 0
+    assert await till.house_balance("clearing:razorpay") == "0.00"
+    assert await till.house_balance("fees:razorpay") == str(Money(fees, "INR"))
+    assert await till.house_balance("settling:razorpay") == str(Money(int(settlement["amount"]), "INR"))
+    assert (day.reported, day.booked, day.not_booked) == (day.booked, day.reported, ())
+    assert [line.what for line in day.not_banked] == ["not_in_bank"]
+    assert await exceptions(till) == []
+
+
+@pytest.mark.parametrize("kind", ["extra", "amount", "fee", "currency", "duplicate"])
+async def test_each_difference_is_named_and_not_booked(till: Till, kind: str) -> None:
+    settlement = await a_day(till, "100.00", "250.00")
+    await distort(till, settlement, kind)
+    days = await reconcile(till)
+    (found,) = await exceptions(till)
+    assert (found.kind, found.reason, found.state) == ("reconciliation", kind, "open")
+    assert found.details["theirs"]
+    assert (found.details["ours"] is None) == (kind == "extra")
+    (line,) = [line for day in days for line in day.not_booked]
+    assert (line.what, line.subject) == (kind, found.subject)
+    assert all(not day.unexplained for day in days)
+    left = {"extra": "0.00", "duplicate": "0.00"}.get(kind)
+    clearing = await till.house_balance("clearing:razorpay")
+    assert clearing == left if left else clearing in ("100.00", "250.00")
+
+
+async def test_what_stands_in_no_report_is_missing_after_the_providers_time_and_late_when_it_comes(till: Till) -> None:
+    settlement = await a_day(till, "100.00", "250.00")
+    await distort(till, settlement, "missing")
+    await reconcile(till)
+    await reconcile(till, DAY + timedelta(days=2))
+    assert await exceptions(till) == []  # Razorpay has three days
+    await reconcile(till, DAY + timedelta(days=3))
+    (found,) = await exceptions(till)
+    assert (found.reason, found.details["theirs"]) == ("missing", None)
+    assert str(found.amount) == await till.house_balance("clearing:razorpay")
+    async with till.house.database.transaction() as session:
+        line = await line_of(session, found.subject)
+        said = settlement_line(line, DAY + timedelta(days=4))
+        await take_report(session, "razorpay", numbered([said]))
+        await session.refresh(line)
+        assert line.line_class == LineClass.LATE
+    assert await till.house_balance("clearing:razorpay") == "0.00"
+    assert [one.state for one in await exceptions(till)] == ["resolved"]
+
+
+async def test_a_line_that_says_something_else_later_is_a_difference_and_changes_nothing(till: Till) -> None:
+    settlement = await a_day(till, "100.00")
+    await reconcile(till)
+    before = await till.house_balance("settling:razorpay")
+    await distort(till, settlement, "amount")
+    await reconcile(till)
+    await reconcile(till)
+    (found,) = await exceptions(till)
+    assert found.reason == "line_changed"
+    assert await till.house_balance("settling:razorpay") == before
+
+
+async def test_an_adjustment_that_nothing_explains_is_in_suspense(till: Till) -> None:
+    """Razorpay gives back a refund that failed after it was settled: in a line that names nothing of ours."""
+    order = await till.order(new_person(), "100.00")
+    proof = await till.pay(order)
+    await till.quiet()
+    await till.deposit(new_person(), "500.00")
+    refunds = installed_gateway(till.house, "razorpay").refunds
+    assert refunds
+    refund = await refunds.refund(key=new_id(), payment_id=proof["razorpay_payment_id"], amount=Money(3_000, "INR"))
+    await settled(till)
+    await till.outside("POST", f"/_sandbox/razorpay/refunds/{refund.refund_id}/fail", {})
+    await settled(till)
+    await reconcile(till)
+    assert await till.house_balance("suspense:settlements") == "30.00"
+    (found,) = [one for one in await exceptions(till) if one.details.get("line_kind") == "adjustment"]
+    assert (found.reason, str(found.amount)) == ("extra", "30.00")
+    (item,) = (await aged(till, "suspense:settlements")).items
+    assert (item.item, str(item.amount)) == (found.subject, "30.00")
+
+
+async def test_what_a_dispute_takes_names_the_dispute(till: Till) -> None:
+    order = await till.order(new_person(), "100.00")
+    proof = await till.pay(order)
+    await till.deposit(new_person(), "500.00")
+    path = f"/_sandbox/razorpay/payments/{proof['razorpay_payment_id']}/dispute"
+    assert (await till.outside("POST", path, {"deduct_at_onset": True})).status_code < 300
+    await till.quiet()
+    await settled(till)
+    await reconcile(till)
+    (found,) = [one for one in await exceptions(till) if one.details.get("line_kind") == "dispute"]
+    assert (found.reason, str(found.amount)) == ("extra", "-100.00")
+    assert str(found.details["about"]).startswith("disp_")
+
+
+async def test_what_was_extra_is_matched_once_our_books_know_it(till: Till) -> None:
+    """Every event was lost: Razorpay settles a payment that we have not heard of yet."""
+    person = new_person()
+    order = await till.order(person, "100.00")
+    await till.fault("drop", count=100)
+    await till.pay(order)
+    await settled(till)
+    await reconcile(till)
+    assert [one.reason for one in await exceptions(till, state="open")] == ["extra"]
+    await till.pass_time(timedelta(minutes=3))
+    assert await till.wallet(person) == "100.00"
+    await reconcile(till)
+    assert await till.house_balance("clearing:razorpay") == "0.00"
+    assert await exceptions(till, state="open") == []
+
+
+async def test_again_and_at_the_same_time_books_once(till: Till) -> None:
+    settlement = await a_day(till, "100.00", "250.00", "70.00")
+    await distort(till, settlement, "duplicate")
+    await asyncio.gather(*(reconcile(till) for _ in range(4)))
+    await reconcile(till)
+    assert await till.house_balance("clearing:razorpay") == "0.00"
+    assert await till.house_balance("settling:razorpay") == str(Money(int(settlement["amount"]), "INR"))
+    assert [one.reason for one in await exceptions(till)] == ["duplicate"]
+
+
+async def test_the_daily_job_asks_every_provider_for_its_last_days(till: Till) -> None:
+    await fire_schedules(till.house)
+    await a_day(till, "100.00")
+    till.at.advance(timedelta(days=1))
+    till.sandbox_clock.advance(86_400)
+    await fire_schedules(till.house)
+    await till.quiet()
+    assert await till.house_balance("clearing:razorpay") == "0.00"
+
+
+async def test_what_is_open_too_long_is_named_once(till: Till) -> None:
+    await till.deposit(new_person(), "100.00")
+    await look_at_ages(till.house)
+    assert await exceptions(till) == []
+    till.at.advance(datetime.now(UTC) - till.at.at + timedelta(days=9))  # the ledger's time is the database's
+    await look_at_ages(till.house)
+    await look_at_ages(till.house)
+    (found,) = await exceptions(till)
+    assert (found.kind, found.reason, str(found.amount)) == ("ageing", "too_old_in_clearing", "100.00")
+    clearing = await aged(till, "clearing:razorpay")
+    assert {name for name, amount in clearing.sums().items() if amount} == {"8-30"}
+    assert found.details["item"] == clearing.items[0].item
+
+
+async def test_items_that_were_counted_and_those_that_came_since_make_up_the_balance(till: Till) -> None:
+    await till.deposit(new_person(), "100.00")
+    await look_at_ages(till.house)
+    await till.deposit(new_person(), "250.00")
+    clearing = await aged(till, "clearing:razorpay")
+    assert [str(item.amount) for item in clearing.items] == ["100.00", "250.00"]
+    assert str(clearing.balance) == await till.house_balance("clearing:razorpay")
+    await settled(till)
+    await reconcile(till)
+    assert (await aged(till, "clearing:razorpay")).items == ()
+
+
+async def test_a_posting_that_nobody_explains_is_an_item_of_its_own(till: Till) -> None:
+    await till.deposit(new_person(), "100.00")
+    posting = ledger.Posting(
+        key="somebody:1",
+        kind="payments.correction",
+        legs=(
+            ledger.debit(ledger.house_account("write-off", "INR"), Money(500, "INR")),
+            ledger.credit(ledger.house_account("clearing:razorpay", "INR"), Money(500, "INR")),
+        ),
+    )
+    async with till.house.database.transaction() as session:
+        made = await ledger.post(session, posting)
+    found = {item.item: str(item.amount) for item in (await aged(till, "clearing:razorpay")).items}
+    assert found[str(made.id)] == "-5.00"
+    assert len(found) == 2
+
+
+async def test_a_normal_day_of_stripe(till: Till) -> None:
+    till.change_settings(gateway="stripe")
+    person = new_person()
+    wish = api.NewOrder(
+        owner_kind="person", owner_id=person, amount=Money(50_000, "THB"), purpose="wallet_deposit", request_key="thb"
+    )
+    order = await api.start_order(till.house, wish)
+    paid = await till.outside("POST", f"/_sandbox/stripe/checkout_sessions/{order.provider_order_id}/pay", {})
+    assert paid.status_code < 300, paid.text
+    await check_order(till.house, order.id)
+    run = await till.outside("POST", "/_sandbox/stripe/payouts/run", {})
+    assert run.status_code < 300, run.text
+    for payout in run.json()["items"]:
+        await till.outside("POST", f"/_sandbox/stripe/payouts/{payout['id']}/pay", {})
+    arrived = datetime.fromtimestamp(run.json()["items"][0]["arrival_date"], UTC).date()
+    (day,) = await reconcile(till, arrived, "stripe")
+    async with till.house.database.reading() as session:
+        balances = {
+            found.account.code: found.posted.minor
+            for found in await ledger.balances_of_owner(session, "house", None)
+            if found.account.unit == "THB"
+        }
+    assert balances["clearing:stripe"] == 0
+    assert balances["settling:stripe"] + balances["fees:stripe"] == 50_000
+    assert day.reported == day.booked == Money(balances["settling:stripe"], "THB")
+    assert await exceptions(till) == []
