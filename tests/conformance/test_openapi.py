@@ -102,6 +102,10 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
         "razorpay_order_id": "order_x", "razorpay_payment_id": "pay_x", "razorpay_signature": "x",
     },
     ("POST", "/payments/payout"): {**PAYOUT, "person_id": "{person_id}"},
+    ("POST", "/payments/payees"): {"destination": PAYOUT["destination"]},
+    ("POST", "/payments/payouts/{id}/approve"): {"reason": "checked", "note": ""},
+    ("POST", "/payments/payouts/{id}/reject"): {"reason": "not_explained", "note": ""},
+    ("POST", "/wallet/withdrawal"): PAYOUT,
     ("POST", "/payments/reconciliations"): {"provider": "razorpay", "day": "2026-03-02"},
     ("POST", "/payments/exceptions/{exception_id}/propose"): {
         "explanation": "The bank confirmed it.",

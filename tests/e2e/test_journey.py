@@ -137,6 +137,34 @@ def test_a_withdrawal_that_the_bank_refuses_gives_the_money_back(screen: Screen)
     screen.reads(".dp-wallet .stat-value", "400.00")
 
 
+def test_an_account_that_was_used_before_is_chosen_without_typing_it(screen: Screen) -> None:
+    screen.go("/register?next=/drivopay/add-money")
+    screen.register("/drivopay/add-money")
+    add_money(screen, "900")
+    pay_in_checkout(screen)
+    screen.find('.dp-outcome-mark[data-tone="success"]')
+    for amount, account in (("100", "success@razorpay"), ("50", "failure@razorpay")):
+        screen.go("/drivopay/withdraw")
+        screen.click('input[name="kind"][value="vpa"]')
+        screen.type("#vpa", account)
+        screen.type("#amount", amount)
+        screen.click("main form button[type=submit]")
+        screen.arrives("/drivopay/withdraw/")
+    screen.go("/drivopay/withdraw")
+    assert not screen.find("#vpa").is_displayed()
+    screen.reads(".dp-payee-fields", "su…@razorpay")
+    screen.fits()
+    screen.shoot("withdraw-to-a-saved-account")
+    screen.type("#amount", "5000")
+    screen.click("main form button[type=submit]")
+    screen.find('[aria-invalid="true"]')
+    screen.shoot("withdraw-more-than-there-is")
+    screen.type("#amount", "100")
+    screen.click('input[name="payee"]:not(:checked)')
+    screen.click("main form button[type=submit]")
+    screen.arrives("/drivopay/withdraw/")
+
+
 @pytest.mark.parametrize("screen", PHONE, indirect=True)
 def test_a_bank_account_is_asked_for_only_when_it_is_chosen(screen: Screen) -> None:
     screen.sign_in_as_demo("ravi.kumar@demo.tillhouse.test")

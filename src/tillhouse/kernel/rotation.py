@@ -41,7 +41,7 @@ async def _bite(session: Session, sealed: SealedColumn, after: UUID) -> list[Row
     found = await session.execute(
         text(
             f"SELECT {sealed.key} AS key, {sealed.column} AS sealed FROM {sealed.table} "  # noqa: S608  from manifests
-            f"WHERE {sealed.key} > :after ORDER BY {sealed.key} LIMIT :bite FOR UPDATE"
+            f"WHERE {sealed.key} > :after AND {sealed.column} IS NOT NULL ORDER BY {sealed.key} LIMIT :bite FOR UPDATE"
         ),
         {"after": after, "bite": _BITE},
     )

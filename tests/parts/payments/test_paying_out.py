@@ -10,7 +10,7 @@ from tillhouse.kernel.errors import Conflict, Forbidden, InvalidInput
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.ledger.api import InsufficientFunds
 from tillhouse.parts.payments.domain import BankAccount, PayoutState, Vpa, destination_from
-from tillhouse.parts.payments.service.payouts import approve_payout, reject_payout
+from tillhouse.parts.payments.service.reviews import approve_payout, reject_payout
 
 HDFC = BankAccount("Asha Rao", "HDFC0001234", "50100012345678")
 

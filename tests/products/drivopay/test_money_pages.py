@@ -3,9 +3,11 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from tests.products.drivopay.conftest import Depot, Driver
 from tillhouse.parts.payments import api as payments
+from tillhouse.parts.payments.settings import PayoutGuards
 
 UPI = {"kind": "vpa", "vpa": "success@razorpay"}
 
@@ -238,7 +240,7 @@ async def test_above_the_limit_a_code_is_asked_for_and_what_was_typed_comes_back
     await driver.send("/step-up/send", on="/step-up?next=/drivopay/withdraw%3Fresume%3D1")
     await depot.quiet()
     inbox = depot.sandbox.world.inbox.messages("asha@example.com")
-    code = re.search(r"\b(\d{6})\b", inbox[0].body)
+    code = re.search(r"\b(\d{6})\b", " ".join(message.body for message in inbox))
     assert code
     back = await driver.send("/step-up", code=code[1], next="/drivopay/withdraw?resume=1")
     assert back.headers["location"] == "/drivopay/withdraw?resume=1"
@@ -274,3 +276,98 @@ async def test_old_pages_of_a_form_withdraw_once(driver: Driver, depot: Depot) -
     second = await driver.browser.post("/drivopay/withdraw", data=sent)
     assert first.headers["location"] == second.headers["location"]
     assert await driver.available() == "900.00"
+
+
+# --- saved accounts ---
+
+
+HDFC = {"kind": "bank_account", "name": "Asha Rao", "account_number": "50100012345678", "ifsc": "HDFC0001234"}
+
+
+async def test_a_saved_account_is_chosen_first_with_what_is_known_of_it_and_what_may_go_there(
+    driver: Driver, depot: Depot
+) -> None:
+    await depot.give(driver.id, "90000.00")
+    fresh = await driver.page("/drivopay/withdraw")
+    assert "A new account takes at most ₹25,000.00 in its first 24 hours" in fresh
+    assert "Saved account" not in fresh
+    await withdraw(driver, "100", **HDFC)
+    page = await driver.page("/drivopay/withdraw")
+    assert re.search(r'value="payee" checked', page)
+    assert "HDFC …5678" in page
+    assert "Saved · at most ₹25,000.00 until 19 Nov 2026, 12:00" in page.replace("\u202f", " ")
+    again = await driver.send("/drivopay/withdraw", amount="50")
+    assert again.headers["location"].startswith("/drivopay/withdraw/")
+    assert await driver.available() == "89850.00"
+
+
+async def test_more_than_may_go_to_a_new_account_is_refused_in_words_and_nothing_is_taken(
+    driver: Driver, depot: Depot
+) -> None:
+    await depot.give(driver.id, "90000.00")
+    answer = await driver.send("/drivopay/withdraw", amount="30000", **HDFC)
+    assert answer.status_code == 422
+    said = answer.text.replace("\u202f", " ")
+    assert "at most ₹25,000.00 may go there until 19 Nov 2026, 12:00 pm, after that any amount" in said
+    assert "Nothing was taken from your wallet" in said
+    assert await driver.available() == "90000.00"
+    assert "HDFC …5678" in await driver.page("/drivopay/withdraw")  # its waiting has begun
+
+
+async def test_a_large_withdrawal_says_that_the_account_is_checked_first_and_then_as_whom(
+    driver: Driver, depot: Depot
+) -> None:
+    guards = depot.house.settings_of(PayoutGuards).model_copy(update={"cooling_hours": 0})
+    depot.house.module_settings = {**depot.house.module_settings, PayoutGuards: guards}
+    await depot.give(driver.id, "90000.00")
+    async with depot.house.database.transaction() as session:
+        until = {"until": depot.at.at + timedelta(hours=1)}
+        await session.execute(text("UPDATE identity.sessions SET fresh_until = :until"), until)
+    path = await withdraw(driver, "30000", **HDFC)
+    assert "Checking the account" in await driver.page(path)
+    await depot.quiet()
+    assert "Verified as Asha R…" in await driver.page("/drivopay/withdraw")
+    assert "Paid out" in await driver.page(path)
+
+
+async def test_an_account_that_the_bank_does_not_know_cannot_be_chosen(driver: Driver, depot: Depot) -> None:
+    await depot.give(driver.id, "1000.00")
+    made = await driver.api.post(
+        "/api/v1/payments/payees", json={"destination": {"type": "vpa", "vpa": "failure@razorpay"}}
+    )
+    assert made.status_code == 201
+    assert "Being checked with the bank" in await driver.page("/drivopay/withdraw")
+    await depot.quiet()
+    page = await driver.page("/drivopay/withdraw")
+    assert "The bank does not pay to this account" in page
+    assert "disabled" in page
+    answer = await driver.send("/drivopay/withdraw", amount="50", kind="payee", payee=made.json()["id"])
+    assert answer.status_code == 422
+    assert "The bank does not pay to this account" in answer.text
+    assert await driver.available() == "1000.00"
+
+
+async def test_an_account_is_taken_off_the_list_and_nobody_elses_is(driver: Driver, depot: Depot) -> None:
+    await depot.give(driver.id, "1000.00")
+    await withdraw(driver, "50")
+    page = await driver.page("/drivopay/withdraw")
+    found = re.search(r"/drivopay/withdraw/payees/[0-9a-f-]+/remove", page)
+    assert found
+    async with depot.driver("other@example.com") as other:
+        refused = await other.send(found[0], on="/drivopay/add-money")
+        assert refused.status_code == 404
+    assert found[0] in await driver.page("/drivopay/withdraw")
+    gone = await driver.send(found[0], on="/drivopay/withdraw")
+    assert gone.headers["location"] == "/drivopay/withdraw"
+    assert found[0] not in await driver.page("/drivopay/withdraw")
+
+
+async def test_a_form_without_an_account_is_refused_in_words(driver: Driver, depot: Depot) -> None:
+    await depot.give(driver.id, "100.00")
+    for payee in ("", "not an id"):
+        answer = await driver.send("/drivopay/withdraw", amount="50", kind="payee", payee=payee)
+        assert answer.status_code == 422
+        assert "Choose an account." in answer.text
+    gone = await driver.send("/drivopay/withdraw", amount="50", kind="payee", payee=str(driver.id))
+    assert "There is no such saved account." in gone.text
+    assert await driver.available() == "100.00"

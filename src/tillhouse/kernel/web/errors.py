@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.web.formats import money
+from tillhouse.kernel.web.formats import moment, money
 from tillhouse.kernel.web.i18n import gettext
 
 
@@ -79,9 +80,19 @@ def describe(failure: DomainError, *, next_steps: Sequence[NextStep] = ()) -> Er
 
 
 def sentence_of(failure: DomainError) -> str:
-    """What a refusal says, in the reader's language, with amounts as the reader writes them."""
-    shown = {name: money(value) if isinstance(value, Money) else value for name, value in failure.fields.items()}
-    return gettext(failure.message, **shown)
+    """What a refusal says, in the reader's language, with amounts and times as the reader writes them."""
+    return gettext(failure.message, **shown_fields(failure))
+
+
+def shown_fields(failure: DomainError) -> dict[str, object]:
+    """What the sentences of a refusal are filled with, as the reader writes it."""
+    return {name: _shown(value) for name, value in failure.fields.items()}
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, Money):
+        return money(value)
+    return moment(value) if isinstance(value, datetime) else value
 
 
 def error_page(status: int, *, detail: str | None = None, next_steps: Sequence[NextStep] = ()) -> ErrorPage:

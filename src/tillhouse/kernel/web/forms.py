@@ -23,6 +23,7 @@ from starlette.datastructures import FormData
 from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.csrf import FIELD as CSRF_FIELD
+from tillhouse.kernel.web.errors import sentence_of, shown_fields
 from tillhouse.kernel.web.i18n import gettext
 
 M = TypeVar("M", bound=BaseModel)
@@ -125,9 +126,9 @@ class Form(Generic[M]):
         for wrong in why.errors:
             name = wrong.pointer.lstrip("/").split("/")[0]
             if name in self.model.model_fields:
-                self.errors.setdefault(name, gettext(wrong.message, **why.fields))
+                self.errors.setdefault(name, gettext(wrong.message, **shown_fields(why)))
         if not any(wrong.pointer.lstrip("/").split("/")[0] in self.model.model_fields for wrong in why.errors):
-            self.error = gettext(why.message, **why.fields)
+            self.error = sentence_of(why)
 
     def refuse_field(self, name: str, sentence: str) -> None:
         """Mark one field with a translated sentence. Raises `KeyError` for a field that the model has not."""

@@ -204,11 +204,14 @@ class StepUp:
 
 
 async def ask_to_step_up(house: House, principal: Principal) -> StepUp:
-    """Begin a step-up: a code is sent, unless the caller has an authenticator. Raises `TooManyRequests`."""
+    """Begin a step-up: a code is sent, unless the caller has an authenticator.
+
+    Raises `TooManyRequests`, and `AddressTooNew` where every address was added a short while ago.
+    """
     async with house.database.transaction() as session:
         if await second_factor.has_totp(session, principal.person_id):
             return StepUp("totp", None)
-        contact = (await people.contacts(session, principal.person_id))[0]
+        contact = (await people.proving_contacts(session, principal.person_id))[0]
         otp = await challenges.ask(
             session,
             "step_up",
@@ -354,7 +357,7 @@ async def _proof(session: Session, principal: Principal, code: str) -> Assurance
         return 2 if await second_factor.take(session, principal.person_id, code) else None
     asked = [
         row
-        for contact in await people.contacts(session, principal.person_id)
+        for contact in await people.proving_contacts(session, principal.person_id)
         for row in await store.challenges_since(session, contact.address, ["step_up"], clock.now() - CODE_LIFE)
         if row.session_id == principal.session_id
     ]

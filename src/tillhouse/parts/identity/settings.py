@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from tillhouse.kernel.settings import ModuleSettings, setting
 
@@ -22,6 +22,14 @@ class IdentitySettings(ModuleSettings):
     argon2_at_once: PositiveInt = setting(4, "Password hashes that one process computes at the same time.")
     password_tries: PositiveInt = setting(5, "Wrong passwords or codes for one identifier before it has to wait.")
     address_tries: PositiveInt = setting(50, "Wrong passwords or codes from one address before it has to wait.")
+
+    step_up_address_hours: NonNegativeInt = setting(
+        24, "Hours that an address has to have been a person's before a code sent there proves who they are."
+    )
+
+    @property
+    def step_up_address_age(self) -> timedelta:
+        return timedelta(hours=self.step_up_address_hours)
 
     @property
     def access_life(self) -> timedelta:

@@ -23,9 +23,13 @@ from tillhouse.parts.payments.domain import (
     Destination,
     DisputeState,
     Method,
+    NameMatch,
     OrderState,
+    PayeeState,
     PayoutState,
     RefundState,
+    StripeAccount,
+    ThaiBankAccount,
     Vpa,
     destination_from,
     order_sentence,
@@ -41,6 +45,7 @@ from tillhouse.parts.payments.flows.deposits import (
     start_order,
     verify_checkout,
 )
+from tillhouse.parts.payments.flows.payouts import withdraw
 from tillhouse.parts.payments.flows.reconciliation import StatementFile, import_file, reconcile
 from tillhouse.parts.payments.ports import (
     BadSignature,
@@ -54,10 +59,11 @@ from tillhouse.parts.payments.ports import (
     Refused,
     SettledPayment,
 )
-from tillhouse.parts.payments.service import inbox, transfers
+from tillhouse.parts.payments.service import inbox, payees, transfers
 from tillhouse.parts.payments.service import refunds as refund_service
 from tillhouse.parts.payments.service.books import account_of
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
+from tillhouse.parts.payments.service.guards import OverVelocity, PayeeCooling, PayeeRefused
 from tillhouse.parts.payments.service.lists import (
     Debt,
     PaymentException,
@@ -80,7 +86,8 @@ from tillhouse.parts.payments.service.orders import (
     pay_path,
 )
 from tillhouse.parts.payments.service.orders import claim_order as _claim_order
-from tillhouse.parts.payments.service.payouts import NewPayout, needs_step_up, payout_for, reserve_payout
+from tillhouse.parts.payments.service.payees import NewPayee, TooManyPayees
+from tillhouse.parts.payments.service.payouts import needs_step_up, payout_for
 from tillhouse.parts.payments.service.receipts import Receipt, receipt_of, title_of
 from tillhouse.parts.payments.service.reconciliation import resolving
 from tillhouse.parts.payments.service.reconciliation.ageing import AgedAccount, OpenItem, ageing
@@ -89,22 +96,29 @@ from tillhouse.parts.payments.service.reconciliation.resolving import ExceptionS
 from tillhouse.parts.payments.service.reconciliation.resolving import exception_for as exception
 from tillhouse.parts.payments.service.reconciliation.three_way import DayStatement, Difference, day_statement
 from tillhouse.parts.payments.service.refunds import CannotRefund
+from tillhouse.parts.payments.service.reviews import approvals_needed
 from tillhouse.parts.payments.service.views import (
     DisputeView,
     EventView,
     OrderView,
+    PayeeView,
     PaymentView,
     PayoutView,
     RefundView,
+    ReviewView,
     TransferView,
     event_view,
     order_view,
+    payee_view,
     payment_view,
     payout_view,
     refund_view,
+    review_view,
     transfer_view,
 )
-from tillhouse.parts.payments.settings import PaymentsSettings
+from tillhouse.parts.payments.service.withdrawals import SavedPayee, start_withdrawal
+from tillhouse.parts.payments.settings import PaymentsSettings, PayoutGuards
+from tillhouse.parts.payments.store import payees as payee_store
 
 __all__ = [
     "AgedAccount",
@@ -132,12 +146,18 @@ __all__ = [
     "InstalledGateway",
     "Limits",
     "Method",
+    "NameMatch",
     "NewOrder",
     "NotThisPayment",
     "OpenItem",
     "OrderState",
     "OrderView",
     "OverLimit",
+    "OverVelocity",
+    "PayeeCooling",
+    "PayeeRefused",
+    "PayeeState",
+    "PayeeView",
     "PaymentException",
     "PaymentView",
     "PayoutState",
@@ -148,10 +168,17 @@ __all__ = [
     "RefundView",
     "Refused",
     "ResolutionView",
+    "ReviewView",
+    "SavedPayee",
     "SettledPayment",
     "StatementFile",
+    "StripeAccount",
+    "ThaiBankAccount",
+    "TooManyPayees",
     "TransferView",
     "Vpa",
+    "WaitingPayout",
+    "add_payee",
     "ageing",
     "approve",
     "check_order",
@@ -178,9 +205,11 @@ __all__ = [
     "paid_into",
     "parked_events",
     "pay_path",
+    "payees_of",
     "payments_of",
     "payout",
     "payout_sentence",
+    "payouts",
     "payouts_of",
     "place_transfer",
     "proof_from_checkout",
@@ -191,6 +220,7 @@ __all__ = [
     "refunds",
     "reject",
     "release_transfer",
+    "remove_payee",
     "replay_event",
     "start_deposit",
     "start_order",
@@ -200,6 +230,7 @@ __all__ = [
     "title_of",
     "transfers_seen",
     "verify_checkout",
+    "withdraw",
 ]
 
 
@@ -213,11 +244,22 @@ class Limits:
     withdrawal_most: Money
     withdrawal_daily: Money
     step_up_above: Money
+    new_account_most: Money
+    new_account_hours: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPayout:
+    """A payout as staff see it: with what was decided about it, and how many have to approve it."""
+
+    payout: PayoutView
+    decisions: Sequence[ReviewView]
+    approvals_needed: int
 
 
 def limits(house: House, unit: str) -> Limits:
     """The limits of this house in `unit`."""
-    found = house.settings_of(PaymentsSettings)
+    found, guards = house.settings_of(PaymentsSettings), house.settings_of(PayoutGuards)
     least, most = found.deposit_range(unit)
     return Limits(
         deposit_least=Money(least, unit),
@@ -226,6 +268,8 @@ def limits(house: House, unit: str) -> Limits:
         withdrawal_most=Money(found.withdrawal_max, unit),
         withdrawal_daily=Money(found.withdrawal_daily, unit),
         step_up_above=Money(found.withdrawal_step_up_above, unit),
+        new_account_most=Money(guards.amount(guards.cooling_above, unit), unit),
+        new_account_hours=guards.cooling_hours,
     )
 
 
@@ -280,30 +324,6 @@ def paid_into(settled: SettledPayment) -> ledger.AccountRef:
     return account_of(settled.owner_kind, settled.owner_id, settled.amount.unit)
 
 
-async def start_withdrawal(
-    session: Session, principal: Principal, amount: Money, to: Destination, *, request_key: str
-) -> PayoutView:
-    """Set money of the caller's wallet aside and pay it out. The same `request_key` (a form's) does so once.
-
-    Raises `StepUpRequired` unless the session is fresh, where this and the withdrawals of the last 24 hours together
-    are above the limit set for it; `OverLimit`, `InvalidInput`, `Conflict` and the ledger's `InsufficientFunds`.
-    """
-    person_id = principal.person_id
-    wish = NewPayout(
-        owner_kind="person",
-        owner_id=person_id,
-        amount=amount,
-        to=to,
-        payee_name=principal.display_name,
-        request_key=request_key,
-        requested_by=person_id,
-    )
-    payout = await reserve_payout(session, wish)
-    if payout.id == wish.id and await needs_step_up(session, payout):
-        await identity.assert_fresh(session, principal)
-    return payout_view(payout)
-
-
 async def order(session: ReadSession, order_id: UUID, *, person_id: UUID | None = None) -> OrderView:
     """One order; with `person_id` only that person's. Raises `NotFound`."""
     return order_view(await order_for(session, order_id, owner=_owner(person_id)))
@@ -330,6 +350,46 @@ async def payouts_of(
     rows = await store.payouts_of(session, "person", person_id, limit=limit + 1, before=_before(cursor))
     page, next_cursor = cut([payout_view(row) for row in rows], limit, lambda view: (str(view.id),))
     return page, next_cursor
+
+
+async def payouts(
+    session: ReadSession, state: PayoutState | None = None, *, limit: int = 20, cursor: str | None = None
+) -> tuple[Sequence[WaitingPayout], str | None]:
+    """Everybody's payouts for staff, the oldest first, and the cursor of the next page."""
+    rows = await payee_store.all_payouts(session, state, limit=limit + 1, after=_before(cursor))
+    page, next_cursor = cut(rows, limit, lambda row: (str(row.id),))
+    reviews = await payee_store.reviews_of(session, [row.id for row in page])
+    return [
+        WaitingPayout(
+            payout_view(row),
+            [review_view(review) for review in reviews if review.payout_id == row.id],
+            approvals_needed(session, row),
+        )
+        for row in page
+    ], next_cursor
+
+
+async def add_payee(session: Session, principal: Principal, to: Destination) -> PayeeView:
+    """Save an account of the caller's; the bank is asked whose it is, where its provider can.
+
+    Raises `TooManyPayees`.
+    """
+    wish = NewPayee("person", principal.person_id, to, principal.display_name)
+    return payee_view(await payees.add_payee(session, wish), house_of(session).vault)
+
+
+async def remove_payee(session: Session, person_id: UUID, payee_id: UUID) -> None:
+    """Take an account off a person's list; payouts on their way there go on. Raises `NotFound`."""
+    await payees.remove_payee(session, ("person", person_id), payee_id)
+
+
+async def payees_of(
+    session: ReadSession, person_id: UUID, *, limit: int = 20, cursor: str | None = None
+) -> tuple[Sequence[PayeeView], str | None]:
+    """A person's saved accounts, the newest first, and the cursor of the next page."""
+    rows = await payee_store.payees_of(session, "person", person_id, limit=limit + 1, before=_before(cursor))
+    vault = house_of(session).vault
+    return cut([payee_view(row, vault) for row in rows], limit, lambda view: (str(view.id),))
 
 
 async def receipt(session: ReadSession, order_id: UUID, *, person_id: UUID | None = None) -> Receipt | None:

@@ -47,6 +47,13 @@ class PayoutReversed(Event):
     payout_id: UUID
 
 
+@event("payments.payee_added")
+class PayeeAdded(Event):
+    """An account was saved that money may go to."""
+
+    payee_id: UUID
+
+
 @event("payments.refund_requested")
 class RefundRequested(Event):
     """Money is set aside to go back to its payer, or went back at the gateway's own dashboard."""
@@ -122,6 +129,13 @@ class SendPayout(Task):
     """Pay out what is reserved, or ask what became of it."""
 
     payout_id: UUID
+
+
+@task("payments.check_payee", lane="money")
+class CheckPayee(Task):
+    """Ask the bank whose account a payee is, or what became of the question."""
+
+    payee_id: UUID
 
 
 @task("payments.send_refund", lane="money")

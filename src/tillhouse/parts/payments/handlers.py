@@ -12,6 +12,7 @@ from tillhouse.kernel.work import AnyHandler, Handler
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
+    PayeeAdded,
     PaymentCaptured,
     PayoutFailed,
     PayoutProcessed,
@@ -19,9 +20,10 @@ from tillhouse.parts.payments.events import (
     PayoutReversed,
     RefundProcessed,
 )
-from tillhouse.parts.payments.models import OrderRow, PayoutRow
+from tillhouse.parts.payments.models import OrderRow, PayeeRow, PayoutRow
 from tillhouse.parts.payments.service.orders import pay_path
 from tillhouse.parts.payments.service.published import PUBLISHED
+from tillhouse.parts.payments.store.payees import payee_by_id
 from tillhouse.parts.payments.store.refunds import refund_by_id
 
 
@@ -76,6 +78,12 @@ async def _withdrawal_returned(session: Session, event: PayoutReversed) -> None:
     await _withdrawal(session, event.payout_id, "payments.withdrawal_failed")
 
 
+async def _payee_added(session: Session, event: PayeeAdded) -> None:
+    payee = await payee_by_id(session, event.payee_id)
+    if payee:
+        await _tell(session, payee, "payments.payee_added", {"destination": payee.masked})
+
+
 async def _withdrawal(session: Session, payout_id: UUID, template: str) -> None:
     payout = await store.payout_by_id(session, payout_id)
     if payout:
@@ -83,7 +91,7 @@ async def _withdrawal(session: Session, payout_id: UUID, template: str) -> None:
         await _tell(session, payout, template, data)
 
 
-async def _tell(session: Session, about: OrderRow | PayoutRow, template: str, data: JsonObject) -> None:
+async def _tell(session: Session, about: OrderRow | PayoutRow | PayeeRow, template: str, data: JsonObject) -> None:
     if about.owner_kind == "person" and house_of(session).provided(identity.MessageSender):
         await identity.notify(session, about.owner_id, template, data)
 
@@ -100,6 +108,7 @@ def _link(session: Session, order: OrderRow) -> str:
 
 
 HANDLERS: tuple[AnyHandler, ...] = (
+    Handler(event=PayeeAdded, name="tell_payee_added", run=_payee_added),
     Handler(event=PaymentCaptured, name="tell_deposit_received", run=_deposit_received),
     Handler(event=PaymentCaptured, name="send_receipt", run=_receipt),
     Handler(event=RefundProcessed, name="tell_refund_processed", run=_refund_processed),

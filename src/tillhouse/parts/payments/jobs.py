@@ -11,6 +11,7 @@ from tillhouse.parts.payments.events import (
     CapturePayment,
     CheckDispute,
     CheckOrder,
+    CheckPayee,
     CheckRefunds,
     HandleEvent,
     ImportTransfers,
@@ -27,6 +28,7 @@ from tillhouse.parts.payments.flows import (
     deposits,
     events,
     look_after,
+    payees,
     payouts,
     reconciliation,
     refunds,
@@ -60,6 +62,10 @@ async def _purpose_given_up(session: Session, task: SettlePurpose) -> None:
 
 async def _send_payout(run: JobRun, task: SendPayout) -> None:
     await payouts.send_payout(run.house, task.payout_id)
+
+
+async def _check_payee(run: JobRun, task: CheckPayee) -> None:
+    await payees.check_payee(run.house, task.payee_id)
 
 
 async def _send_refund(run: JobRun, task: SendRefund) -> None:
@@ -126,6 +132,7 @@ JOBS = (
         example=lambda: SettlePurpose(payment_id=new_id()),
     ),
     Job(task=SendPayout, flow=_send_payout, attempts=20, example=lambda: SendPayout(payout_id=new_id())),
+    Job(task=CheckPayee, flow=_check_payee, attempts=5, example=lambda: CheckPayee(payee_id=new_id())),
     Job(task=SendRefund, flow=_send_refund, attempts=20, example=lambda: SendRefund(refund_id=new_id())),
     Job(
         task=CheckRefunds,

@@ -13,7 +13,7 @@ from tillhouse.kernel.manifest import Invariant, Module, Process
 from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyHandler, AnyJob
 from tillhouse.parts.payments.providers import vendor_settings
-from tillhouse.parts.payments.settings import PaymentsSettings
+from tillhouse.parts.payments.settings import PaymentsSettings, PayoutGuards
 
 if TYPE_CHECKING:
     import click
@@ -135,13 +135,15 @@ MODULE = Module(
     floor="part",
     folder=Path(__file__).parent,
     requires=("identity", "ledger", "wallets"),
-    settings=(PaymentsSettings, *vendor_settings()),
-    api_roots=("/payments", "/wallets/deposit", "/wallets/withdraw"),
+    settings=(PaymentsSettings, PayoutGuards, *vendor_settings()),
+    api_roots=("/payments", "/wallets/deposit", "/wallets/withdraw", "/wallet/withdrawal"),
     api=_api,
     pages=_pages,
     models=_models,
     sealed=(
         SealedColumn("payments.payouts", "id", "destination"),
+        SealedColumn("payments.payees", "id", "destination"),
+        SealedColumn("payments.payees", "id", "registered_name"),
         SealedColumn("payments.provider_events", "id", "body"),
         SealedColumn("payments.transfers", "id", "content"),
     ),
@@ -157,6 +159,9 @@ MODULE = Module(
         Permission(
             "payments.payout", "Pay out a person's money on their behalf", frozenset({"staff", "machine"}), assurance=2
         ),
+        Permission(
+            "payments.approve", "See payouts that wait, approve or reject them", frozenset({"staff"}), assurance=2
+        ),
         Permission("payments.refund", "Give money back to its payer", frozenset({"staff", "machine"}), assurance=2),
         Permission("payments.replay", "Have a provider's event looked at again", frozenset({"staff"}), assurance=2),
         Permission(
@@ -164,7 +169,6 @@ MODULE = Module(
         ),
         Permission("payments.correct", "Propose how an exception ends", frozenset({"staff", "machine"}), assurance=2),
         Permission("payments.approve_correction", "Approve how an exception ends", frozenset({"staff"}), assurance=2),
-        Permission("payments.approve", "Approve or reject a large payout", frozenset({"staff"}), assurance=2),
     ),
     processes=(
         Process("payments", "web", most=8),

@@ -122,7 +122,8 @@ class GatewayOrder:
 class ProviderEvent:
     """An event whose signature was right. What it says is a hint: the truth is asked of the provider.
 
-    It is about exactly one thing: a payment or order, a payout, a refund, a dispute, or a bank transfer. Refunds and
+    It is about exactly one thing: a payment or order, a payout, a refund, a dispute, a bank transfer, or the check
+    of an account. Refunds and
     disputes name their payment too. `receipt` is ours, for gateways whose payments do not name their order. `amount` is
     the payment's or payout's whole amount, when the event is about one.
     """
@@ -137,6 +138,7 @@ class ProviderEvent:
     refund_id: str | None = None
     dispute_id: str | None = None
     transfer_id: str | None = None
+    check_id: str | None = None
     amount: Money | None = None
 
 
@@ -297,7 +299,9 @@ class AccountFacts:
 class AccountChecks(Protocol):
     """Finds out whether a destination exists and whose it is, usually by sending the smallest amount there."""
 
-    async def check_account(self, *, key: UUID, to: Destination, payee: Payee) -> AccountFacts: ...
+    async def check_account(self, *, key: UUID, to: Destination, payee: Payee) -> AccountFacts:
+        """Ask the bank. The same `key` asks once: an adapter whose provider has no such key looks before it asks."""
+        ...
 
     async def fetch_check(self, check_id: str) -> AccountFacts: ...
 

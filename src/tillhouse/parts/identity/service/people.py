@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
-from tillhouse.kernel.errors import Conflict, FieldError, NotFound
+from tillhouse.kernel.errors import Conflict, FieldError, Forbidden, NotFound
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import emit
@@ -28,8 +29,16 @@ from tillhouse.parts.identity.models import ChallengeRow, IdentifierRow, PersonR
 from tillhouse.parts.identity.ports import Contact, Erasure, ErasureVeto, MessageSender
 from tillhouse.parts.identity.service import challenges, sessions
 from tillhouse.parts.identity.service.audit import audit
+from tillhouse.parts.identity.settings import IdentitySettings
 
+_FOUNDING = timedelta(minutes=1)
 _CONFIRMING: tuple[Purpose, ...] = ("register", "sign_in")
+
+
+class AddressTooNew(Forbidden):
+    """No address of the person has been theirs for long enough to prove who they are."""
+
+    code = "address_too_new"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +243,33 @@ async def contacts(session: ReadSession, person_id: UUID) -> list[Contact]:
         Contact(person.id, _kind(row.kind), row.value, person.locale, person.zone)
         for row in await store.identifiers(session, person_id)
     ]
+
+
+async def proving_contacts(session: ReadSession, person_id: UUID) -> list[Contact]:
+    """The addresses to which a code may be sent that proves who somebody is, the oldest first: never none.
+
+    Whoever has got into an account may add an address of their own; that one proves nothing for a while. The address
+    that the account began with was added by nobody. Raises `AddressTooNew` when there is none.
+    """
+    person = await store.person(session, person_id)
+    rows = await store.identifiers(session, person_id)
+    age = house_of(session).settings_of(IdentitySettings).step_up_address_age
+    proving = [row for row in rows if person and (row.confirmed_at <= clock.now() - age or _founding(person, row))]
+    if person is None or not proving:
+        when = min((row.confirmed_at for row in rows), default=clock.now()) + age
+        raise AddressTooNew(
+            N_(
+                "Your address was added a short while ago, so a code sent there does not prove who you are yet. "
+                "Nothing was changed: try again after {when}."
+            ),
+            when=when,
+        )
+    return [Contact(person.id, _kind(row.kind), row.value, person.locale, person.zone) for row in proving]
+
+
+def _founding(person: PersonRow, row: IdentifierRow) -> bool:
+    """An account begins with the confirmation of its first address, in one transaction."""
+    return row.confirmed_at <= person.created_at + _FOUNDING
 
 
 async def notify(session: Session, person_id: UUID, template: str, data: JsonObject | None = None) -> None:

@@ -11,6 +11,7 @@ from tillhouse.parts.payments.domain.destinations import (
     destination_from,
 )
 from tillhouse.parts.payments.domain.links import link_token, order_id_in
+from tillhouse.parts.payments.domain.names import NameMatch, masked_name, match_names
 from tillhouse.parts.payments.domain.orders import (
     ORDER_MOVES,
     Method,
@@ -20,6 +21,13 @@ from tillhouse.parts.payments.domain.orders import (
     next_order_check,
     order_sentence,
     order_step,
+)
+from tillhouse.parts.payments.domain.payees import (
+    PayeeState,
+    Reason,
+    account_of,
+    next_account_check,
+    payee_sentence,
 )
 from tillhouse.parts.payments.domain.payouts import (
     PAYOUT_MOVES,
@@ -57,17 +65,21 @@ __all__ = [
     "DisputeFacts",
     "DisputeState",
     "Method",
+    "NameMatch",
     "Offer",
     "OrderState",
+    "PayeeState",
     "PaymentFacts",
     "PayoutFacts",
     "PayoutState",
+    "Reason",
     "RefundFacts",
     "RefundState",
     "StripeAccount",
     "ThaiBankAccount",
     "TransferFacts",
     "Vpa",
+    "account_of",
     "begins_of_codes",
     "choose",
     "destination_from",
@@ -75,7 +87,10 @@ __all__ = [
     "find_codes",
     "left_to_refund",
     "link_token",
+    "masked_name",
+    "match_names",
     "mismatch",
+    "next_account_check",
     "next_dispute_check",
     "next_order_check",
     "next_payout_check",
@@ -84,6 +99,7 @@ __all__ = [
     "order_sentence",
     "order_step",
     "paid_state",
+    "payee_sentence",
     "payout_sentence",
     "payout_step",
     "refund_sentence",

@@ -11,6 +11,10 @@ from tillhouse.kernel.text import N_
 _VPA = re.compile(r"[A-Za-z0-9._-]{2,256}@[A-Za-z][A-Za-z0-9]{1,63}")
 # Reserve Bank of India: four letters of the bank, a zero, six letters or digits of the branch.
 _IFSC = re.compile(r"[A-Z]{4}0[A-Z0-9]{6}")
+# Omise's names of the banks of Thailand, and the lengths of their account numbers.
+_THAI_BANK = re.compile(r"[a-z]{2,12}")
+_THAI_ACCOUNT = re.compile(r"[0-9]{10,15}")
+_STRIPE_ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{8,64}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9]{5,35}")
 _NAME_LENGTH = range(3, 51)  # RazorpayX: name of a contact
 
@@ -76,7 +80,14 @@ Destination = Vpa | BankAccount | ThaiBankAccount | StripeAccount
 
 
 def destination_from(
-    kind: str, *, vpa: str = "", name: str = "", ifsc: str = "", account_number: str = ""
+    kind: str,
+    *,
+    vpa: str = "",
+    name: str = "",
+    ifsc: str = "",
+    account_number: str = "",
+    bank: str = "",
+    account_id: str = "",
 ) -> Destination:
     """The destination that a person wrote, with spaces and case tidied. Raises `InvalidInput` naming each wrong field.
 
@@ -86,6 +97,10 @@ def destination_from(
         return _vpa(vpa)
     if kind == "bank_account":
         return _bank_account(name, ifsc, account_number)
+    if kind == "thai_bank_account":
+        return _thai_bank_account(name, bank, account_number)
+    if kind == "stripe_account":
+        return _stripe_account(account_id)
     raise _refused(_field("type", "unknown_type", N_("Choose a UPI id or a bank account.")))
 
 
@@ -110,6 +125,28 @@ def _bank_account(name: str, ifsc: str, account_number: str) -> BankAccount:
     if errors:
         raise _refused(*errors)
     return account
+
+
+def _thai_bank_account(name: str, bank: str, account_number: str) -> ThaiBankAccount:
+    account = ThaiBankAccount(" ".join(name.split()), bank.strip().lower(), re.sub(r"[\s-]", "", account_number))
+    errors = []
+    if len(account.name) not in _NAME_LENGTH or not account.name.isprintable():
+        errors.append(_field("name", "bad_name", N_("Write the account holder's name, 3 to 50 letters.")))
+    if not _THAI_BANK.fullmatch(account.bank):
+        errors.append(_field("bank", "bad_bank", N_("Write the bank's short name, such as kbank or scb.")))
+    if not _THAI_ACCOUNT.fullmatch(account.account_number):
+        message = N_("An account number in Thailand has 10 to 15 digits.")
+        errors.append(_field("account_number", "bad_account_number", message))
+    if errors:
+        raise _refused(*errors)
+    return account
+
+
+def _stripe_account(account_id: str) -> StripeAccount:
+    tidy = account_id.strip()
+    if not _STRIPE_ACCOUNT.fullmatch(tidy):
+        raise _refused(_field("account_id", "bad_account_id", N_("An account at Stripe begins with acct_.")))
+    return StripeAccount(tidy)
 
 
 def _field(name: str, code: str, message: str) -> FieldError:

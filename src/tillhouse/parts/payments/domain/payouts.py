@@ -64,6 +64,11 @@ _SENTENCES = {
     _S.CANCELLED: N_("The withdrawal was cancelled. The money is in your wallet."),
 }
 
+AT_THE_BANK_FIRST = N_(
+    "We are asking the bank whose account this is; then the withdrawal goes by itself. The money is set aside in your "
+    "wallet."
+)
+
 _MINUTES = (1, 3, 5, 10, 20, 30, 60, 120, 240, 480)
 _THEN_EVERY = timedelta(hours=12)
 _AFTER_PROCESSED = tuple(timedelta(days=d) for d in (1, 3, 7))

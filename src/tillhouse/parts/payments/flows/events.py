@@ -7,6 +7,7 @@ from uuid import UUID
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.domain import PaymentFacts, PayoutFacts
+from tillhouse.parts.payments.flows.payees import check_payee
 from tillhouse.parts.payments.ports import Refused
 from tillhouse.parts.payments.service.disputes import settle_dispute
 from tillhouse.parts.payments.service.inbox import Subject, conclude_event, subject_of
@@ -24,6 +25,11 @@ async def handle_event(house: House, event_row_id: UUID) -> None:
     async with house.database.transaction() as session:
         subject = await subject_of(session, event_row_id)
     if subject is None:
+        return
+    if subject.payee_id:
+        await check_payee(house, subject.payee_id)
+        async with house.database.transaction() as session:
+            await conclude_event(session, event_row_id, None)
         return
     try:
         await _settle(house, event_row_id, subject)

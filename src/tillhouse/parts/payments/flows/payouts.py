@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
+from tillhouse.kernel.access import Principal
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.house import House
-from tillhouse.parts.payments.domain import PayoutFacts
+from tillhouse.kernel.money import Money
+from tillhouse.parts.payments.domain import Destination, PayoutFacts
 from tillhouse.parts.payments.ports import PayoutGateway, Refused
 from tillhouse.parts.payments.service.payouts import (
     Sending,
@@ -15,6 +17,23 @@ from tillhouse.parts.payments.service.payouts import (
     record_unknown,
 )
 from tillhouse.parts.payments.service.registry import payout_gateway
+from tillhouse.parts.payments.service.views import PayoutView
+from tillhouse.parts.payments.service.withdrawals import SavedPayee, remember_payee, start_withdrawal
+
+
+async def withdraw(
+    house: House, principal: Principal, amount: Money, to: Destination | SavedPayee, *, request_key: str
+) -> PayoutView:
+    """Pay money of the caller's wallet out. The same `request_key` (a form's) does so once.
+
+    Two transactions: the account is saved first, so that it is known, and its waiting begins, also where the withdrawal
+    is then refused. Raises what `start_withdrawal` raises.
+    """
+    if not isinstance(to, SavedPayee):
+        async with house.database.transaction() as session:
+            await remember_payee(session, principal, amount, to, request_key=request_key)
+    async with house.database.transaction() as session:
+        return await start_withdrawal(session, principal, amount, to, request_key=request_key)
 
 
 async def send_payout(house: House, payout_id: UUID) -> None:

@@ -2,12 +2,19 @@
 
 from fastapi import APIRouter
 
-from tillhouse.parts.payments.http import paying, reconciliation
+from tillhouse.parts.payments.http import payees, paying, payouts, reconciliation
 
 
 def router() -> APIRouter:
     """Everything under `/payments`, and what payments own under `/wallets`."""
     every = APIRouter()
-    for part in (paying.payments, paying.wallets, paying.events, reconciliation.router):
+    for part in (
+        paying.payments,
+        paying.wallets,
+        payouts.router,
+        payees.router,
+        paying.events,
+        reconciliation.router,
+    ):
         every.include_router(part)
     return every

@@ -1,4 +1,4 @@
-"""JSON endpoints of payments, and the door for providers' events."""
+"""JSON endpoints of money that comes in and goes back, and the door for providers' events."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -19,30 +19,21 @@ from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.i18n import gettext, reader
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import api, schemas, store
-from tillhouse.parts.payments.domain import Destination, destination_from
 from tillhouse.parts.payments.flows.deposits import CheckoutProof, start_order, verify_checkout
 from tillhouse.parts.payments.ports import InstalledGateway
 from tillhouse.parts.payments.service import registry
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
 from tillhouse.parts.payments.service.inbox import take_event
 from tillhouse.parts.payments.service.orders import NewOrder, order_for
-from tillhouse.parts.payments.service.payouts import (
-    NewPayout,
-    approve_payout,
-    payout_for,
-    reject_payout,
-    reserve_payout,
-)
+from tillhouse.parts.payments.service.payouts import payout_for
 from tillhouse.parts.payments.service.views import OrderView, PayoutView, order_view, payment_view, payout_view
 from tillhouse.parts.payments.settings import PaymentsSettings
 
 Payer = Annotated[Principal, Depends(require("payments.pay"))]
 Looker = Annotated[Principal, Depends(require("payments.status"))]
-PayoutMaker = Annotated[Principal, Depends(require("payments.payout"))]
 Refunder = Annotated[Principal, Depends(require("payments.refund"))]
 Replayer = Annotated[Principal, Depends(require("payments.replay"))]
 Anyone = Annotated[Principal, Depends(open_to_all("a payer need not have an account; what is paid lands in the order"))]
-Approver = Annotated[Principal, Depends(require("payments.approve"))]
 
 _PAYERS = UUID("5a0c3c0e-5f0a-5c6e-9c43-1f4b8b9d2a77")
 
@@ -86,50 +77,6 @@ async def status(session: Read, looker: Looker, id: UUID) -> schemas.StatusOut: 
         order = order_view(await order_for(session, id, owner=owner))
         return _status("order", order)
     return _status("payout", payout_view(await payout_for(session, id, owner=owner)))
-
-
-@wallets.post("/withdraw", status_code=202, dependencies=[Depends(rate_limit("60/minute"))])
-async def withdraw(session: Write, payer: Payer, key: RequiredKey, body: schemas.WithdrawIn) -> schemas.PayoutOut:
-    """Pay money of one's own wallet out. Above the limit set for it: 403 `step_up_required` unless just confirmed."""
-    amount, to = Money.parse(body.amount, body.currency), _destination(body.destination)
-    return _payout_out(await api.start_withdrawal(session, payer, amount, to, request_key=f"withdraw:{key}"))
-
-
-@payments.post("/payout", status_code=202, dependencies=[Depends(rate_limit("60/minute"))])
-async def payout(session: Write, maker: PayoutMaker, key: RequiredKey, body: schemas.PayoutIn) -> schemas.PayoutOut:
-    """Pay money of a person's wallet out on their behalf."""
-    person = await identity.person(session, body.person_id)
-    if person is None:
-        raise NotFound(N_("There is no such person."))
-    wish = NewPayout(
-        owner_kind="person",
-        owner_id=person.id,
-        amount=Money.parse(body.amount, body.currency),
-        to=_destination(body.destination),
-        payee_name=person.name,
-        request_key=f"payout:{maker.id}:{key}",
-        requested_by=maker.made_by or maker.id,  # nobody approves what a key of their own asked for
-        origin="payout",
-    )
-    row = await reserve_payout(session, wish)
-    await identity.audit(session, maker, "payments.payout", f"payout:{row.id}", {"amount": body.amount})
-    return _payout_out(payout_view(row))
-
-
-@payments.post("/payouts/{id}/approve", dependencies=[Depends(rate_limit("60/minute"))])
-async def approve(session: Write, approver: Approver, id: UUID) -> schemas.PayoutOut:  # noqa: A002  the path says id
-    """Let a large payout go: by somebody other than who asked for it."""
-    row = await approve_payout(session, id, approver.person_id)
-    await identity.audit(session, approver, "payments.approve", f"payout:{row.id}", {})
-    return _payout_out(payout_view(row))
-
-
-@payments.post("/payouts/{id}/reject", dependencies=[Depends(rate_limit("60/minute"))])
-async def reject(session: Write, approver: Approver, id: UUID) -> schemas.PayoutOut:  # noqa: A002  the path says id
-    """Do not let a large payout go: the money is free again."""
-    row = await reject_payout(session, id, approver.person_id)
-    await identity.audit(session, approver, "payments.reject", f"payout:{row.id}", {})
-    return _payout_out(payout_view(row))
 
 
 @payments.post("/checkout", status_code=201, dependencies=[Depends(rate_limit("30/minute"))])
@@ -335,10 +282,6 @@ def _refund_out(refund: api.RefundView) -> schemas.RefundOut:
     )
 
 
-def _destination(body: schemas.VpaIn | schemas.BankAccountIn) -> Destination:
-    return destination_from(body.type, **body.model_dump(exclude={"type"}))
-
-
 def _order_out(house: House, order: OrderView) -> schemas.OrderOut:
     proofs = registry.installed_gateway(house, order.provider).proofs
     return schemas.OrderOut(
@@ -353,21 +296,6 @@ def _order_out(house: House, order: OrderView) -> schemas.OrderOut:
         message=gettext(order.sentence),
         expires_at=order.expires_at,
         paid_at=order.paid_at,
-    )
-
-
-def _payout_out(payout: PayoutView) -> schemas.PayoutOut:
-    return schemas.PayoutOut(
-        id=payout.id,
-        status=payout.state,
-        amount=str(payout.amount),
-        currency=payout.amount.unit,
-        destination=payout.destination,
-        message=gettext(payout.sentence),
-        failure=payout.failure_message,
-        utr=payout.utr,
-        created_at=payout.created_at,
-        finished_at=payout.finished_at,
     )
 
 

@@ -85,14 +85,16 @@ async def propose(session: Write, by: Proposer, exception_id: UUID, body: schema
 
 @router.post("/exceptions/{exception_id}/approve", dependencies=[_limited])
 async def approve(
-    session: Write, by: Approver, _key: RequiredKey, exception_id: UUID, body: schemas.DecisionIn
+    session: Write, by: Approver, _key: RequiredKey, exception_id: UUID, body: schemas.ResolutionDecisionIn
 ) -> schemas.ExceptionOut:
     """Agree to what another person proposed: exactly that is posted, and the exception ends."""
     return _exception(await api.approve(session, by, exception_id, body.resolution_id))
 
 
 @router.post("/exceptions/{exception_id}/reject", dependencies=[_limited])
-async def reject(session: Write, by: Approver, exception_id: UUID, body: schemas.DecisionIn) -> schemas.ExceptionOut:
+async def reject(
+    session: Write, by: Approver, exception_id: UUID, body: schemas.ResolutionDecisionIn
+) -> schemas.ExceptionOut:
     """Do not agree (or take one's own proposal back): the exception is open again."""
     return _exception(await api.reject(session, by, exception_id, body.resolution_id))
 

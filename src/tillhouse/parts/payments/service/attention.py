@@ -10,6 +10,9 @@ _log = get_logger(__name__)
 
 _DEPOSITS = Counter("deposits", "Orders for money by what became of them", ["status"])
 _WITHDRAWALS = Counter("withdrawals", "Payouts by what became of them", ["status"])
+_REVIEWS = Counter("payout_reviews", "Payouts that wait for a person, by why", ["reason"])
+_GUARDED = Counter("payout_refusals", "Payouts that a limit or the state of an account refused", ["reason"])
+_CHECKS = Counter("account_checks", "Questions to banks about accounts by what became of them", ["provider", "state"])
 _REFUNDS = Counter("refunds", "Refunds by what became of them", ["provider", "status"])
 _DISPUTES = Counter("disputes", "Disputes by what became of them", ["provider", "status"])
 _TRANSFERS = Counter("bank_transfers", "Bank transfers by what became of them", ["provider", "status"])
@@ -34,6 +37,21 @@ def count_deposit(session: Session, status: str) -> None:
 def count_withdrawal(session: Session, status: str) -> None:
     """Count what became of a payout, when this transaction commits."""
     after_commit(session, lambda: _WITHDRAWALS.labels(status).inc())
+
+
+def count_review(session: Session, reason: str) -> None:
+    """Count why a payout waits for a person, when this transaction commits."""
+    after_commit(session, lambda: _REVIEWS.labels(reason).inc())
+
+
+def count_refusal(reason: str) -> None:
+    """Count a payout that is about to be refused: at once, as its transaction will not commit."""
+    _GUARDED.labels(reason).inc()
+
+
+def count_check(session: Session, provider: str, state: str) -> None:
+    """Count what became of a question about an account, when this transaction commits."""
+    after_commit(session, lambda: _CHECKS.labels(provider, state).inc())
 
 
 def count_refund(session: Session, provider: str, status: str) -> None:

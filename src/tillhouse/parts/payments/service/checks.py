@@ -12,6 +12,7 @@ from tillhouse.parts.payments.service.books import TRANSFERS
 from tillhouse.parts.payments.service.reconciliation.ageing import items_make_up_balances
 from tillhouse.parts.payments.service.returns import debt_account
 from tillhouse.parts.payments.store import reconciliation, refunds, transfers
+from tillhouse.parts.payments.store.payees import erase_payees
 
 
 async def paid_orders_have_one_payment(session: ReadSession) -> Sequence[str]:
@@ -84,7 +85,9 @@ async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str
 
 async def erase_person(session: Session, person_id: UUID, addresses: Sequence[str]) -> None:
     """Forget where a person's payouts went and their receipts were sent; that they were made stays in the books."""
-    await store.erase_destinations(session, person_id, house_of(session).vault.seal("{}"))
+    empty = house_of(session).vault.seal("{}")
+    await store.erase_destinations(session, person_id, empty)
+    await erase_payees(session, person_id, empty)
     await store.erase_emails(session, person_id, addresses)
 
 

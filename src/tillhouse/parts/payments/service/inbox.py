@@ -16,12 +16,14 @@ from tillhouse.parts.payments.events import HandleEvent
 from tillhouse.parts.payments.models import OrderRow, ProviderEventRow
 from tillhouse.parts.payments.ports import ProviderEvent
 from tillhouse.parts.payments.service.attention import count_event, look_into
+from tillhouse.parts.payments.store.payees import payee_of_check
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an event is about, and so what to ask its provider: a payout, a transfer, or else an order or payment, and
-    then perhaps a refund or dispute of that. `order_id` is our order's; without it the provider knows the payment's.
+    """What an event is about, and so what to ask its provider: a payout, a payee's account, a transfer, or else an
+    order or payment, and then perhaps a refund or dispute of that. `order_id` is our order's; without it the provider
+    knows the payment's.
     """
 
     provider: str
@@ -32,6 +34,7 @@ class Subject:
     transfer_id: str | None = None
     payout_row_id: UUID | None = None
     payout_id: str | None = None
+    payee_id: UUID | None = None
 
 
 async def take_event(session: Session, provider: str, event: ProviderEvent, body: bytes) -> None:
@@ -62,6 +65,8 @@ async def subject_of(session: Session, event_row_id: UUID) -> Subject | None:
     event = await store.lock_event(session, event_row_id)
     if event is None or event.state != "received":
         return None
+    if event.check_id:
+        return await _check_subject(session, event)
     if event.payout_id or event.payout_reference:
         return await _payout_subject(session, event)
     if event.transfer_id:
@@ -156,6 +161,15 @@ async def _payout_subject(session: Session, event: ProviderEventRow) -> Subject 
     return Subject(event.provider, payout_row_id=payout.id, payout_id=event.payout_id)
 
 
+async def _check_subject(session: Session, event: ProviderEventRow) -> Subject | None:
+    """A check that we know of. Any other is passed over: what is ours is asked about in time without its event."""
+    payee = await payee_of_check(session, event.provider, event.check_id or "")
+    if payee is None:
+        await _conclude(session, event, "ignored")
+        return None
+    return Subject(event.provider, payee_id=payee.id)
+
+
 async def _conclude(session: Session, event: ProviderEventRow, state: str, reason: str | None = None) -> None:
     event.state, event.reason, event.handled_at = state, reason, clock.now()
     count_event(session, event.provider, state)
@@ -184,6 +198,7 @@ def _row(sealed: bytes, provider: str, event: ProviderEvent, body: bytes) -> Pro
         order_id=event.order_id,
         payout_id=event.payout_id,
         payout_reference=event.payout_reference,
+        check_id=event.check_id,
         receipt=event.receipt,
         refund_id=event.refund_id,
         dispute_id=event.dispute_id,

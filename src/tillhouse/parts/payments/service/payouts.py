@@ -1,28 +1,22 @@
 """Payouts: reserved, approved, begun, and what the provider says of them."""
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import ReadSession, Session, house_of
-from tillhouse.kernel.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound
+from tillhouse.kernel.errors import Conflict, FieldError, NotFound
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import Event, emit, enqueue
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import (
-    BankAccount,
     Destination,
     PayoutFacts,
     PayoutState,
-    StripeAccount,
-    ThaiBankAccount,
-    Vpa,
     mismatch,
     next_payout_check,
     payout_step,
@@ -36,18 +30,14 @@ from tillhouse.parts.payments.events import (
 )
 from tillhouse.parts.payments.models import PayoutRow
 from tillhouse.parts.payments.ports import Payee
-from tillhouse.parts.payments.service.attention import count_withdrawal, look_into
+from tillhouse.parts.payments.service.attention import count_review, count_withdrawal, look_into
 from tillhouse.parts.payments.service.books import book_payout, free_payout, hold_for, reverse_payout
+from tillhouse.parts.payments.service.guards import guard
 from tillhouse.parts.payments.service.orders import OverLimit, check_limits
-from tillhouse.parts.payments.service.registry import payout_gateway, settings_of
+from tillhouse.parts.payments.service.payees import NewPayee, fingerprint, save_payee, sealed, unsealed
+from tillhouse.parts.payments.service.registry import choose_payout_provider, payout_gateway, settings_of
 from tillhouse.parts.payments.service.returns import collect_debt
 
-_DESTINATIONS: dict[str, Callable[..., Destination]] = {
-    "vpa": Vpa,
-    "bank_account": BankAccount,
-    "thai_bank_account": ThaiBankAccount,
-    "stripe_account": StripeAccount,
-}
 _DAY = timedelta(hours=24)
 _SENDABLE = (PayoutState.RESERVED, PayoutState.SENDING, PayoutState.UNKNOWN)
 _ASKABLE = (PayoutState.PROCESSING, PayoutState.PROCESSED)
@@ -86,30 +76,42 @@ class Sending:
 
 
 async def reserve_payout(session: Session, wish: NewPayout) -> PayoutRow:
-    """Set the money aside and plan the payout, or return what the same key made before.
+    """Set the money aside and plan the payout, or return what the same key made before. The account becomes a payee of
+    the owner's where it is none yet.
 
-    Raises `OverLimit`, `InvalidInput`, the ledger's `InsufficientFunds`, and `Conflict` for another wish under the key.
+    Raises `OverLimit`, `InvalidInput`, the ledger's `InsufficientFunds`, what the guards raise, and `Conflict` for
+    another wish under the key.
     """
-    settings = settings_of(session)
-    provider = payout_gateway(house_of(session), settings.payout_gateway)
-    if wish.amount.unit not in provider.currencies:
-        message = N_("This currency cannot be paid out here.")
-        raise InvalidInput(message, errors=[FieldError("/currency", "currency_not_paid_out", message)])
-    check_limits(wish.amount, least=settings.withdrawal_min, most=settings.withdrawal_max)
-    payout = await store.insert_payout(session, _row(session, wish, provider.name))
+    house = house_of(session)
+    provider = check_wish(session, wish.amount, wish.to)
+    payee = await save_payee(session, NewPayee(wish.owner_kind, wish.owner_id, wish.to, wish.payee_name))
+    payout = await store.insert_payout(session, _row(session, wish, provider, payee.id))
     if payout.id != wish.id:
-        if (payout.money, payout.destination_masked) != (wish.amount, wish.to.masked):
+        if (payout.money, payout.fingerprint) != (wish.amount, fingerprint(house, wish.to)):
             raise Conflict(N_("This request was made before with other details: start again."))
         return payout
     await collect_debt(session, payout.owner_kind, payout.owner_id, payout.currency, key=f"payout:{payout.id}")
     payout.hold_id = await hold_for(session, payout)
     await _check_day(session, payout)  # after the hold: its lock on the wallet makes withdrawals take turns
-    if payout.state == PayoutState.RESERVED:
+    payout.reasons = list(await guard(session, payout, payee))
+    if payout.reasons:
+        payout.state = PayoutState.AWAITING_APPROVAL
+        for reason in payout.reasons:
+            count_review(session, reason)
+    else:
         await _plan(session, payout)
     await emit(session, PayoutRequested(payout_id=payout.id))
     count_withdrawal(session, "requested")
     await session.flush()
     return payout
+
+
+def check_wish(session: ReadSession, amount: Money, to: Destination) -> str:
+    """Who would pay this out. Raises `InvalidInput` where nobody can, `OverLimit` for too little or too much."""
+    settings = settings_of(session)
+    provider = choose_payout_provider(house_of(session), to.kind, amount.unit)
+    check_limits(amount, least=settings.withdrawal_min, most=settings.withdrawal_max)
+    return provider.gateway.name
 
 
 async def needs_step_up(session: ReadSession, payout: PayoutRow) -> bool:
@@ -120,22 +122,15 @@ async def needs_step_up(session: ReadSession, payout: PayoutRow) -> bool:
     return await _paid_out_within_a_day(session, payout) > settings_of(session).withdrawal_step_up_above
 
 
-async def approve_payout(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
-    """Let a large payout go. Raises `NotFound`, `Conflict`, and `Forbidden` for whoever asked for it."""
-    payout = await _waiting(session, payout_id, by)
-    payout.approved_by = by
+async def let_go(session: Session, payout: PayoutRow) -> None:
+    """Send a payout that waited on its way. Needs its lock."""
     _move(session, payout, PayoutState.RESERVED)
     await _plan(session, payout)
-    await session.flush()
-    return payout
 
 
-async def reject_payout(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
-    """Do not let a large payout go: the money is free again. Raises `NotFound`, `Conflict`, `Forbidden`."""
-    payout = await _waiting(session, payout_id, by)
+async def turn_down(session: Session, payout: PayoutRow) -> None:
+    """Do not send a payout that waited: its money is free again. Needs its lock."""
     await _never_left(session, payout, PayoutState.REJECTED)
-    await session.flush()
-    return payout
 
 
 async def begin_sending(session: Session, payout_id: UUID) -> Sending | None:
@@ -153,7 +148,7 @@ async def begin_sending(session: Session, payout_id: UUID) -> Sending | None:
     await session.flush()
     assert payout.sent_at is not None
     valid = timedelta(hours=payout_gateway(house, payout.provider).key_valid_hours)
-    to, payee = _unsealed(house.vault.open(payout.destination), payout)
+    to, payee = unsealed(house.vault.open(payout.destination), payout.owner_id)
     return Sending(
         payout.id,
         payout.provider,
@@ -287,21 +282,8 @@ async def _paid_out_within_a_day(session: ReadSession, payout: PayoutRow) -> int
     return await store.paid_out_since(session, payout.owner_kind, payout.owner_id, payout.currency, since)
 
 
-async def _waiting(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
-    payout = await store.lock_payout(session, payout_id)
-    if payout is None:
-        raise NotFound(N_("There is no such withdrawal."))
-    if payout.state != PayoutState.AWAITING_APPROVAL:
-        raise Conflict(N_("This payout does not wait for an approval."))
-    if by in (payout.requested_by, payout.owner_id):
-        raise Forbidden(N_("A payout is approved by somebody other than who asked for it."))
-    return payout
-
-
-def _row(session: Session, wish: NewPayout, provider: str) -> PayoutRow:
-    now = clock.now()
-    large = wish.amount.minor > settings_of(session).withdrawal_approval_above
-    sealed = house_of(session).vault.seal(json.dumps({**asdict(wish.to), "payee": wish.payee_name}))
+def _row(session: Session, wish: NewPayout, provider: str, payee_id: UUID) -> PayoutRow:
+    now, house = clock.now(), house_of(session)
     return PayoutRow(
         id=wish.id,
         owner_kind=wish.owner_kind,
@@ -312,18 +294,13 @@ def _row(session: Session, wish: NewPayout, provider: str) -> PayoutRow:
         amount=wish.amount.minor,
         currency=wish.amount.unit,
         provider=provider,
-        state=PayoutState.AWAITING_APPROVAL if large else PayoutState.RESERVED,
+        state=PayoutState.RESERVED,
         destination_kind=wish.to.kind,
-        destination=sealed,
+        destination=sealed(house, wish.to, wish.payee_name),
         destination_masked=wish.to.masked,
+        payee_id=payee_id,
+        fingerprint=fingerprint(house, wish.to),
+        reasons=[],
         created_at=now,
         updated_at=now,
     )
-
-
-def _unsealed(text: str, payout: PayoutRow) -> tuple[Destination, Payee]:
-    """What was sealed, as it was: a second try sends the same body under the same key."""
-    details = json.loads(text)
-    payee = Payee(details.pop("payee"), payout.owner_id.hex)
-    kind = details.pop("kind")
-    return _DESTINATIONS[kind](**details), payee

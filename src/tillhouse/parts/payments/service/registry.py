@@ -2,7 +2,7 @@
 
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.db import house_of as _house_of
-from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.errors import FieldError, InvalidInput, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.ports import (
@@ -14,7 +14,7 @@ from tillhouse.parts.payments.ports import (
     SettlementReports,
     Transfers,
 )
-from tillhouse.parts.payments.settings import PaymentsSettings
+from tillhouse.parts.payments.settings import PaymentsSettings, PayoutGuards
 
 
 def installed_gateway(house: House, name: str) -> InstalledGateway:
@@ -30,12 +30,39 @@ def gateway(house: House, name: str) -> Gateway:
     return installed_gateway(house, name).gateway
 
 
-def payout_gateway(house: House, name: str) -> PayoutGateway:
-    """The provider of payouts of that name. Raises `NotFound`."""
+def installed_payout_gateway(house: House, name: str) -> InstalledPayoutGateway:
+    """The provider of payouts of that name with all that it can do. Raises `NotFound`."""
     for installed in house.provided(InstalledPayoutGateway):
         if installed.gateway.name == name:
-            return installed.gateway
+            return installed
     raise _unknown(name)
+
+
+def payout_gateway(house: House, name: str) -> PayoutGateway:
+    """The provider of payouts of that name. Raises `NotFound`."""
+    return installed_payout_gateway(house, name).gateway
+
+
+def payout_provider_for(house: House, kind: str, currency: str | None = None) -> InstalledPayoutGateway | None:
+    """Who pays out to this kind of destination (in this currency): the preferred one, else the first that can."""
+    preferred = house.settings_of(PaymentsSettings).payout_gateway
+    able = [
+        installed
+        for installed in house.provided(InstalledPayoutGateway)
+        if kind in installed.gateway.destinations and (currency is None or currency in installed.gateway.currencies)
+    ]
+    return next((one for one in able if one.gateway.name == preferred), able[0] if able else None)
+
+
+def choose_payout_provider(house: House, kind: str, currency: str) -> InstalledPayoutGateway:
+    """Who pays out `currency` to this kind of destination. Raises `InvalidInput` naming what cannot be."""
+    found = payout_provider_for(house, kind, currency)
+    if found:
+        return found
+    message = N_("This currency cannot be paid out to such an account: choose another kind of account.")
+    if not any(currency in installed.gateway.currencies for installed in house.provided(InstalledPayoutGateway)):
+        message = N_("This currency cannot be paid out here.")
+    raise InvalidInput(message, errors=[FieldError("/currency", "currency_not_paid_out", message)])
 
 
 def provider_names(house: House) -> frozenset[str]:
@@ -65,6 +92,11 @@ def purpose(house: House, name: str) -> Purpose | None:
 def settings_of(session: ReadSession) -> PaymentsSettings:
     """The settings of payments in the house of this session."""
     return _house_of(session).settings_of(PaymentsSettings)
+
+
+def guards_of(session: ReadSession) -> PayoutGuards:
+    """What guards payouts in the house of this session."""
+    return _house_of(session).settings_of(PayoutGuards)
 
 
 def _unknown(name: str) -> NotFound:

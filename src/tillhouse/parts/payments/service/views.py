@@ -5,20 +5,28 @@ from datetime import datetime
 from uuid import UUID
 
 from tillhouse.kernel.money import Money
+from tillhouse.kernel.vault import Vault
 from tillhouse.parts.payments.domain import (
     DisputeState,
     Method,
+    NameMatch,
     OrderState,
+    PayeeState,
     PayoutState,
     RefundState,
+    masked_name,
     order_sentence,
+    payee_sentence,
     payout_sentence,
     refund_sentence,
 )
+from tillhouse.parts.payments.domain.payouts import AT_THE_BANK_FIRST
 from tillhouse.parts.payments.models import (
     DisputeRow,
     OrderRow,
+    PayeeRow,
     PaymentRow,
+    PayoutReviewRow,
     PayoutRow,
     ProviderEventRow,
     RefundRow,
@@ -73,8 +81,40 @@ class PaymentView:
 
 
 @dataclass(frozen=True, slots=True)
+class PayeeView:
+    """A saved account. `destination` and `registered_name` are masked; `sentence` is a message id. From `usable_from`
+    on any amount may go there, until then a small one.
+    """
+
+    id: UUID
+    kind: str
+    destination: str
+    state: PayeeState
+    sentence: str
+    registered_name: str | None
+    name_match: NameMatch | None
+    usable_from: datetime
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewView:
+    """One decision about a payout that waited; `by` is nobody where what it waited for happened."""
+
+    decision: str
+    reason: str
+    by: UUID | None
+    note: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PayoutView:
-    """A payout. `destination` is masked; `sentence` is a message id that says what the state means for the money."""
+    """A payout. `destination` is masked; `sentence` is a message id that says what the state means for the money.
+
+    `reasons` are codes of why it waits, or waited, for a person: for staff alone. `waits_for_bank`: it only waits for
+    the bank to say whose the account is.
+    """
 
     id: UUID
     owner_kind: str
@@ -91,6 +131,10 @@ class PayoutView:
     failure_message: str | None
     created_at: datetime
     finished_at: datetime | None
+    payee_id: UUID | None
+    requested_by: UUID | None
+    reasons: tuple[str, ...]
+    waits_for_bank: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +257,31 @@ def payment_view(row: PaymentRow) -> PaymentView:
     )
 
 
+def payee_view(row: PayeeRow, vault: Vault) -> PayeeView:
+    """A payee as its owner sees it."""
+    state = PayeeState(row.state)
+    return PayeeView(
+        id=row.id,
+        kind=row.kind,
+        destination=row.masked,
+        state=state,
+        sentence=payee_sentence(state),
+        registered_name=masked_name(vault.open(row.registered_name)) if row.registered_name else None,
+        name_match=NameMatch(row.name_match) if row.name_match else None,
+        usable_from=row.usable_from,
+        added_at=row.added_at,
+    )
+
+
+def review_view(row: PayoutReviewRow) -> ReviewView:
+    """A decision as staff see it."""
+    return ReviewView(decision=row.decision, reason=row.reason, by=row.by, note=row.note, at=row.at)
+
+
 def payout_view(row: PayoutRow) -> PayoutView:
     """A payout as others see it."""
-    state = PayoutState(row.state)
+    state, reasons = PayoutState(row.state), tuple(row.reasons)
+    waits_for_bank = state == PayoutState.AWAITING_APPROVAL and reasons == ("payee_unverified",)
     return PayoutView(
         id=row.id,
         owner_kind=row.owner_kind,
@@ -224,7 +290,7 @@ def payout_view(row: PayoutRow) -> PayoutView:
         amount=row.money,
         provider=row.provider,
         state=state,
-        sentence=payout_sentence(state),
+        sentence=AT_THE_BANK_FIRST if waits_for_bank else payout_sentence(state),
         destination_kind=row.destination_kind,
         destination=row.destination_masked,
         utr=row.utr,
@@ -232,6 +298,10 @@ def payout_view(row: PayoutRow) -> PayoutView:
         failure_message=row.failure_message,
         created_at=row.created_at,
         finished_at=row.finished_at,
+        payee_id=row.payee_id,
+        requested_by=row.requested_by,
+        reasons=reasons,
+        waits_for_bank=waits_for_bank,
     )
 
 

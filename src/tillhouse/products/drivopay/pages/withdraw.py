@@ -1,5 +1,6 @@
 """Withdrawing: an amount and where to, limits said before, and a page that follows the money until it has arrived."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -8,8 +9,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, ValidationError
 
+from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
-from tillhouse.kernel.errors import DomainError
+from tillhouse.kernel.errors import DomainError, InvalidInput
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
@@ -18,13 +20,14 @@ from tillhouse.kernel.text import N_
 from tillhouse.kernel.vault import UnreadableSecret
 from tillhouse.kernel.web import formats
 from tillhouse.kernel.web.deps import FromOurPage, Pages, TheWeb
+from tillhouse.kernel.web.errors import sentence_of
 from tillhouse.kernel.web.forms import Form, Option
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.toasts import redirect
 from tillhouse.parts.identity.api import StepUpRequired
 from tillhouse.parts.ledger.api import InsufficientFunds
 from tillhouse.parts.payments import api as payments
-from tillhouse.parts.payments.api import PayoutState, PayoutView
+from tillhouse.parts.payments.api import NameMatch, PayeeState, PayeeView, PayoutState, PayoutView
 from tillhouse.parts.wallets import api as wallets
 from tillhouse.products.drivopay.domain import UNIT
 from tillhouse.products.drivopay.pages.outcomes import Outcome
@@ -87,6 +90,19 @@ _WORDS = {
     ),
     PayoutState.CANCELLED: Outcome("neutral", "x", N_("Cancelled"), N_("The money is in your wallet again.")),
 }
+_AT_THE_BANK_FIRST = Outcome(
+    "info",
+    "landmark",
+    N_("Checking the account"),
+    N_("We are asking the bank whose account this is, which takes about a minute. Then the withdrawal goes by itself."),
+    waiting=True,
+)
+_ICONS = {
+    PayeeState.NEW: "wallet",
+    PayeeState.CHECKING: "clock",
+    PayeeState.VERIFIED: "check",
+    PayeeState.REFUSED: "x",
+}
 _STEPS = (N_("Set aside"), N_("With the bank"), N_("Paid out"))
 _STEP = {
     PayoutState.AWAITING_APPROVAL: 1,
@@ -103,7 +119,8 @@ class WithdrawForm(BaseModel):
     """How much, and where to. `request_key` makes sending the form twice one withdrawal."""
 
     amount: Annotated[str, Field(max_length=24)]
-    kind: Literal["vpa", "bank_account"] = "vpa"
+    kind: Literal["payee", "vpa", "bank_account"] = "vpa"
+    payee: Annotated[str, Field(max_length=36)] = ""
     request_key: UUID
     vpa: Annotated[str, Field(max_length=320)] = ""
     name: Annotated[str, Field(max_length=120)] = ""
@@ -117,43 +134,48 @@ async def ask(
 ) -> Response:
     """How much, and where to?"""
     kept = _kept(house, request.cookies.get(COOKIE)) if resume else None
+    known = await _payees(session, me)
     form = (
         Form.blank(WithdrawForm, **kept.model_dump())
         if kept
-        else Form.blank(WithdrawForm, kind="vpa", request_key=uuid4())
+        else Form.blank(WithdrawForm, kind="payee" if known else "vpa", payee=_first(known), request_key=uuid4())
     )
     context = {**await _context(session, house, me), "confirmed": kept is not None}
     return pages.render_form(request, "drivopay/withdraw.html", form, context)
 
 
 @router.post("", dependencies=[FromOurPage, Depends(rate_limit("20/minute", name="drivopay.withdraw"))])
-async def withdraw(
-    request: Request, session: Write, pages: Pages, house: TheHouse, *, me: Driver, web: TheWeb
-) -> Response:
+async def withdraw(request: Request, pages: Pages, house: TheHouse, *, me: Driver, web: TheWeb) -> Response:
     """Set the money aside and send it on its way; above the limit for it, first ask for a code."""
     form = await Form.read(request, WithdrawForm)
     if form.is_valid:
         sent = form.data
         try:
-            to = payments.destination_from(
-                sent.kind, vpa=sent.vpa, name=sent.name, ifsc=sent.ifsc, account_number=sent.account_number
-            )
-            amount = Money.parse(plain_amount(sent.amount), UNIT)
-            async with session.begin_nested():  # a refusal keeps nothing of what was begun
-                made = await payments.start_withdrawal(session, me, amount, to, request_key=f"page:{sent.request_key}")
+            to, amount = _where(sent), Money.parse(plain_amount(sent.amount), UNIT)
+            made = await payments.withdraw(house, me, amount, to, request_key=f"page:{sent.request_key}")
         except StepUpRequired:
             return _step_up(request, house, sent, secure=web.secure)
         except InsufficientFunds as refusal:
             there = formats.money(refusal.available)
             form.refuse_field("amount", gettext(N_("Only {available} is available."), available=there))
+        except (payments.PayeeCooling, payments.OverVelocity, payments.PayeeRefused) as refusal:
+            form.error = sentence_of(refusal)
         except DomainError as refusal:
             _refuse(form, refusal)
         else:
             answer = redirect(request, f"/drivopay/withdraw/{made.id}")
             answer.delete_cookie(COOKIE, path="/drivopay/withdraw")
             return answer
-    context = {**await _context(session, house, me), "confirmed": False}
+    async with house.database.reading() as session:
+        context = {**await _context(session, house, me), "confirmed": False}
     return pages.render_form(request, "drivopay/withdraw.html", form, context)
+
+
+@router.post("/payees/{payee_id}/remove", dependencies=[FromOurPage, Depends(rate_limit("20/minute"))])
+async def remove_payee(request: Request, session: Write, me: Driver, payee_id: UUID) -> Response:
+    """Take an account off the list."""
+    await payments.remove_payee(session, me.person_id, payee_id)
+    return redirect(request, "/drivopay/withdraw")
 
 
 @router.get("/{payout_id}")
@@ -172,6 +194,52 @@ async def payout_state(
     if found.state == seen:
         return Response(status_code=204)
     return pages.render_fragment(request, "drivopay/_payout.html", _told(found))
+
+
+def _where(sent: WithdrawForm) -> payments.Destination | payments.SavedPayee:
+    """Where the form says that the money goes. Raises `InvalidInput`."""
+    if sent.kind == "payee":
+        try:
+            return payments.SavedPayee(UUID(sent.payee))
+        except ValueError:
+            raise InvalidInput(N_("Choose an account.")) from None
+    return payments.destination_from(
+        sent.kind, vpa=sent.vpa, name=sent.name, ifsc=sent.ifsc, account_number=sent.account_number
+    )
+
+
+async def _payees(session: Read, me: Principal) -> list[PayeeView]:
+    """The caller's saved accounts that rupees can go to."""
+    found, _ = await payments.payees_of(session, me.person_id, limit=50)
+    return [payee for payee in found if payee.kind in ("vpa", "bank_account")]
+
+
+def _first(known: Sequence[PayeeView]) -> str:
+    able = [payee for payee in known if payee.state != PayeeState.REFUSED]
+    return str(able[0].id) if able else ""
+
+
+def _told_of(payee: PayeeView, limits: payments.Limits) -> str:
+    """What is known of a saved account, and what may go there now, before an amount is typed."""
+    if payee.state == PayeeState.REFUSED:
+        return gettext(N_("The bank does not pay to this account"))
+    if payee.state == PayeeState.CHECKING:
+        known = gettext(N_("Being checked with the bank"))
+    elif payee.name_match == NameMatch.MISMATCH:
+        known = gettext(N_("Registered as {name}: we look at each withdrawal"), name=payee.registered_name)
+    elif payee.state == PayeeState.VERIFIED and payee.registered_name:
+        known = gettext(N_("Verified as {name}"), name=payee.registered_name)
+    elif payee.state == PayeeState.VERIFIED:
+        known = gettext(N_("Verified"))
+    else:
+        known = gettext(N_("Saved"))
+    if payee.usable_from <= clock.now():
+        return known
+    until = gettext(
+        N_("at most {most} until {when}"),
+        most=formats.money(limits.new_account_most), when=formats.moment(payee.usable_from),
+    )  # fmt: skip
+    return f"{known} · {until}"
 
 
 def _step_up(request: Request, house: House, sent: WithdrawForm, *, secure: bool) -> Response:
@@ -212,6 +280,7 @@ async def _context(session: Read, house: House, me: Principal) -> dict[str, obje
     limits = payments.limits(house, UNIT)
     wallet = await wallets.wallet_of(session, me.person_id, UNIT)
     most = min(wallet.available.minor, limits.withdrawal_most.minor)
+    known = await _payees(session, me)
     return {
         "wallet": wallet,
         "limits": limits,
@@ -229,11 +298,36 @@ async def _context(session: Read, house: House, me: Principal) -> dict[str, obje
             ),
             (gettext(N_("Fee")), formats.money(Money(0, UNIT))),
         ],
+        "payees": known,
+        "payee_options": [
+            Option(
+                str(payee.id),
+                payee.destination,
+                _told_of(payee, limits),
+                _ICONS[payee.state],
+                disabled=payee.state == PayeeState.REFUSED,
+            )
+            for payee in known
+        ],
+        "new_account_hint": gettext(
+            N_("A new account takes at most {most} in its first {hours} hours, after that any amount."),
+            most=formats.money(limits.new_account_most),
+            hours=limits.new_account_hours,
+        )
+        if limits.new_account_hours
+        else "",
         "kinds": [
+            *_saved(known),
             Option("vpa", gettext(N_("UPI id")), gettext(N_("Usually within a minute")), "smartphone"),
             Option("bank_account", gettext(N_("Bank account")), gettext(N_("By IMPS or NEFT")), "landmark"),
         ],
     }
+
+
+def _saved(known: Sequence[PayeeView]) -> list[Option]:
+    if not known:
+        return []
+    return [Option("payee", gettext(N_("Saved account")), gettext(N_("One you used before")), "wallet")]
 
 
 def _quick(most: int) -> list[str]:
@@ -249,12 +343,14 @@ def _told(found: PayoutView) -> dict[str, object]:
         facts.append((N_("Finished"), found.finished_at))
     if found.utr:
         facts.append((N_("Bank's reference (UTR)"), found.utr))
-    if found.failure_message and found.state not in _STEP:
+    if found.failure_code == "payee_refused":
+        facts.append((N_("What the bank says"), N_("It does not pay to this account.")))
+    elif found.failure_message and found.state not in _STEP:
         facts.append((N_("What the bank says"), found.failure_message))
     facts.append((N_("Number"), str(found.id)))
     return {
         "payout": found,
-        "words": _WORDS[found.state],
+        "words": _AT_THE_BANK_FIRST if found.waits_for_bank else _WORDS[found.state],
         "open": found.state in _OPEN,
         "retry": found.state in (PayoutState.FAILED, PayoutState.REVERSED),
         "steps": _STEPS if found.state in _STEP else (),

@@ -112,6 +112,7 @@ def _event(event: EventWire) -> ProviderEvent:
         payment_id=about.id if kind == "charge" else about.charge,
         refund_id=about.id if kind == "refund" else None,
         dispute_id=about.id if kind == "dispute" else None,
+        check_id=about.id if kind == "recipient" else None,
         payout_id=about.id if kind == "transfer" else None,
         payout_reference=reference if kind == "transfer" and isinstance(reference, str) else None,
         amount=Money(about.amount or 0, (about.currency or "").upper()) if whole else None,

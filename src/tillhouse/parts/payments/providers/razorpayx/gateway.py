@@ -20,6 +20,7 @@ from tillhouse.parts.payments.providers.razorpayx.wire import (
     Payouts,
     PayoutStatus,
     PayoutWire,
+    Validations,
     ValidationWire,
 )
 
@@ -97,11 +98,14 @@ class RazorpayXGateway:
             name=event.event,
             payout_id=_text(payout.get("id")),
             payout_reference=_text(payout.get("reference_id")),
+            check_id=_text(event.entity("fund_account.validation").get("id")),
             amount=Money(amount, currency) if type(amount) is int and isinstance(currency, str) else None,
         )
 
     async def check_account(self, *, key: UUID, to: Destination, payee: Payee) -> AccountFacts:
-        """A penny drop: one rupee to a bank account. Razorpay knows no key: ask once."""
+        """A penny drop: one rupee to a bank account. Razorpay knows no key, so that ours is looked for first."""
+        if made := await self._find_check(key):
+            return _account(made)
         account = _fund_account(to, payee)
         contact = _read(Made, await self._send("POST", "/contacts", account["contact"]))
         wanted = {**account, "contact_id": contact.id}
@@ -115,6 +119,12 @@ class RazorpayXGateway:
         if isinstance(to, BankAccount):
             body |= {"amount": _ONE_RUPEE, "currency": "INR"}
         return _account(_read(ValidationWire, await self._send("POST", "/fund_accounts/validations", body)))
+
+    async def _find_check(self, key: UUID) -> ValidationWire | None:
+        """The check that carries our key, among the latest: it is looked for within minutes of having been asked."""
+        params = {"account_number": self._settings.account_number, "count": "100"}
+        found = _read(Validations, await self._send("GET", "/fund_accounts/validations", params=params))
+        return next((one for one in found.items if one.reference == str(key)), None)
 
     async def fetch_check(self, check_id: str) -> AccountFacts:
         path = f"/fund_accounts/validations/{path_part(check_id, 'RazorpayX')}"

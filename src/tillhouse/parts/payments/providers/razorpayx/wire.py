@@ -54,3 +54,14 @@ class ValidationWire(BaseModel):
     id: str
     status: Literal["created", "completed", "failed"]
     results: ValidationResults | None = None
+    notes: object = None  # an empty one comes as a list
+
+    @property
+    def reference(self) -> object:
+        return self.notes.get("reference") if isinstance(self.notes, dict) else None
+
+
+class Validations(BaseModel):
+    """A collection of penny drops."""
+
+    items: list[ValidationWire]

@@ -3,11 +3,32 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Boolean, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import ARRAY, Boolean, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tillhouse.kernel.db import Base, JsonObject
 from tillhouse.kernel.money import Money
+from tillhouse.parts.payments.models.payees import PayeeRow, PayoutReviewRow
+
+__all__ = [
+    "BankLineRow",
+    "BankStatementRow",
+    "DisputeRow",
+    "ExceptionRow",
+    "OpenItemCursorRow",
+    "OpenItemRow",
+    "OrderRow",
+    "PayeeRow",
+    "PaymentRow",
+    "PayoutReviewRow",
+    "PayoutRow",
+    "ProviderEventRow",
+    "ReconLineRow",
+    "RefundRow",
+    "ResolutionRow",
+    "TransferCursorRow",
+    "TransferRow",
+]
 
 _SCHEMA = "payments"
 
@@ -227,7 +248,8 @@ class TransferCursorRow(Base):
 class PayoutRow(Base):
     """We are to pay someone. The id is the key and the reference that the provider knows it by.
 
-    `destination` is sealed JSON; `destination_masked` is what people are shown.
+    `destination` is sealed JSON, as it was when it was asked for, whatever becomes of the payee; `destination_masked`
+    is what people are shown. `reasons` are why it waits, or waited, for a person.
     """
 
     __tablename__ = "payouts"
@@ -236,6 +258,10 @@ class PayoutRow(Base):
         UniqueConstraint("provider", "provider_payout_id"),
         Index("ix_payouts_owner_id_id", "owner_id", "id"),
         Index("ix_payouts_next_check_at", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+        Index("ix_payouts_payee_id", "payee_id", "created_at", postgresql_where=text("payee_id IS NOT NULL")),
+        Index("ix_payouts_fingerprint", "fingerprint", "created_at", postgresql_where=text("fingerprint IS NOT NULL")),
+        Index("ix_payouts_created_at", "created_at"),
+        Index("ix_payouts_awaiting", "id", postgresql_where=text("state = 'awaiting_approval'")),
         {"schema": _SCHEMA},
     )
 
@@ -254,6 +280,9 @@ class PayoutRow(Base):
     destination_kind: Mapped[str] = mapped_column(Text)
     destination: Mapped[bytes] = mapped_column(LargeBinary)
     destination_masked: Mapped[str] = mapped_column(Text)
+    payee_id: Mapped[UUID | None] = mapped_column(ForeignKey(f"{_SCHEMA}.payees.id"))
+    fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
+    reasons: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
     hold_id: Mapped[int | None]
     transaction_id: Mapped[int | None]
     reversal_id: Mapped[int | None]
@@ -300,6 +329,7 @@ class ProviderEventRow(Base):
     order_id: Mapped[str | None] = mapped_column(Text)
     payout_id: Mapped[str | None] = mapped_column(Text)
     payout_reference: Mapped[str | None] = mapped_column(Text)
+    check_id: Mapped[str | None] = mapped_column(Text)
     receipt: Mapped[str | None] = mapped_column(Text)
     refund_id: Mapped[str | None] = mapped_column(Text)
     dispute_id: Mapped[str | None] = mapped_column(Text)
