@@ -9,7 +9,7 @@ import pytest
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import Invariant
-from tillhouse.kernel.work import enqueue, run_due
+from tillhouse.kernel.work import enqueue, last_check, run_due
 from tillhouse.kernel.work.watch import CheckInvariants
 
 
@@ -44,3 +44,14 @@ async def test_a_sound_house_logs_no_error(house: House, caplog: pytest.LogCaptu
     await check(house)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
     assert any("invariants_checked" in record.message for record in caplog.records)
+
+
+async def test_what_the_last_check_found_and_when_can_be_read(crooked: House) -> None:
+    async with crooked.database.reading() as session:
+        assert await last_check(session) is None
+    await check(crooked)
+    async with crooked.database.reading() as session:
+        found = await last_check(session)
+    assert found
+    assert found.broken == ("test.broken",)
+    assert found.count >= 1

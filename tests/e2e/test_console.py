@@ -1,0 +1,80 @@
+"""The staff console in a real browser: its frame and the ledger explorer, on a phone and on a desk."""
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.e2e.conftest import Screen, look_id
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+STAFF = "meera.iyer@demo.tillhouse.test"
+LOOKS = [(390, "light", "en"), (390, "dark", "he"), (1280, "dark", "en"), (1280, "light", "he")]
+looks = pytest.mark.parametrize("screen", LOOKS, indirect=True, ids=look_id)
+
+
+def come_in(screen: Screen) -> None:
+    """Into the console as staff: one click in development shows the second factor too."""
+    screen.sign_in_as_demo(STAFF)
+    screen.go("/console/")
+    screen.find(".console-cards")
+
+
+@looks
+def test_the_explorer_fits_and_breaks_no_rule(screen: Screen) -> None:
+    come_in(screen)
+    screen.go("/console/ledger/accounts?code=wallet")
+    account = screen.find("#accounts tbody a").get_attribute("href") or ""
+    screen.go("/console/ledger/transactions")
+    transaction = screen.find("#transactions tbody a").get_attribute("href") or ""
+    pages = {
+        "overview": "/console/",
+        "accounts": "/console/ledger/accounts",
+        "account": account.removeprefix(screen.town.web),
+        "transactions": "/console/ledger/transactions",
+        "transaction": transaction.removeprefix(screen.town.web),
+        "holds": "/console/ledger/holds",
+        "lots": "/console/ledger/lots",
+        "trial-balance": "/console/ledger/reports/trial-balance",
+        "balance-sheet": "/console/ledger/reports/balance-sheet",
+        "income-statement": "/console/ledger/reports/income-statement",
+        "periods": "/console/ledger/periods",
+        "checks": "/console/ledger/checks",
+        "audit": "/console/identity/audit",
+    }
+    for name, path in pages.items():
+        screen.go(path)
+        screen.find("main h1")
+        screen.fits()
+        screen.shoot(f"console-{name}")
+        assert screen.js("return document.documentElement.dir") == ("rtl" if screen.language == "he" else "ltr")
+        assert screen.complaints() == [], path
+
+
+@pytest.mark.parametrize("screen", [(1280, "light", "en")], indirect=True, ids=look_id)
+def test_a_filter_changes_the_list_and_the_address_without_loading_the_page(screen: Screen) -> None:
+    come_in(screen)
+    screen.go("/console/ledger/accounts")
+    screen.js("window.stayed = true")
+    screen.click("#accounts summary")
+    screen.type("#code", "wallet")
+    screen.find("#code").send_keys(Keys.ENTER)
+    screen.gone('#accounts a[href*="/house/"]')
+    assert screen.js("return window.stayed") is True
+    assert "code=wallet" in screen.where
+    screen.click("#accounts tbody a")
+    screen.find("#curve [data-drawn] canvas")
+
+
+@pytest.mark.parametrize("screen", [(390, "light", "en")], indirect=True, ids=look_id)
+def test_on_a_phone_the_menu_leads_everywhere_by_keyboard_too(screen: Screen) -> None:
+    come_in(screen)
+    screen.find('[data-dialog="console-menu"]').send_keys(Keys.ENTER)
+    screen.find("#console-menu[open]")
+    screen.shoot("console-menu")
+    screen.browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    screen.gone("#console-menu[open]")
+    screen.click('[data-dialog="console-menu"]')
+    screen.click('#console-menu a[href="/console/ledger/checks"]')
+    screen.arrives("/console/ledger/checks")
+    screen.click('form[action="/console/ledger/checks"] button')
+    screen.reads("#checks", "just now")
