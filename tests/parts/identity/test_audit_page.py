@@ -121,12 +121,12 @@ async def test_the_log_goes_on_where_the_page_ended_and_the_file_has_all_of_it(
 ) -> None:
     await sign_in(client, town, at)
     for number in range(60):
-        at.advance(timedelta(seconds=1))
         await did(town, SYSTEM, f"test.act_{number}", "=cmd")
     first = await client.get(LOG)
     following = re.search(r'href="(\?cursor=[^"]+)"', first.text)
     assert following
-    assert lines(first) + lines(await client.get(LOG + following[1])) == [f"test.act_{n}" for n in reversed(range(60))]
+    seen = lines(first) + lines(await client.get(LOG + following[1]))  # of one millisecond in any order
+    assert sorted(seen) == sorted(f"test.act_{number}" for number in range(60))
     file = (await client.get(f"{LOG}.csv")).text.splitlines()
     assert len(file) == 61
     assert "'=cmd" in file[1]
