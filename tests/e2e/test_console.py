@@ -1,6 +1,5 @@
-"""The staff console in a real browser: the way in with an authenticator, and the ledger explorer on phone and desk."""
+"""The staff console in a real browser: its frame and the ledger explorer, on a phone and on a desk."""
 
-import pyotp
 import pytest
 from selenium.webdriver.common.keys import Keys
 
@@ -13,36 +12,16 @@ LOOKS = [(390, "light", "en"), (390, "dark", "he"), (1280, "dark", "en"), (1280,
 looks = pytest.mark.parametrize("screen", LOOKS, indirect=True, ids=look_id)
 
 
-@pytest.fixture(scope="session")
-def spare_codes() -> list[str]:
-    """Recovery codes of the demo's member of staff, once their authenticator is set up: each opens the console once."""
-    return []
-
-
-def come_in(screen: Screen, spare_codes: list[str]) -> None:
-    """Into the console as staff: set the authenticator up the first time, afterwards prove it with a spare code."""
+def come_in(screen: Screen) -> None:
+    """Into the console as staff: one click in development shows the second factor too."""
     screen.sign_in_as_demo(STAFF)
-    screen.go("/console/")
-    if spare_codes:
-        screen.arrives("/step-up")
-        screen.type("#code", spare_codes.pop())
-        screen.click("main form button[type=submit]")
-        screen.arrives("/console/")
-        return
-    screen.arrives("/second-factor")
-    screen.click('a[href="/account#authenticator"]')
-    screen.click('form[action="/account/totp"] button')
-    secret = screen.find("#totp-secret").text
-    screen.find("#totp-code").send_keys(pyotp.TOTP(secret).now())  # the form goes by itself
-    screen.find("main li code")
-    spare_codes += [code.text for code in screen.browser.find_elements("css selector", "main li code")]
     screen.go("/console/")
     screen.find(".console-cards")
 
 
 @looks
-def test_the_explorer_fits_and_breaks_no_rule(screen: Screen, spare_codes: list[str]) -> None:
-    come_in(screen, spare_codes)
+def test_the_explorer_fits_and_breaks_no_rule(screen: Screen) -> None:
+    come_in(screen)
     screen.go("/console/ledger/accounts?code=wallet")
     account = screen.find("#accounts tbody a").get_attribute("href") or ""
     screen.go("/console/ledger/transactions")
@@ -72,10 +51,8 @@ def test_the_explorer_fits_and_breaks_no_rule(screen: Screen, spare_codes: list[
 
 
 @pytest.mark.parametrize("screen", [(1280, "light", "en")], indirect=True, ids=look_id)
-def test_a_filter_changes_the_list_and_the_address_without_loading_the_page(
-    screen: Screen, spare_codes: list[str]
-) -> None:
-    come_in(screen, spare_codes)
+def test_a_filter_changes_the_list_and_the_address_without_loading_the_page(screen: Screen) -> None:
+    come_in(screen)
     screen.go("/console/ledger/accounts")
     screen.js("window.stayed = true")
     screen.click("#accounts summary")
@@ -89,8 +66,8 @@ def test_a_filter_changes_the_list_and_the_address_without_loading_the_page(
 
 
 @pytest.mark.parametrize("screen", [(390, "light", "en")], indirect=True, ids=look_id)
-def test_on_a_phone_the_menu_leads_everywhere_by_keyboard_too(screen: Screen, spare_codes: list[str]) -> None:
-    come_in(screen, spare_codes)
+def test_on_a_phone_the_menu_leads_everywhere_by_keyboard_too(screen: Screen) -> None:
+    come_in(screen)
     screen.find('[data-dialog="console-menu"]').send_keys(Keys.ENTER)
     screen.find("#console-menu[open]")
     screen.shoot("console-menu")

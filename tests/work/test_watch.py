@@ -54,4 +54,4 @@ async def test_what_the_last_check_found_and_when_can_be_read(crooked: House) ->
         found = await last_check(session)
     assert found
     assert found.broken == ("test.broken",)
-    assert found.count > 1
+    assert found.count >= 1

@@ -8,9 +8,10 @@ from fastapi.responses import Response
 from tillhouse.apps.api_docs import operations
 from tillhouse.kernel.access import Principal, open_to_all, require
 from tillhouse.kernel.http import Read, TheHouse
-from tillhouse.kernel.web.console import CONSOLE, waiting
+from tillhouse.kernel.web.console import waiting
 from tillhouse.kernel.web.deps import Pages
 from tillhouse.kernel.web.kit import kit_page
+from tillhouse.parts.identity.api import CONSOLE
 
 router = APIRouter(include_in_schema=False)
 Anyone = Annotated[Principal, Depends(open_to_all("What the house is, anyone may read."))]

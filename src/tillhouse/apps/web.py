@@ -15,7 +15,6 @@ from tillhouse.kernel.http import problem_json
 from tillhouse.kernel.manifest import Module, NavItem
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web import i18n, render
-from tillhouse.kernel.web.console import CONSOLE
 from tillhouse.kernel.web.csrf import Csrf
 from tillhouse.kernel.web.deps import Web, web_of
 from tillhouse.kernel.web.errors import describe
@@ -23,6 +22,7 @@ from tillhouse.kernel.web.preferences import LANGUAGE_COOKIE
 from tillhouse.kernel.web.render import Brand, Frame, Link, Nav, Templates, Viewer
 from tillhouse.kernel.web.static import Static
 from tillhouse.kernel.web.toasts import is_htmx
+from tillhouse.parts.identity.api import CONSOLE
 
 _HERE = Path(__file__).parent
 # Where a page leads who may come in once they have shown who they are.

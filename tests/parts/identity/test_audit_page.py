@@ -120,13 +120,13 @@ async def test_the_log_goes_on_where_the_page_ended_and_the_file_has_all_of_it(
     client: httpx.AsyncClient, town: Town, at: clock.TestClock
 ) -> None:
     await sign_in(client, town, at)
-    async with town.house.database.transaction() as session:
-        for number in range(60):
-            await audit(session, SYSTEM, f"test.act_{number}", "=cmd", {})
+    for number in range(60):
+        await did(town, SYSTEM, f"test.act_{number}", "=cmd")
     first = await client.get(LOG)
     following = re.search(r'href="(\?cursor=[^"]+)"', first.text)
     assert following
-    assert lines(first) + lines(await client.get(LOG + following[1])) == [f"test.act_{n}" for n in reversed(range(60))]
+    seen = lines(first) + lines(await client.get(LOG + following[1]))  # of one millisecond in any order
+    assert sorted(seen) == sorted(f"test.act_{number}" for number in range(60))
     file = (await client.get(f"{LOG}.csv")).text.splitlines()
     assert len(file) == 61
     assert "'=cmd" in file[1]

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import ReadSession, house_of
 
-CONSOLE = "identity.console"  # the permission of its frame; modules add their own for what their pages show
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleCard:

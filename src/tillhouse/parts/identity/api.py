@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.parts.identity import store
-from tillhouse.parts.identity.domain import Identifier, parse_identifier
+from tillhouse.parts.identity.domain import CONSOLE, Identifier, parse_identifier
 from tillhouse.parts.identity.flows import COOKIE
 from tillhouse.parts.identity.ports import Code, CodeSource, Contact, Erasure, ErasureVeto, MessageSender
 from tillhouse.parts.identity.service import machines
@@ -16,6 +16,7 @@ from tillhouse.parts.identity.service.people import contacts, notify
 from tillhouse.parts.identity.service.sessions import StepUpRequired, assert_fresh, assert_recent
 
 __all__ = [
+    "CONSOLE",
     "COOKIE",
     "Code",
     "CodeSource",

@@ -23,6 +23,8 @@ Purpose = Literal["register", "sign_in", "reset", "link", "step_up"]
 PersonRole = Literal["user", "staff", "admin"]
 Assurance = Literal[1, 2]
 
+CONSOLE = "identity.console"  # opens the console's frame; modules add their own rights for what their pages show
+
 LOCALES = ("en", "hi", "vi", "th", "he")
 DEFAULT_ZONE = "Asia/Kolkata"
 DEFAULT_REGION = "IN"

@@ -13,6 +13,7 @@ from tillhouse.kernel.manifest import Demo, Module, NavItem, Process
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyJob
+from tillhouse.parts.identity.domain import CONSOLE
 from tillhouse.parts.identity.settings import IdentitySettings
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ MODULE = Module(
         ),
     ),
     permissions=(
-        Permission("identity.console", "Open the staff console", frozenset({"staff", "admin"}), assurance=2),
+        Permission(CONSOLE, "Open the staff console", frozenset({"staff", "admin"}), assurance=2),
         Permission("identity.me", "See and change one's own account", frozenset({"user"})),
         Permission("identity.api_keys", "Make and revoke keys of machines", frozenset({"admin"}), assurance=2),
         Permission("identity.roles", "Make people staff or admin", frozenset({"admin"}), assurance=2),
