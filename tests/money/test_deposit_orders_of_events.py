@@ -14,7 +14,10 @@ from tests.parts.payments.till import Till, new_person
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.payments.api import OrderView
-from tillhouse.parts.payments.domain import OrderState
+from tillhouse.parts.payments.domain import Method, OrderState
+from tillhouse.sandbox.razorpay.links import PaymentLink
+from tillhouse.sandbox.razorpay.qr_codes import QrCode
+from tillhouse.sandbox.razorpay.schemas import Order
 from tillhouse.sandbox.webhooks import Delivery
 
 NEWS = ("verify", "payment.authorized", "payment.captured", "order.paid")
@@ -99,3 +102,50 @@ async def test_news_that_arrives_before_any_job_runs_credits_once(till: Till, la
     await till.verify(proof)
     await run_due(till.house)
     assert await till.wallet(person) == "150.00"
+
+
+CODE_NEWS = ("payment.authorized", "payment.captured", "qr_code.credited", "qr_code.closed")
+LINK_NEWS = ("payment.authorized", "payment.captured", "payment_link.paid", "order.paid")
+
+
+async def paid_another_way(till: Till, method: Method, *, noted: bool) -> Case:
+    """An order paid by scanning a code or through a link; without our receipt in its notes unless `noted`."""
+    known = {event.id for event in till.webhooks()}
+    order = await till.order(person := new_person(), method=method)
+    store, order_id = till.sandbox.world.store, order.provider_order_id or ""
+    if method == Method.UPI_QR:
+        path, made = "qr_codes", store.get(QrCode, order_id)
+    else:
+        link = store.get(PaymentLink, order_id)
+        path, made = "payment_links", store.get(Order, link.order_id) if link else None
+    assert made
+    if not noted:
+        store.put(made.model_copy(update={"notes": {}}))
+    assert (await till.outside("POST", f"/_sandbox/razorpay/{path}/{order_id}/pay", {})).status_code == 200
+    return Case(till, person, order, {}, {e.event: e for e in till.webhooks() if e.id not in known})
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["with our receipt", "without it"])
+@pytest.mark.parametrize(("method", "news"), [(Method.UPI_QR, CODE_NEWS), (Method.PAYMENT_LINK, LINK_NEWS)])
+async def test_every_order_of_the_news_of_a_code_or_link_credits_once(
+    till: Till, method: Method, news: tuple[str, ...], noted: bool
+) -> None:
+    """A payment for a code names no order at all, one for a link an order that is not ours: Razorpay is asked."""
+    sequences = list(every_order(Counter(news)))
+    assert len(sequences) == 24
+    cases = [await paid_another_way(till, method, noted=noted) for _ in sequences]
+    for position in range(len(news)):
+        await side_by_side(case.hear(sequence[position]) for case, sequence in zip(cases, sequences, strict=True))
+        await run_due(till.house)
+    assert {await till.wallet(case.person) for case in cases} == {"150.00"}
+    assert {(await till.see_order(case.order)).state for case in cases} == {OrderState.CAPTURED}
+    assert (await till.parked(), await till.exceptions()) == ([], [])
+
+
+@pytest.mark.parametrize("method", [Method.UPI_QR, Method.PAYMENT_LINK])
+async def test_the_first_news_alone_credits(till: Till, method: Method) -> None:
+    """`payment.captured` before anything that names our order."""
+    case = await paid_another_way(till, method, noted=False)
+    await case.hear("payment.captured")
+    await run_due(till.house)
+    assert (await till.wallet(case.person), await till.parked(), await till.exceptions()) == ("150.00", [], [])

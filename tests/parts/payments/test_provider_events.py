@@ -71,14 +71,31 @@ async def test_a_payment_that_the_gateway_itself_says_was_over_another_amount_is
     assert ("payment", "foreign_amount") in await till.exceptions()
 
 
-async def test_an_event_about_an_order_that_is_not_ours_is_put_aside(till: Till) -> None:
-    _, event = await paid(till)
+async def test_events_about_an_order_that_is_not_ours_are_put_aside(till: Till) -> None:
+    """Another shop on the same account: the gateway is asked, and names no order of ours either."""
+    wish = {"amount": 15_000, "currency": "INR", "receipt": "another shop's"}
+    made = await till.house.outbound.send(
+        "razorpay", "POST", "http://sandbox/razorpay/v1/orders", json=wish,
+        auth=("rzp_test_tillhouse", "rzp_test_secret_tillhouse"),
+    )  # fmt: skip
+    await till.outside("POST", f"/_sandbox/razorpay/orders/{json.loads(made.body)['id']}/pay", {})
+    for event in till.webhooks():
+        assert await till.deliver(event) == 200
+    await run(till)
+    assert set(await till.parked()) == {"unknown_order"}
+    assert await till.house_balance("clearing:razorpay") == "0.00"
+
+
+async def test_what_an_event_says_of_the_order_is_a_hint_and_the_gateways_word_counts(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    (event,) = till.webhooks("payment.captured")
     document = json.loads(event.body)
-    document["payload"]["payment"]["entity"]["order_id"] = "order_NotOneOfOurs"
+    document["payload"]["payment"]["entity"] |= {"order_id": "order_NotOneOfOurs", "notes": []}
     body = json.dumps(document)
     assert await till.deliver(event, body=body, signature=signed(body)) == 200
     await run(till)
-    assert await till.parked() == ["unknown_order"]
+    assert (await till.parked(), await till.wallet(person)) == ([], "150.00")
 
 
 async def test_a_payment_of_one_order_does_not_pay_another(till: Till) -> None:

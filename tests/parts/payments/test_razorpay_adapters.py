@@ -14,6 +14,7 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import NotSent, Outbound, OutcomeUnknown
 from tillhouse.parts.payments.domain import Method
 from tillhouse.parts.payments.ports import BadSignature, OrderRequest, Refused
+from tillhouse.parts.payments.providers.razorpay.afterwards import RazorpayAfterwards
 from tillhouse.parts.payments.providers.razorpay.client import Places, RazorpayClient
 from tillhouse.parts.payments.providers.razorpay.gateway import RazorpayGateway
 from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
@@ -130,10 +131,28 @@ async def test_unknown_fields_empty_notes_and_nulls_are_read() -> None:
         "id": PAYMENT, "amount": 100, "currency": "INR", "status": "refunded", "order_id": ORDER, "captured": True,
         "amount_refunded": 100, "notes": [], "fee": None, "tax": None, "something_new": {"a": 1},
     }  # fmt: skip
-    facts = await answering(200, body).fetch_payment(PAYMENT)
+    facts = await answering(200, body).fetch_payment(PAYMENT, order_id=ORDER)
     assert (facts.state, facts.refunded, facts.order_id) == ("captured", 100, ORDER)
-    uncaptured = await answering(200, {**body, "captured": False}).fetch_payment(PAYMENT)
+    uncaptured = await answering(200, {**body, "captured": False}).fetch_payment(PAYMENT, order_id=ORDER)
     assert uncaptured.state == "failed"
+
+
+async def test_every_refund_is_listed_once_whatever_is_refunded_meanwhile() -> None:
+    made = [
+        {"id": f"rfnd_{n}", "payment_id": PAYMENT, "amount": 100 + n, "currency": "INR", "status": "processed"}
+        for n in range(250)
+    ]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        skip, count = (int(request.url.params[name]) for name in ("skip", "count"))
+        page = made[::-1][skip : skip + count]
+        made.append({**made[0], "id": f"rfnd_{len(made)}"})
+        return httpx.Response(200, json={"items": page})
+
+    outbound = Outbound(mounts={"http://sandbox": httpx.MockTransport(answer)})
+    known = RazorpayAfterwards(RazorpayClient(outbound, RazorpaySettings(), sandbox="http://sandbox"))
+    found = await known.refunds_of(PAYMENT)
+    assert [one.refund_id for one in found] == [f"rfnd_{n}" for n in range(250)]
 
 
 def test_without_a_sandbox_the_real_addresses_are_used() -> None:

@@ -1,12 +1,14 @@
 """Money back: through Razorpay's sandbox, with everything that goes wrong on the way."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from prometheus_client import REGISTRY
 
+from tests.money.test_deposit_orders_of_events import every_order, side_by_side
 from tests.parts.payments.gateways import forget_refunds, payment_outside, refund_at_dashboard
 from tests.parts.payments.till import Till, new_person, open_till, rupees, shop
 from tillhouse.kernel.db import Session
@@ -18,11 +20,13 @@ from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState, RefundFacts, RefundState
 from tillhouse.parts.payments.ports import Purpose, SettledPayment
+from tillhouse.parts.payments.providers.razorpay.afterwards import RazorpayAfterwards
 from tillhouse.parts.payments.service.checks import reasons_to_keep
 from tillhouse.parts.payments.service.refunds import CannotRefund, record_refund, start_refund
 from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.wallets.api import account_ref
 from tillhouse.sandbox.razorpay.schemas import Refund
+from tillhouse.sandbox.webhooks import Delivery
 
 
 async def paid(till: Till, amount: str = "100.00", **more: object) -> tuple[UUID, api.OrderView, UUID]:
@@ -236,27 +240,80 @@ async def test_a_refund_at_the_gateways_own_dashboard_is_booked_and_a_debt_where
     if not tell:
         await till.fault("drop", "refund.*", count=10)
         await hear_of_payment(till, order)
-    await till.quiet()
-    await processed(till)
+    await till.pass_time(timedelta(minutes=5))
     assert (await till.wallet(person), await debt(till, person)) == ("0.00", "20.00")
     assert (await till.see_order(order)).state == OrderState.PARTIALLY_REFUNDED
     assert await till.exceptions() == [("refund", "refunded_at_gateway")]
     assert await till.house_balance("clearing:razorpay") == "50.00"
 
 
-async def test_what_was_noticed_without_its_id_is_not_booked_again_when_its_event_comes(till: Till) -> None:
-    person, order, _ = await paid(till)
-    await elsewhere(till, order, 5000)
-    await hear_of_payment(till, order)
-    await run_due(till.house)
-    assert await till.wallet(person) == "50.00"
-    await till.quiet()
-    await processed(till)
-    assert await till.wallet(person) == "50.00"
+class AtTheDashboard:
+    """A paid order of 100, of which 10 and then 25 were given back at the gateway's dashboard, and the news of that."""
+
+    def __init__(self, till: Till, person: UUID, order: api.OrderView) -> None:
+        self.till, self.person, self.order = till, person, order
+        self.events: dict[str, Delivery] = {}
+
+    @classmethod
+    async def begin(cls, till: Till) -> "AtTheDashboard":
+        case = cls(till, person := new_person(), await till.order(person, "100.00"))
+        proof = await till.pay(case.order)
+        await till.verify(proof)
+        known = {event.id for event in till.webhooks()}
+        for minor in (1000, 2500):
+            made = await refund_at_dashboard(till, proof["razorpay_payment_id"], minor)
+            await till.outside("POST", f"/_sandbox/razorpay/refunds/{made}/process")
+            new = [event for event in till.webhooks() if event.id not in known]
+            known |= {event.id for event in new}
+            case.events |= {f"{event.event} {minor}": event for event in new}
+        return case
+
+    async def hear(self, piece: str) -> None:
+        if piece == "growth":
+            await hear_of_payment(self.till, self.order)
+        else:
+            await self.till.take(self.events[piece])
+
+
+async def test_growth_and_the_events_of_other_amounts_in_every_order_book_each_refund_once(till: Till) -> None:
+    news = ("growth", "refund.created 1000", "refund.processed 1000", "refund.created 2500")
+    sequences = list(every_order(Counter(news)))
+    assert len(sequences) == 24
+    cases = [await AtTheDashboard.begin(till) for _ in sequences]
+    for position in range(len(news)):
+        await side_by_side(case.hear(sequence[position]) for case, sequence in zip(cases, sequences, strict=True))
+        await run_due(till.house)
+    assert {await till.wallet(case.person) for case in cases} == {"65.00"}
+    assert {(await till.see_order(case.order)).state for case in cases} == {OrderState.PARTIALLY_REFUNDED}
     async with till.house.database.reading() as session:
-        (row,), _ = await api.refunds(session)
-    assert (row.origin, row.state) == ("gateway", RefundState.PROCESSED)
-    assert row.provider_refund_id
+        for case in cases:
+            rows, _ = await api.refunds(session, order_id=case.order.id)
+            assert sorted(str(row.amount) for row in rows) == ["10.00", "25.00"]
+            assert {(row.origin, row.state) for row in rows} == {("gateway", RefundState.PROCESSED)}
+    assert set(await till.exceptions()) == {("refund", "refunded_at_gateway")}
+    assert await till.parked() == []
+
+
+async def test_a_list_that_does_not_add_up_is_asked_for_again_and_then_put_before_a_person(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, order, _ = await paid(till)
+    await till.fault("drop", "refund.*", count=10)
+    await elsewhere(till, order, 5000)
+    with monkeypatch.context() as late:
+
+        async def none_yet(self: RazorpayAfterwards, payment_id: str) -> list[RefundFacts]:
+            return []
+
+        late.setattr(RazorpayAfterwards, "refunds_of", none_yet)
+        await hear_of_payment(till, order)
+        await till.pass_time(timedelta(hours=23), step=timedelta(hours=1))
+        assert (await till.wallet(person), await till.exceptions()) == ("100.00", [])
+        await till.pass_time(timedelta(hours=2), step=timedelta(hours=1))
+        assert (await till.wallet(person), await till.exceptions()) == ("100.00", [("payment", "refunds_missing")])
+    await hear_of_payment(till, order)
+    await till.quiet()
+    assert (await till.wallet(person), await till.exceptions()) == ("50.00", [("refund", "refunded_at_gateway")])
 
 
 async def test_old_news_of_refunds_books_nothing(till: Till) -> None:

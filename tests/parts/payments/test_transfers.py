@@ -136,6 +136,7 @@ async def bank(settings: KernelSettings) -> AsyncIterator[Bank]:
         provides=lambda house: (installed_play(play),),
     )  # fmt: skip
     async with open_till(settings, module) as till:
+        till.change_settings(gateways=("play",))
         yield Bank(till, play)
 
 
