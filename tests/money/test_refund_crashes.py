@@ -37,7 +37,7 @@ async def till(settings: KernelSettings, play: Play) -> AsyncIterator[Till]:
         provides=lambda house: (installed_play(play),),
     )  # fmt: skip
     async with open_till(settings, module) as opened:
-        opened.change_settings(gateways=("play",))
+        opened.change_settings(gateways=("play", "razorpay"))
         yield opened
 
 
