@@ -337,12 +337,13 @@ async def test_a_parked_event_that_is_replayed_when_its_order_is_known_settles(t
     await till.pay(order)
     (captured,) = till.webhooks("payment.captured")
     async with till.house.database.transaction() as session:
-        await session.execute(text("UPDATE payments.orders SET provider = 'another'"))
+        await session.execute(text("UPDATE payments.orders SET state = 'created', provider_order_id = NULL"))
     await till.deliver(captured)
     await till.quiet()
     assert "unknown_order" in await till.parked()
     async with till.house.database.transaction() as session:
-        await session.execute(text("UPDATE payments.orders SET provider = 'razorpay'"))
+        put_back = text("UPDATE payments.orders SET state = 'pending', provider_order_id = :id")
+        await session.execute(put_back, {"id": json.loads(captured.body)["payload"]["payment"]["entity"]["order_id"]})
         found, _ = await api.events(session, state="parked")
         await api.replay_event(session, found[0].id)
     await till.quiet()
