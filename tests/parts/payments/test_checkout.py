@@ -1,5 +1,6 @@
 """Checkout: which gateway, how it is paid, the page behind the link, payers without an account."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
