@@ -114,7 +114,7 @@ async def write_books(till: Till, provider: str, books: list[Paid]) -> None:
                 OrderRow(
                     id=order_id, owner_kind="person", owner_id=person, request_key="k", purpose="wallet_deposit",
                     amount=one.amount, currency="INR", provider=provider, provider_order_id=f"order_{number}",
-                    state="captured", created_at=now, updated_at=now, expires_at=now, paid_at=now,
+                    state="captured", created_at=now, updated_at=now, expires_at=now, paid_at=now, method="checkout",
                 )
             )  # fmt: skip
             await session.flush()

@@ -139,7 +139,8 @@ async def call(session: Session, statement: str, *arguments: object) -> Sequence
     if session.new or session.dirty or session.deleted:
         await session.flush()
     driver: asyncpg.Connection | None = session.info.get("driver")
-    if driver is None or not driver.is_in_transaction():
+    # SQLAlchemy sends a SAVEPOINT when its connection is next asked for: round it, this would outlive a rollback.
+    if driver is None or session.in_nested_transaction() or not driver.is_in_transaction():
         connection = await session.connection()
         session.info["driver"] = (await connection.get_raw_connection()).driver_connection
         return (await connection.exec_driver_sql(statement, arguments)).all()

@@ -316,3 +316,18 @@ async def test_the_owner_of_accounts_sees_all_of_them(books: Books) -> None:
         assert found.account == wallet
         assert {b.account for b in await ledger.balances_of_owner(session, "house", None)} == {BANK}
         assert ledger.kind_title(session, "shop.move") == "Moved"
+
+
+async def test_a_posting_in_a_savepoint_that_is_rolled_back_leaves_nothing(books: Books) -> None:
+    """Also when another posting of the same transaction came before it."""
+    kept, undone = person(), person()
+    async with books.transaction() as session:
+        await ledger.post(session, move(BANK, kept, 100))
+        with pytest.raises(ZeroDivisionError):
+            async with session.begin_nested():
+                await ledger.post(session, move(BANK, undone, 500))
+                raise ZeroDivisionError
+        await ledger.post(session, move(BANK, kept, 10))
+    assert await books.balance(kept) == (110, 0, 110)
+    assert await books.balance(undone) == (0, 0, 0)
+    assert (await books.balance(BANK))[0] == 110

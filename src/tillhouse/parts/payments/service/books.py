@@ -42,12 +42,23 @@ ACCOUNT_KINDS = (
         title=N_("Received, not yet placed"),
     ),
     ledger.AccountKind(
-        owner_kind="house", code="suspense:transfers", type="liability", floor=0, title=N_("Transfers not yet placed")
+        owner_kind="house",
+        code="suspense:transfers",
+        number="2910",
+        type="liability",
+        floor=0,
+        title=N_("Transfers not yet placed"),
     ),
-    ledger.AccountKind(owner_kind="order", code="wallet", type="liability", floor=0, title=N_("Paid for an order")),
+    ledger.AccountKind(
+        owner_kind="order", code="wallet", number="2110", type="liability", floor=0, title=N_("Paid for an order")
+    ),
     # The floor keeps a debt from being paid back twice; there is no limit to how far it grows.
-    ledger.AccountKind(owner_kind="person", code="receivable", type="asset", floor=0, title=N_("Owed to the house")),
-    ledger.AccountKind(owner_kind="order", code="receivable", type="asset", floor=0, title=N_("Owed to the house")),
+    ledger.AccountKind(
+        owner_kind="person", code="receivable", number="1300", type="asset", floor=0, title=N_("Owed to the house")
+    ),
+    ledger.AccountKind(
+        owner_kind="order", code="receivable", number="1310", type="asset", floor=0, title=N_("Owed to the house")
+    ),
 )
 
 TRANSACTION_KINDS = (

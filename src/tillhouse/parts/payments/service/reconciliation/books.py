@@ -20,12 +20,20 @@ from tillhouse.parts.payments.domain.reconciliation import CORRECTABLE, Correcti
 from tillhouse.parts.payments.models import BankLineRow, ReconLineRow
 
 ACCOUNT_KINDS = (
-    ledger.AccountKind(owner_kind="house", code="settling:*", type="asset", title=N_("On its way to the bank")),
     ledger.AccountKind(
-        owner_kind="house", code="suspense:settlements", type="liability", title=N_("Settled, not yet explained")
+        owner_kind="house", code="settling:*", number="1210", type="asset", title=N_("On its way to the bank")
     ),
-    ledger.AccountKind(owner_kind="house", code="suspense:bank", type="liability", title=N_("In the bank, not placed")),
-    ledger.AccountKind(owner_kind="house", code="write-off", type="expense", title=N_("Written off")),
+    ledger.AccountKind(
+        owner_kind="house",
+        code="suspense:settlements",
+        number="2920",
+        type="liability",
+        title=N_("Settled, not yet explained"),
+    ),
+    ledger.AccountKind(
+        owner_kind="house", code="suspense:bank", number="2930", type="liability", title=N_("In the bank, not placed")
+    ),
+    ledger.AccountKind(owner_kind="house", code="write-off", number="5200", type="expense", title=N_("Written off")),
 )
 
 SETTLEMENT = "payments.settlement"
