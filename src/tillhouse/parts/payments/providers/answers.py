@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from tillhouse.kernel import clock
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.outbound import Answer, OutcomeUnknown
 from tillhouse.kernel.text import N_
@@ -19,6 +20,9 @@ W = TypeVar("W", bound=BaseModel)
 
 # Not looked at: asked too soon, too often, or while the same is under way.
 _COME_BACK_LATER = (408, 409, 425, 429)
+
+# Seconds between signing and receiving: Stripe's libraries and SePay's rule say so, Omise names none.
+_TOLERANCE = 300
 
 
 def raise_for(answer: Answer, provider: str, error_of: Callable[[bytes], tuple[str | None, str | None]]) -> None:
@@ -63,6 +67,19 @@ def path_part(identifier: str, provider: str) -> str:
 def hmac_sha256(secret: bytes, message: bytes) -> bytes:
     """The signature that most providers use."""
     return hmac.new(secret, message, hashlib.sha256).digest()
+
+
+def require_timed_match(
+    body: bytes, at: str, given: Iterable[str], secrets: Iterable[bytes], *, prefix: str = ""
+) -> None:
+    """Pass if one of the signatures given is that of `{at}.{body}` in hex, behind `prefix`, and `at` is about now.
+
+    `at` is unix seconds as the provider wrote them. Raises `BadSignature`.
+    """
+    if not at.isascii() or not at.isdigit() or abs(clock.now().timestamp() - int(at[:12])) > _TOLERANCE:
+        raise BadSignature(N_("The signature is not of now."))
+    message = at.encode() + b"." + body
+    require_match(given, [prefix + hmac_sha256(secret, message).hex() for secret in secrets])
 
 
 def require_match(given: Iterable[str], expected: Iterable[str]) -> None:

@@ -7,12 +7,11 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tillhouse.kernel import clock
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import Outbound
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.ports import BadSignature, ProviderEvent
-from tillhouse.parts.payments.providers.answers import hmac_sha256, path_part, raise_for, read, require_match
+from tillhouse.parts.payments.providers.answers import path_part, raise_for, read, require_timed_match
 from tillhouse.parts.payments.providers.omise.settings import OmiseSettings
 from tillhouse.parts.payments.providers.omise.wire import ErrorWire, EventWire, Page
 
@@ -21,7 +20,6 @@ W = TypeVar("W", bound=BaseModel)
 REAL = "https://api.omise.co"
 _VERSION = "2019-05-29"
 _PAGE = 100
-_TOLERANCE = 300  # seconds; Omise does not name one: as others do
 
 
 class OmiseClient:
@@ -61,11 +59,7 @@ class OmiseClient:
             raise BadSignature(N_("This is signed, but it is not an event.")) from None
 
     def _check(self, body: bytes, header: str, at: str) -> None:
-        if not at.isascii() or not at.isdigit() or abs(clock.now().timestamp() - int(at[:12])) > _TOLERANCE:
-            raise BadSignature(N_("The signature is not of now."))
-        message = at.encode() + b"." + body
-        given = [one.strip() for one in header.split(",")]
-        require_match(given, [hmac_sha256(secret, message).hex() for secret in self._secrets()])
+        require_timed_match(body, at, [one.strip() for one in header.split(",")], self._secrets())
 
     def _secrets(self) -> list[bytes]:
         try:

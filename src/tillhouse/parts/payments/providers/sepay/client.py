@@ -6,17 +6,14 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tillhouse.kernel import clock
 from tillhouse.kernel.outbound import Outbound
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.ports import BadSignature, ProviderEvent
-from tillhouse.parts.payments.providers.answers import hmac_sha256, raise_for, read, require_match
+from tillhouse.parts.payments.providers.answers import raise_for, read, require_match, require_timed_match
 from tillhouse.parts.payments.providers.sepay.settings import SepaySettings
 from tillhouse.parts.payments.providers.sepay.wire import OrderEvent, TransferEvent, dong
 
 W = TypeVar("W", bound=BaseModel)
-
-_TOLERANCE = 300  # seconds: SePay's own rule
 
 
 class _Error(BaseModel):
@@ -73,11 +70,8 @@ class SepayClient:
         require_match([headers.get("authorization", "")], keys)
 
     def _check_signature(self, body: bytes, signature: str, at: str) -> None:
-        if not at.isascii() or not at.isdigit() or abs(clock.now().timestamp() - int(at[:12])) > _TOLERANCE:
-            raise BadSignature(N_("The signature is not of now."))
-        message = at.encode() + b"." + body
         secrets = [secret.encode() for secret in self._settings.webhook_secrets if secret]
-        require_match([signature], [f"sha256={hmac_sha256(secret, message).hex()}" for secret in secrets])
+        require_timed_match(body, at, [signature], secrets, prefix="sha256=")
 
 
 def _order_event(event: OrderEvent) -> ProviderEvent:
