@@ -222,11 +222,6 @@ async def lines_of_day(session: ReadSession, provider: str, day: date) -> Sequen
     return (await session.execute(query.order_by(ReconLineRow.id))).scalars().all()
 
 
-async def line_by_id(session: ReadSession, line_row_id: UUID) -> ReconLineRow | None:
-    """The line, None when there is none."""
-    return await session.get(ReconLineRow, line_row_id)
-
-
 async def agreed_lines_not_booked(session: ReadSession) -> list[str]:
     """One line for each agreed line of a report that is not booked."""
     query = select(ReconLineRow.provider, ReconLineRow.line_id).where(
