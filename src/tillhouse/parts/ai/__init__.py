@@ -1,0 +1,1 @@
+"""Models that read, listen, answer and draw, metered."""

@@ -1,0 +1,1 @@
+"""Plans, points, subscriptions and metered work."""

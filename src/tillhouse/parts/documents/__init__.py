@@ -1,0 +1,1 @@
+"""What the house prints: PDF and QR codes."""
