@@ -1,18 +1,90 @@
 """What the house knows of billing."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-from tillhouse.kernel.manifest import Module
+from fastapi import APIRouter
+
+from tillhouse.kernel.access import Permission
+from tillhouse.kernel.house import House
+from tillhouse.kernel.manifest import Invariant, Module, Process
+from tillhouse.kernel.work import AnyHandler, AnyJob
+from tillhouse.parts.billing.settings import BillingSettings
+
+
+def _api() -> APIRouter:
+    from tillhouse.parts.billing.http import router
+
+    return router()
+
+
+def _models() -> ModuleType:
+    from tillhouse.parts.billing import models
+
+    return models
+
+
+def _jobs() -> Sequence[AnyJob]:
+    from tillhouse.parts.billing.jobs import JOBS
+
+    return JOBS
+
+
+def _handlers() -> Sequence[AnyHandler]:
+    from tillhouse.parts.billing.handlers import HANDLERS
+
+    return HANDLERS
+
+
+def _invariants() -> Sequence[Invariant]:
+    from tillhouse.parts.billing.service.checks import unearned_is_owed
+
+    return (
+        Invariant(
+            "billing.unearned",
+            "What was paid in advance and is not earned yet is owed, to the minor unit.",
+            unearned_is_owed,
+        ),
+    )
+
+
+def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.billing.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
+    from tillhouse.parts.billing.service.checks import erase_person, reasons_to_keep
+    from tillhouse.parts.billing.service.selling import PURPOSE
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto
+
+    return (
+        PURPOSE,
+        *ACCOUNT_KINDS,
+        *TRANSACTION_KINDS,
+        ErasureVeto("billing", reasons_to_keep),
+        Erasure("billing", erase_person),
+    )
+
 
 MODULE = Module(
     name="billing",
     title="Billing",
     floor="part",
     folder=Path(__file__).parent,
-    requires=(
-        "payments",
-        "wallets",
-        "ledger",
-        "identity",
+    requires=("payments", "wallets", "ledger", "identity"),
+    settings=(BillingSettings,),
+    api_roots=("/subscriptions", "/points"),
+    api=_api,
+    models=_models,
+    jobs=_jobs,
+    handlers=_handlers,
+    permissions=(
+        Permission("billing.own", "Have plans and points, and pay for them", frozenset({"user"})),
+        Permission("billing.sell", "Make coupons and end them", frozenset({"staff", "machine"}), assurance=2),
+        Permission("billing.grant", "Give points, and limit spending", frozenset({"staff", "machine"}), assurance=2),
     ),
+    processes=(
+        Process("billing", "web", most=4),
+        Process("billing-worker", "worker", queues=("billing.money", "billing.slow"), scales_by="queue_age"),
+    ),
+    invariants=_invariants,
+    provides=_provides,
 )

@@ -65,8 +65,18 @@ from tillhouse.parts.ledger.service.history import (
     watermark,
 )
 from tillhouse.parts.ledger.service.holding import close_account, get_hold, hold, open_holds, void
-from tillhouse.parts.ledger.service.lots import capture_reserved, grant, lock_lots, refund, reserve, revoke, spend
+from tillhouse.parts.ledger.service.lots import (
+    capture_reserved,
+    grant,
+    lock_accounts,
+    lock_lots,
+    refund,
+    reserve,
+    revoke,
+    spend,
+)
 from tillhouse.parts.ledger.service.lots_reading import (
+    lot,
     lot_movements,
     lot_revenue,
     lot_value,
@@ -164,7 +174,9 @@ __all__ = [
     "house_account",
     "income_statement",
     "kind_title",
+    "lock_accounts",
     "lock_lots",
+    "lot",
     "lot_movements",
     "lot_revenue",
     "lot_value",

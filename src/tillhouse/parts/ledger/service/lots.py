@@ -52,6 +52,14 @@ _EXPIRED_AT_ONCE = 100  # accounts
 Metadata = Mapping[str, JsonValue]
 
 
+async def lock_accounts(session: Session, accounts: Collection[AccountRef]) -> None:
+    """Lock accounts of any kind, in order, opened where they never were: for a use case that locks rows of its own as
+    well and wants one order for all of it. Raises `UnknownAccount`.
+    """
+    chart = chart_of(session)
+    await store.lock(session, [(account, chart.account_kind(account)) for account in accounts])
+
+
 async def lock_lots(session: Session, accounts: Collection[AccountRef]) -> Mapping[AccountRef, int]:
     """Lock accounts with lots, in order, before a transaction works on more than one. Returns their internal ids.
 

@@ -1,0 +1,17 @@
+"""Whose a wallet, a plan or an invoice is."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A person, or an organisation."""
+
+    kind: str
+    id: UUID
+
+
+def person(person_id: UUID) -> Owner:
+    """A person as an owner."""
+    return Owner("person", person_id)

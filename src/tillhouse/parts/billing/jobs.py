@@ -1,0 +1,43 @@
+"""Background jobs of billing."""
+
+from datetime import timedelta
+
+from tillhouse.kernel import clock
+from tillhouse.kernel.db import Session
+from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.work import Job, JobRun, Schedule, enqueue
+from tillhouse.parts.billing import store
+from tillhouse.parts.billing.events import Advance, LookAfter, Recognise
+from tillhouse.parts.billing.service import earning, subscribing, work
+
+_AT_ONCE = 500
+
+
+async def _advance(session: Session, task: Advance) -> None:
+    await subscribing.advance(session, task.subscription_id)
+
+
+async def _look_after(run: JobRun, _task: LookAfter) -> None:
+    async with run.transaction() as session:
+        for subscription_id, look_at in await store.due(session, clock.now(), _AT_ONCE):
+            once = f"{subscription_id}:{look_at.isoformat()}"
+            await enqueue(session, Advance(subscription_id=subscription_id), unique=once)
+    more = True
+    while more:
+        async with run.transaction() as session:
+            more = await work.free_abandoned(session)
+
+
+async def _recognise(run: JobRun, _task: Recognise) -> None:
+    async with run.transaction() as session:
+        after = await earning.recognise(session, None)
+    while after:
+        async with run.transaction() as session:
+            after = await earning.recognise(session, after)
+
+
+JOBS = (
+    Job(task=Advance, run=_advance, example=lambda: Advance(subscription_id=new_id())),
+    Job(task=LookAfter, flow=_look_after, schedule=Schedule(every=timedelta(minutes=1)), example=LookAfter),
+    Job(task=Recognise, flow=_recognise, schedule=Schedule(cron="10 0 * * *"), example=Recognise),
+)

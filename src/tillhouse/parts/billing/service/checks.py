@@ -1,0 +1,43 @@
+"""What is always true of billing, and what stands against erasing a person."""
+
+from collections import Counter
+from collections.abc import Sequence
+from uuid import UUID
+
+from tillhouse.kernel.db import ReadSession, Session
+from tillhouse.kernel.text import N_
+from tillhouse.parts.billing import store
+from tillhouse.parts.billing.domain import State, person
+from tillhouse.parts.billing.domain.subscriptions import SERVED
+from tillhouse.parts.billing.service import subscribing
+from tillhouse.parts.ledger import api as ledger
+
+
+async def unearned_is_owed(session: ReadSession) -> Sequence[str]:
+    """What of paid invoices is not earned yet is what `deferred:*` says we owe."""
+    expected: Counter[tuple[str, str]] = Counter()
+    for currency, of_subscription, total in await store.unearned_totals(session):
+        expected["subscriptions" if of_subscription else "points", currency] += total
+    breaches = []
+    for what in ("subscriptions", "points"):
+        for currency in {unit for kind, unit in expected if kind == what}:
+            account = ledger.house_account(f"deferred:{what}", currency)
+            owed = (await ledger.balance(session, account)).posted.minor
+            if owed != expected[what, currency]:
+                breaches.append(f"{account.path}: {owed} is owed, {expected[what, currency]} is not earned yet")
+    return breaches
+
+
+async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str]:
+    """Why a person cannot be erased yet: sentences for that person."""
+    found = await store.subscriptions_of(session, person(person_id))
+    if any(State(one.state) in SERVED and not one.ends_at_period_end for one in found):
+        return [N_("You have a plan that goes on: cancel it first.")]
+    return []
+
+
+async def erase_person(session: Session, person_id: UUID, _addresses: Sequence[str]) -> None:
+    """End what an erased person has: nothing of it holds personal data."""
+    owner = person(person_id)
+    for one in await store.subscriptions_of(session, owner):
+        await subscribing.cancel(session, owner, one.id, at_once=True)
