@@ -40,7 +40,7 @@ class InvoiceState(StrEnum):
 
 Step = Literal["end", "invoice", "ask", "fall_due", "begin_grace", "expire", "give_up"]
 """`end`: it was cancelled for this time. `invoice`: write the next period's. `ask`: charge what can be charged, else
-remind. `fall_due`: the paid time is over. `begin_grace`, `expire`: nobody paid. `give_up`: the first invoice was never paid."""
+remind. `fall_due`: the paid time is over. `begin_grace`, `expire`: nobody paid. `give_up`: the first one never was."""
 
 
 @dataclass(frozen=True, slots=True)

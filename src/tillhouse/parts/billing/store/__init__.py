@@ -75,7 +75,7 @@ async def due(session: ReadSession, now: datetime, limit: int) -> Sequence[tuple
     """Subscriptions that are due for a look, and since when, the most overdue first."""
     statement = select(SubscriptionRow.id, SubscriptionRow.next_look_at).where(SubscriptionRow.next_look_at <= now)
     rows = (await session.execute(statement.order_by(SubscriptionRow.next_look_at).limit(limit))).all()
-    return [(subscription_id, look_at) for subscription_id, look_at in rows]
+    return [(subscription_id, look_at) for subscription_id, look_at in rows if look_at]
 
 
 async def invoice(session: ReadSession, invoice_id: UUID) -> InvoiceRow | None:
@@ -105,7 +105,9 @@ async def open_invoice(session: Session, subscription_id: UUID) -> InvoiceRow | 
 async def invoice_in_force(session: Session, subscription_id: UUID) -> InvoiceRow | None:
     """The newest paid invoice of a subscription that is locked, locked as well."""
     statement = select(InvoiceRow).where(
-        InvoiceRow.subscription_id == subscription_id, InvoiceRow.state == InvoiceState.PAID
+        InvoiceRow.subscription_id == subscription_id,
+        InvoiceRow.state == InvoiceState.PAID,
+        InvoiceRow.period_end.is_not(None),  # not one that is being paid at this moment
     )
     newest = statement.order_by(InvoiceRow.period_end.desc()).limit(1)
     return (await session.execute(newest.with_for_update().execution_options(**_FRESH))).scalar_one_or_none()
