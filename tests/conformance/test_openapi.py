@@ -90,6 +90,25 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/users/me/totp/confirm"): {"code": "000000"},
     ("PUT", "/users/{person_id}/role"): {"role": "admin"},
     ("POST", "/api-keys"): {"name": "robot", "scopes": ["payments.status"], "expires_at": "2027-01-01T00:00:00Z"},
+    ("POST", "/subscriptions"): {
+        "plan": "nothing.small", "currency": "INR", "months": 1, "coupon": None, "pays_from_wallet": True,
+    },
+    ("POST", "/subscriptions/activate"): {"invoice_id": "01a2172d-0000-7000-8000-000000000000"},
+    ("POST", "/subscriptions/invoices/{invoice_id}/pay"): {
+        "from_wallet": True, "method": "checkout", "country": "IN", "bank": None, "token": None,
+    },
+    ("POST", "/subscriptions/{subscription_id}/change"): {"plan": "nothing.large", "months": 1},
+    ("POST", "/subscriptions/{subscription_id}/cancel"): {"at_once": False},
+    ("POST", "/subscriptions/coupons"): {
+        "code": "SPRING", "percent": "10", "amount": None, "currency": None, "offers": ["nothing.small"],
+        "starts_at": None, "ends_at": "2027-01-01T00:00:00Z", "most": 10, "once_per_owner": True, "periods": 1,
+    },
+    ("POST", "/points/purchases"): {"package": "nothing.pack", "currency": "INR", "coupon": None},
+    ("POST", "/points/grants"): {
+        "person_id": "01a2172d-0000-7000-8000-000000000000", "points": "5", "source": "promotional", "days": 30,
+        "reason": "a gift",
+    },
+    ("PUT", "/points/caps"): {"person_id": None, "points": "100", "window": "day"},
     ("POST", "/payments/create-order"): {"amount": "150", "currency": "INR", "purpose": "wallet_deposit"},
     ("POST", "/payments/checkout"): {
         "amount": "150", "currency": "INR", "purpose": "wallet_deposit", "reference": None, "country": "IN",

@@ -8,13 +8,20 @@ from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import Invariant, Module, Process
+from tillhouse.kernel.manifest import Invariant, Module, NavItem, Process
+from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import AnyHandler, AnyJob
 from tillhouse.parts.billing.settings import BillingSettings
 
 
 def _api() -> APIRouter:
     from tillhouse.parts.billing.http import router
+
+    return router()
+
+
+def _pages() -> APIRouter:
+    from tillhouse.parts.billing.pages import router
 
     return router()
 
@@ -73,10 +80,23 @@ MODULE = Module(
     settings=(BillingSettings,),
     api_roots=("/subscriptions", "/points"),
     api=_api,
+    pages=_pages,
     models=_models,
     jobs=_jobs,
     handlers=_handlers,
+    nav=(
+        NavItem(
+            N_("Subscriptions"),
+            "/console/billing/subscriptions",
+            "receipt",
+            "console",
+            permission="billing.read",
+            order=300,
+        ),
+        NavItem(N_("Coupons"), "/console/billing/coupons", "receipt", "console", permission="billing.read", order=310),
+    ),
     permissions=(
+        Permission("billing.read", "See everyone's plans, and coupons", frozenset({"staff"}), assurance=2),
         Permission("billing.own", "Have plans and points, and pay for them", frozenset({"user"})),
         Permission("billing.sell", "Make coupons and end them", frozenset({"staff", "machine"}), assurance=2),
         Permission("billing.grant", "Give points, and limit spending", frozenset({"staff", "machine"}), assurance=2),

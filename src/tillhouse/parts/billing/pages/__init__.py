@@ -1,0 +1,13 @@
+"""Pages of billing: one's own plan, points and invoices; what staff see of everyone's."""
+
+from fastapi import APIRouter
+
+from tillhouse.parts.billing.pages import console, own
+
+
+def router() -> APIRouter:
+    """Everything under `/billing` and `/console/billing`."""
+    every = APIRouter()
+    every.include_router(own.router)
+    every.include_router(console.router)
+    return every

@@ -1,0 +1,70 @@
+"""Killed anywhere between a plan's payment and its start, or in a renewal: it starts, and is renewed, exactly once."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from tests.parts.billing.counter import Counter, open_counter
+from tests.parts.payments.crashes import Killed, killed_at
+from tests.parts.payments.till import new_person, rupees
+from tillhouse.kernel.settings import KernelSettings
+from tillhouse.kernel.work import enqueue
+from tillhouse.parts.billing.events import LookAfter
+
+MOST_STEPS = 120
+
+
+async def begun_and_paid(counter: Counter) -> None:
+    kill_at = 0
+    while True:
+        kill_at += 1
+        assert kill_at < MOST_STEPS
+        asha = new_person()
+        view, due = await counter.subscribe(asha)
+        assert due
+        await counter.till.pay(await counter.order(due))
+        with suppress(Killed), killed_at(counter.till.house, kill_at) as steps:
+            await counter.till.quiet()
+        await counter.till.restart()
+        assert (await counter.see(view)).state == "active", steps.passed[-1]
+        assert (await counter.points(asha), await counter.till.wallet(asha)) == (100, "0.00"), steps.passed[-1]
+        if len(steps.passed) < kill_at:
+            break
+    assert kill_at > 15
+
+
+async def renewed(counter: Counter) -> None:
+    kill_at = 0
+    while True:
+        kill_at += 1
+        assert kill_at < MOST_STEPS
+        asha = new_person()
+        view = await counter.subscribed(asha)
+        await counter.till.give(asha, rupees("300.00"))
+        counter.till.at.advance(timedelta(days=31))
+        with suppress(Killed), killed_at(counter.till.house, kill_at) as steps:
+            async with counter.till.house.database.transaction() as session:
+                await enqueue(session, LookAfter())
+            await counter.till.quiet()
+        await counter.till.restart()
+        await counter.look_after()
+        view = await counter.see(view)
+        assert (view.state, view.paid_until > counter.till.at.at) == ("active", True), steps.passed[-1]
+        assert (await counter.points(asha), await counter.till.wallet(asha)) == (100, "0.00"), steps.passed[-1]
+        await counter.cancel(view, at_once=True)
+        if len(steps.passed) < kill_at:
+            break
+    assert kill_at > 5
+
+
+@pytest.mark.slow
+async def test_killed_anywhere_a_plan_that_was_paid_for_starts_once(settings: KernelSettings) -> None:
+    async with open_counter(settings) as counter:
+        await begun_and_paid(counter)
+
+
+@pytest.mark.slow
+async def test_killed_anywhere_a_renewal_is_charged_once(settings: KernelSettings) -> None:
+    async with open_counter(settings) as counter:
+        await renewed(counter)

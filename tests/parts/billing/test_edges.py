@@ -1,0 +1,155 @@
+"""Billing over HTTP and in pages: one journey, who may what, and what others must not see."""
+
+import re
+from uuid import UUID
+
+import httpx
+import pytest
+
+from tests.parts.billing.counter import Counter
+from tests.parts.identity.town import Resident, Town
+from tillhouse.parts.identity.api import COOKIE
+from tillhouse.parts.payments import api as payments
+
+
+@pytest.fixture
+def town(counter: Counter) -> Town:
+    return Town(counter.till.house, counter.till.app, counter.till.sandbox)
+
+
+async def post(town: Town, who: Resident, path: str, body: object, key: str = "") -> httpx.Response:
+    headers = {"Authorization": f"Bearer {who.token}", **({"Idempotency-Key": key} if key else {})}
+    transport = httpx.ASGITransport(town.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        return await client.post(f"/api/v1{path}", json=body, headers=headers)
+
+
+async def get(town: Town, path: str, who: Resident | None = None) -> httpx.Response:
+    return await town.call("GET", path, token=who.token if who else None)
+
+
+async def test_a_plan_is_begun_paid_and_cancelled_over_the_api(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    plans = (await get(town, "/subscriptions/plans")).json()
+    assert [plan["code"] for plan in plans] == ["desk.one", "shop.small", "shop.large"]
+    wanted = {"plan": "shop.small", "currency": "INR", "months": 1}
+    assert (await post(town, asha, "/subscriptions", wanted)).status_code == 400
+    begun = await post(town, asha, "/subscriptions", wanted, "begin-1")
+    again = await post(town, asha, "/subscriptions", wanted, "begin-1")
+    assert (begun.status_code, again.json()) == (201, begun.json())
+    invoice = begun.json()["invoice"]["id"]
+    paying = (await post(town, asha, f"/subscriptions/invoices/{invoice}/pay", {"method": "checkout"}, "pay-1")).json()
+    assert paying["pay_url"].startswith("http://testserver/pay/")
+    order = await get(town, f"/payments/status/{paying['order_id']}", asha)
+    assert order.json()["amount"] == "300.00"
+    async with counter.till.house.database.reading() as session:
+        view = await payments.order(session, UUID(paying["order_id"]))
+    await counter.till.pay(view)
+    await counter.till.quiet()
+    (mine,) = (await get(town, "/subscriptions/mine", asha)).json()
+    assert (mine["status"], mine["plan"]) == ("active", "shop.small")
+    assert (await get(town, "/points", asha)).json()["available"] == "100"
+    assert (await post(town, asha, "/subscriptions/activate", {"invoice_id": invoice})).json()["status"] == "paid"
+    ended = await post(town, asha, f"/subscriptions/{mine['id']}/cancel", {"at_once": False})
+    assert ended.json()["ends_at_period_end"] is True
+    resumed = await post(town, asha, f"/subscriptions/{mine['id']}/resume", None)
+    assert resumed.json()["ends_at_period_end"] is False
+    listed = (await get(town, "/subscriptions/invoices", asha)).json()["items"]
+    assert [(one["id"], one["tax"], one["tax_name"]) for one in listed] == [(invoice, "45.76", "GST")]
+
+
+async def test_what_is_ashas_is_not_there_for_ravi(counter: Counter, town: Town) -> None:
+    asha, ravi = await town.resident(), await town.resident("ravi@example.com")
+    view, due = await counter.subscribe(UUID(asha.id))
+    assert due
+    for path in (f"/subscriptions/{view.id}", f"/subscriptions/invoices/{due.id}"):
+        assert (await get(town, path, ravi)).status_code == 404
+        assert (await get(town, path)).status_code == 401
+    refused = [
+        await post(town, ravi, f"/subscriptions/{view.id}/cancel", {}),
+        await post(town, ravi, f"/subscriptions/{view.id}/resume", None),
+        await post(town, ravi, f"/subscriptions/{view.id}/change", {"plan": "shop.large"}, "k1"),
+        await post(town, ravi, f"/subscriptions/invoices/{due.id}/pay", {"from_wallet": True}, "k2"),
+        await post(town, ravi, "/subscriptions/activate", {"invoice_id": str(due.id)}),
+    ]
+    assert [response.status_code for response in refused] == [404] * 5
+    assert await counter.see(view) == view
+
+
+async def test_coupons_and_gifts_are_for_staff_and_are_written_down(counter: Counter, town: Town) -> None:
+    asha, staff = await town.resident(), await town.resident("meera@example.com", role="staff")
+    coupon = {"code": "spring", "percent": "12.5", "offers": ["shop.small"]}
+    gift = {"person_id": asha.id, "points": "50", "reason": "a bad answer"}
+    assert (await post(town, asha, "/subscriptions/coupons", coupon)).status_code == 403
+    assert (await post(town, asha, "/points/grants", gift, "g0")).status_code == 403
+    assert await counter.points(UUID(asha.id)) == 0
+    made = await post(town, staff, "/subscriptions/coupons", coupon)
+    assert (made.status_code, made.json()["percent"]) == (201, "12.50")
+    assert (await post(town, staff, "/subscriptions/coupons", coupon)).status_code == 409
+    for _ in range(2):
+        assert (await post(town, staff, "/points/grants", gift, "g1")).status_code == 201
+    assert await counter.points(UUID(asha.id)) == 50
+    _, due = await counter.subscribe(UUID(asha.id), coupon="SPRING")
+    assert due
+    assert str(due.total) == "262.50"
+    ended = await post(town, staff, "/subscriptions/coupons/spring/end", None)
+    assert ended.json()["ends_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pointer"),
+    [
+        ({"percent": "0"}, "/percent"),
+        ({"percent": "100.01"}, "/percent"),
+        ({"percent": "10", "amount": "5.00"}, "/percent"),
+        ({"amount": "5.00"}, "/currency"),
+        ({"amount": "0.00", "currency": "INR"}, "/amount"),
+    ],
+)
+async def test_a_coupon_that_makes_no_sense_is_refused_at_its_field(
+    counter: Counter, town: Town, wrong: dict[str, str], pointer: str
+) -> None:
+    staff = await town.resident("meera@example.com", role="staff")
+    refused = await post(town, staff, "/subscriptions/coupons", {"code": "X", **wrong})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == pointer
+
+
+async def page(town: Town, method: str, path: str, cookie: str, **form: str) -> httpx.Response:
+    transport = httpx.ASGITransport(town.app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://testserver", cookies={COOKIE: cookie}, headers={"Accept": "text/html"}
+    ) as client:
+        home = await client.get("/billing/")
+        token = re.search(r'name="csrf_token" value="([^"]+)"', home.text)
+        return await client.request(method, path, data={**form, "csrf_token": token[1] if token else ""})
+
+
+async def test_the_page_sells_a_plan_and_shows_what_one_has(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    cookie = await town.browser("asha@example.com")
+    begun = await page(town, "POST", "/billing/subscribe", cookie, plan="shop.small", currency="INR", months="1")
+    assert begun.status_code == 303
+    assert begun.headers["location"].startswith("/billing/invoices/")
+    invoice = await page(town, "GET", begun.headers["location"], cookie)
+    assert "Pay ₹300.00" in invoice.text
+    assert "Pay from your wallet" not in invoice.text
+    (due,) = await counter.invoices(UUID(asha.id))
+    await counter.pay(due)
+    home = (await page(town, "GET", "/billing/", cookie)).text
+    assert "Active" in home
+    assert "Change to Large" in home
+    assert "100 points end" in home
+    again = await page(town, "POST", "/billing/subscribe", cookie, plan="shop.small", currency="INR", months="1")
+    assert (again.status_code, again.headers["location"]) == (303, "/billing/")
+
+
+async def test_staff_see_who_has_which_plan(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    await town.resident("meera@example.com", role="staff")
+    await counter.subscribed(UUID(asha.id))
+    cookie = await town.browser("meera@example.com")
+    assert (await page(town, "GET", "/console/billing/subscriptions", cookie)).status_code == 303  # second factor first
+    assert (
+        await page(town, "GET", "/console/billing/coupons", await town.browser("asha@example.com"))
+    ).status_code == 403
