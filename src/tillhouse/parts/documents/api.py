@@ -3,10 +3,11 @@
     pdf = await documents.render_invoice(house, documents.Invoice(...), reader())
 
 Papers are frozen dataclasses that refuse sums which do not agree. The result is PDF/A-3a and PDF/UA-1, and the same
-bytes for the same paper and reader. Rendering runs in a thread: do not wait for it inside a transaction.
+bytes for the same paper and reader. Rendering runs in a process of its own: do not wait for it inside a transaction.
 """
 
 from tillhouse.parts.documents.domain.papers import (
+    MOST_LINES,
     Attachment,
     Certificate,
     Code,
@@ -33,6 +34,7 @@ from tillhouse.parts.documents.service.printing import (
 )
 
 __all__ = [
+    "MOST_LINES",
     "Attachment",
     "Certificate",
     "Code",

@@ -36,5 +36,4 @@ MODULE = Module(
     folder=Path(__file__).parent,
     settings=(DocumentsSettings,),
     provides=_provides,
-    languages=("en", "hi", "vi", "th", "he"),
 )

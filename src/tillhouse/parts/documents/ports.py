@@ -45,6 +45,6 @@ class Press(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InstalledPress:
-    """The press of this house, which is loaded when the first paper is printed: its library is large."""
+    """The press of this house, which is made when the first paper is printed."""
 
     load: Callable[[], Press]

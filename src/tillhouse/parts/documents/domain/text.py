@@ -24,6 +24,7 @@ _STEERING = frozenset(
         *map(chr, range(0xFE00, 0xFE10)),
     ]
 ) - frozenset(_JOINERS)
+_MANY_BREAKS = re.compile(r"\n{3,}")
 _BREAKS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 # Longer words than these would leave the paper: numbers, links and nonsense are. Thai is written without spaces and
 # broken by Typst's dictionary, which this must not disturb.
@@ -31,7 +32,7 @@ _WORD = re.compile(r"[^\s\u0e00-\u0e7f]{31,}")
 _PIECE = 15
 _ZERO_WIDTH_SPACE = "\u200b"
 _FIRST_STRONG, _END = "\u2068", "\u2069"  # Unicode's isolates: the first letter with a direction decides
-LONGEST = 20_000  # characters of one field; the rest is left out
+LONGEST = 10_000  # characters of one field: more than a page; the rest is left out
 
 
 def printable(text: str, has_glyph: Callable[[str], bool]) -> str:
@@ -40,9 +41,12 @@ def printable(text: str, has_glyph: Callable[[str], bool]) -> str:
     Composed (NFC), line breaks as `\\n`, without characters that steer; `REPLACEMENT` for what no font has; long words
     may be broken. `has_glyph` says of one character whether a font of the house has it.
     """
-    text = _BREAKS.sub("\n", unicodedata.normalize("NFC", text[:LONGEST])).replace("\t", " ")
+    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = _BREAKS.sub("\n", unicodedata.normalize("NFC", text)).replace("\t", " ")
     shown = "".join(_character(one, has_glyph) for one in text if one not in _STEERING)
-    return _WORD.sub(_breakable, shown)
+    if not shown.strip(" \n" + _JOINERS):
+        return ""
+    return _WORD.sub(_breakable, _MANY_BREAKS.sub("\n\n", shown))
 
 
 def isolated(text: str, *, right_to_left: bool) -> str:

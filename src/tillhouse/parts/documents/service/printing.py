@@ -1,7 +1,8 @@
 """Papers as PDF files: the reader is spoken to, the press prints.
 
-None of these needs a transaction, and none should be waited for inside one: a paper takes tens of milliseconds.
-All raise `InvalidInput` for a logo that is no picture, an attachment without a usable name, and a QR text too long.
+None of these needs a transaction, and none should be waited for inside one: a paper takes tens of milliseconds, a long
+one seconds. All raise `InvalidInput` for a logo that is no picture, an attachment without a usable name and a QR text
+that is too long, and `TransientError` when the paper could not be printed this time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,141 +1,136 @@
-"""The press: templates of the house compiled by Typst, fed with data alone.
+"""The press: hands sheets to typesetting processes, which are started when needed and replaced when they grow.
 
-What people wrote reaches Typst as JSON in `sys.inputs`, is read there by `json(bytes(…))` and shown as strings: Typst
-evaluates markup in sources only, so nothing in it can be markup or code. The templates are the sources, and ours.
+Typst itself is loaded in those processes alone.
 """
 
 import asyncio
-import io
 import json
+import pickle
+import subprocess
+import sys
 import threading
-from collections.abc import Sequence
+import weakref
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
-from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
-import typst
-from PIL import Image, ImageOps, UnidentifiedImageError
-
-from tillhouse.kernel.errors import FieldError, InvalidInput
+from tillhouse.kernel.errors import FieldError, InvalidInput, TransientError
+from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.text import N_
-from tillhouse.parts.documents.domain.papers import Attachment
-from tillhouse.parts.documents.domain.text import each_text, isolated, printable
 from tillhouse.parts.documents.ports import Sheet
-from tillhouse.parts.documents.providers.typst.fonts import FAMILIES, FOLDER, characters_of
+from tillhouse.parts.documents.providers.typst.wire import ANSWER, DONE, LENGTH, REFUSED
 
-_TEMPLATES = Path(__file__).parents[2] / "templates" / "documents"
-_LOGO_PIXELS = (900, 360)
-_MOST_LOGO_BYTES = 2_000_000
-_MOST_LOGO_PIXELS = 40_000_000
-_MOST_ATTACHED_BYTES = 2_000_000
+log = get_logger(__name__)
+
+_WORKSHOP = "tillhouse.parts.documents.providers.typst.workshop"
+_LONGEST_SECONDS = 60.0  # a statement of 5,000 lines takes 10
+_MOST_MEMORY = 300_000_000  # bytes, after which a process is replaced; a fresh one takes 90 MB
 
 
 class TypstPress:
-    """Compilers that stay warm, one per thread: Typst remembers parsed templates, fonts and shaped words."""
+    """`workers` threads, each with a process of its own: threads wait, processes work, the event loop is free."""
 
-    def __init__(self, *, workers: int = 2, fonts_folder: str = "") -> None:
-        folders = [FOLDER, *([Path(fonts_folder)] if fonts_folder else [])]
-        self._fonts = typst.Fonts(
-            include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(folder) for folder in folders]
-        )
-        self._has = characters_of(*folders).__contains__
-        others = [family for family in self._fonts.families() if family not in FAMILIES]
-        self._families = [*FAMILIES, *others]
+    def __init__(
+        self,
+        *,
+        workers: int = 2,
+        fonts_folder: str = "",
+        patience: float = _LONGEST_SECONDS,
+        memory: int = _MOST_MEMORY,
+    ) -> None:
+        self._command = [sys.executable, "-I", "-m", _WORKSHOP, str(memory), fonts_folder]
+        self._patience = patience
         self._threads = ThreadPoolExecutor(max(workers, 1), thread_name_prefix="press")
         self._own = threading.local()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stop = weakref.finalize(self, _stop_all, self._running)
 
     async def pdf(self, sheet: Sheet) -> bytes:
-        """The file of a sheet, made in a thread: Typst lets go of the interpreter while it works."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._compile, sheet)
+        """The file of a sheet.
+
+        Raises `InvalidInput` for a logo or an attachment that cannot be used, `TransientError` when printing took too
+        long or its process died.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._print, sheet)
 
     async def close(self) -> None:
-        """Take no more; what is being printed ends by itself."""
-        self._threads.shutdown(wait=False)
+        """Take no more, and stop what is running."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._stop()
 
-    def _compile(self, sheet: Sheet) -> bytes:
-        right_to_left = sheet.frame["dir"] == "rtl"
-        content = each_text(
-            sheet.content, lambda text: isolated(printable(text, self._has), right_to_left=right_to_left)
-        )
-        frame = {
-            **sheet.frame,
-            "title": printable(sheet.title, self._has),
-            "author": printable(sheet.author, self._has),
-            "description": printable(sheet.description, self._has),
-            "fonts": self._families,
-        }
-        files = {
-            "logo": logo_of(sheet.logo) if sheet.logo else None,
-            "code": sheet.code,
-            "attachments": [_attached(one) for one in _usable(sheet.attachments)],
-        }
-        inputs = {
-            "content": json.dumps(content, ensure_ascii=False),
-            "files": json.dumps(files),
-            "frame": json.dumps(frame, ensure_ascii=False),
-        }
-        printed = self._compiler().compile(
-            input=str(_TEMPLATES / f"{sheet.template}.typ"),
-            format="pdf",
-            sys_inputs=inputs,
-            # To be kept for decades, with attachments; to be read by screen readers. Typst refuses to write a file that
-            # breaks either.
-            pdf_standards=["a-3a", "ua-1"],
-            timestamp=int(sheet.made_at.astimezone(UTC).timestamp()),
-        )
-        assert isinstance(printed, bytes)
-        return printed
+    def _print(self, sheet: Sheet) -> bytes:
+        process = self._process()
+        stopping = threading.Timer(self._patience, process.kill)
+        stopping.start()
+        last = True
+        try:
+            kind, last, body = _ask(process, pickle.dumps(sheet))
+        except (OSError, EOFError):
+            log.warning("documents.press_stopped", template=sheet.template)
+            raise TransientError(N_("This paper could not be printed just now. Try again in a moment.")) from None
+        finally:
+            stopping.cancel()
+            if last:
+                self._forget(process)
+        if kind == DONE:
+            return body
+        if kind == REFUSED:
+            raise _refusal(body)
+        raise RuntimeError(f"Typst could not print a {sheet.template}: {body.decode()}")
 
-    def _compiler(self) -> typst.Compiler:
-        found: typst.Compiler | None = getattr(self._own, "compiler", None)
+    def _forget(self, process: "subprocess.Popen[bytes]") -> None:
+        self._own.process = None
+        self._running.discard(process)
+        _stop_all({process})
+
+    def _process(self) -> subprocess.Popen[bytes]:
+        """This thread's process; a new one where there is none."""
+        found: subprocess.Popen[bytes] | None = getattr(self._own, "process", None)
+        if found is not None and found.poll() is not None:  # killed while it waited
+            self._forget(found)
+            found = None
         if found is None:
-            found = typst.Compiler(root=str(_TEMPLATES), font_paths=self._fonts, ignore_system_fonts=True)
-            self._own.compiler = found
+            found = subprocess.Popen(  # noqa: S603  one of ours
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={}, cwd=Path(sys.executable).parent
+            )
+            self._own.process = found
+            self._running.add(found)
         return found
 
 
-@lru_cache(maxsize=32)
-def logo_of(picture: bytes) -> dict[str, object]:
-    """A logo as a plain PNG and its size: upright, no larger than it is printed, without what cameras write beside it.
+def _ask(process: subprocess.Popen[bytes], message: bytes) -> tuple[bytes, bool, bytes]:
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(LENGTH.pack(len(message)) + message)
+    process.stdin.flush()
+    kind, last, length = ANSWER.unpack(_read(process.stdout, ANSWER.size))
+    return kind, last, _read(process.stdout, length)
 
-    Raises `InvalidInput` for what is no PNG, JPEG or WebP picture, or too large.
-    """
-    message = N_("The logo has to be a PNG, JPEG or WebP picture of up to 2 MB.")
-    refused = InvalidInput(message, errors=[FieldError("/logo", "not_a_picture", message)])
-    if len(picture) > _MOST_LOGO_BYTES:
-        raise refused
+
+def _read(answers: IO[bytes], length: int) -> bytes:
+    found = answers.read(length)
+    if len(found) != length:
+        raise EOFError
+    return found
+
+
+def _refusal(body: bytes) -> InvalidInput:
+    said = json.loads(body)
+    return InvalidInput(said["message"], errors=[FieldError(*error) for error in said["errors"]])
+
+
+def _stop_all(processes: set["subprocess.Popen[bytes]"]) -> None:
+    for process in processes:
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                _close(pipe)
+        process.wait()
+    processes.clear()
+
+
+def _close(pipe: IO[bytes]) -> None:
     try:
-        with Image.open(io.BytesIO(picture), formats=("PNG", "JPEG", "WEBP")) as opened:
-            if opened.width * opened.height > _MOST_LOGO_PIXELS:
-                raise refused
-            upright = ImageOps.exif_transpose(opened).convert("RGBA")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise refused from None
-    upright.thumbnail(_LOGO_PIXELS)
-    plain = Image.frombytes("RGBA", upright.size, upright.tobytes())
-    made = io.BytesIO()
-    plain.save(made, "PNG", optimize=True)
-    return {"png": list(made.getvalue()), "width": plain.width, "height": plain.height}
-
-
-def _usable(attachments: Sequence[Attachment]) -> Sequence[Attachment]:
-    names = [one.name for one in attachments]
-    named = all(name and name.isprintable() and not set(name) & set('/\\:"') for name in names)
-    if not named or len(set(names)) != len(names):
-        message = N_("Every attached file needs a name of its own, without slashes.")
-        raise InvalidInput(message, errors=[FieldError("/attachments", "bad_name", message)])
-    if sum(len(one.content) for one in attachments) > _MOST_ATTACHED_BYTES:
-        message = N_("Attached files may have 2 MB together.")
-        raise InvalidInput(message, errors=[FieldError("/attachments", "too_large", message)])
-    return attachments
-
-
-def _attached(one: Attachment) -> dict[str, object]:
-    return {
-        "name": one.name,
-        "media_type": one.media_type,
-        "relationship": one.relationship,
-        "description": one.description,
-        "content": list(one.content),
-    }
+        pipe.close()
+    except OSError:  # what was not yet written has nobody to read it
+        return
