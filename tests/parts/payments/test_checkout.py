@@ -138,6 +138,7 @@ async def test_somebody_without_an_account_pays_gets_a_receipt_and_claims_it_lat
     assert page.status_code == 200
     assert "To be paid" in page.text
     assert page.headers["referrer-policy"] == "no-referrer"
+    assert (await browse(till, "GET", f"{made['pay_url']}/receipt.pdf")).status_code == 404
     path = f"/_sandbox/razorpay/orders/{made['provider_order_id']}/pay"
     proof = (await till.outside("POST", path, {})).json()
     back = await browse(till, "POST", f"{made['pay_url']}/return", proof)
@@ -146,6 +147,9 @@ async def test_somebody_without_an_account_pays_gets_a_receipt_and_claims_it_lat
     page = await browse(till, "GET", made["pay_url"])
     assert "Thank you. This is your receipt." in page.text
     assert "asha@example.com" in page.text
+    paper = await browse(till, "GET", f"{made['pay_url']}/receipt.pdf")
+    assert (paper.status_code, paper.content[:5]) == (200, b"%PDF-")
+    assert paper.headers["referrer-policy"] == "no-referrer"
     assert await order_account(till, made["id"]) == "150.00"
     await till.quiet()
     async with till.house.database.reading() as session:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from tests.parts.documents.reading import squeezed, text_of
 from tests.parts.payments.till import Till, open_till
 from tillhouse.kernel.access import SYSTEM
 from tillhouse.kernel.db import Session
@@ -244,6 +245,26 @@ async def test_a_receipt_is_a_page_for_whoever_paid_alone(till: Till) -> None:
     assert "₹150.00" in shown.text
     assert proof["razorpay_payment_id"] in shown.text
     assert (await page(stranger, path)).status_code == 404
+
+
+async def test_a_receipt_is_a_paper_for_whoever_paid_alone(till: Till) -> None:
+    asha, stranger = await someone(till), await someone(till, "Imran Khan")
+    order = (await asha.post("/wallets/deposit", INR_150)).json()
+    path = f"/payments/{order['id']}/receipt.pdf"
+    assert (await asha.call("GET", path)).status_code == 404
+    proof = (await till.outside("POST", f"/_sandbox/razorpay/orders/{order['provider_order_id']}/pay", {})).json()
+    await asha.post("/payments/verify", proof)
+    made = await asha.call("GET", path)
+    assert (made.status_code, made.headers["content-type"]) == (200, "application/pdf")
+    assert made.headers["cache-control"] == "private, no-store"
+    said = text_of(made.content)
+    assert [one for one in ("Receipt", "₹150.00", "Asha Rao", "UPI") if one not in said] == []
+    assert order["id"] in squeezed(said)  # it is longer than its place, and broken
+    assert proof["razorpay_payment_id"] in said
+    assert (await page(asha, path)).content == made.content
+    for refused in (await stranger.call("GET", path), await page(stranger, path)):
+        assert refused.status_code == 404
+    assert (await Caller(till, None, None).call("GET", path)).status_code == 401
 
 
 async def page(caller: Caller, path: str) -> httpx.Response:

@@ -12,7 +12,6 @@ from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import Outbound, OutcomeUnknown
 from tillhouse.parts.payments.domain import Method, OrderState, PayoutState, ThaiBankAccount
-from tillhouse.parts.payments.domain.qr_codes import crc16, vietqr
 from tillhouse.parts.payments.ports import BadSignature, CheckoutForm, CheckoutQr, OrderRequest, Payee, Refused
 from tillhouse.parts.payments.providers.omise.client import OmiseClient
 from tillhouse.parts.payments.providers.omise.gateway import OmiseGateway
@@ -135,18 +134,6 @@ def test_sepays_form_is_signed_as_the_official_sdk_signs() -> None:
         ("success_url", "https://example.com/ok"),
     ]
     assert form_signature("spsk_test_secret", fields) == "HVKLNtyFoO7KTHay75fVqf0ojWETgjSt7SVvU8jUcbM="
-
-
-def test_vietqr_is_that_of_the_published_examples() -> None:
-    assert crc16("123456789") == "29B1"
-    assert vietqr(bin_code="970415", account="113366668888", amount=79_000, content="Ung Ho Quy Vac Xin") == (
-        "00020101021238560010A0000007270126000697041501121133666688880208QRIBFTTA53037045405790005802VN"
-        "62220818Ung Ho Quy Vac Xin63043ACF"
-    )
-    assert vietqr(bin_code="970416", account="257678859", amount=10_000, content="Chuyen tien") == (
-        "00020101021238530010A0000007270123000697041601092576788590208QRIBFTTA53037045405100005802VN"
-        "62150811Chuyen tien630453E6"
-    )
 
 
 async def test_an_order_by_transfer_shows_its_code_and_asks_nobody() -> None:

@@ -10,8 +10,10 @@ import httpx
 import pytest
 from fastapi import Request
 
+from tests.parts.documents.reading import text_of
 from tests.parts.ledger.books import Books, key, rupees
 from tillhouse.apps.compose import build_house, create_app
+from tillhouse.kernel import clock
 from tillhouse.kernel.access import NOBODY, AuthenticatedBy, Principal
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.ids import new_id
@@ -19,6 +21,7 @@ from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import encode_cursor
 from tillhouse.kernel.settings import KernelSettings
+from tillhouse.parts.documents.manifest import MODULE as DOCUMENTS
 from tillhouse.parts.identity.api import Erasure, ErasureVeto
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.parts.ledger import api as ledger
@@ -61,7 +64,7 @@ SHOP = Module(
 
 @pytest.fixture
 async def books(settings: KernelSettings) -> AsyncIterator[Books]:
-    house = build_house(settings, catalogue=(IDENTITY, LEDGER, WALLETS, SHOP))
+    house = build_house(settings, catalogue=(IDENTITY, LEDGER, DOCUMENTS, WALLETS, SHOP))
     opened = Books(house)
     yield opened
     assert await opened.violations() == []
@@ -190,7 +193,35 @@ async def test_someone_elses_wallet_is_not_found(api: httpx.AsyncClient, books: 
         assert denied.json()["detail"] == absent.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["", "/{id}", "/{id}/balance", "/{id}/transactions"])
+async def test_a_month_of_a_wallet_is_a_paper_for_its_owner_alone(api: httpx.AsyncClient, books: Books) -> None:
+    now = clock.now()
+    await books.post(replace(receive(12_345_678), effective_at=now))
+    await books.post(replace(spend(45_678), effective_at=now))
+    path = f"/wallets/{wallets.wallet_id(DRIVER, 'INR')}/statement.pdf"
+    made = await api.get(path)
+    assert (made.status_code, made.headers["content-type"]) == (200, "application/pdf")
+    said = text_of(made.content)
+    assert [one for one in ("Statement", "₹1,23,456.78", "₹456.78", "₹1,23,000.00") if one not in said] == []
+    before = await api.get(path, params={"month": "2020-02"})
+    assert "Nothing moved in this time." in text_of(before.content)
+    assert (await api.get(path, headers=me(OTHER))).status_code == 404
+    later = await api.get(path, params={"month": "2199-01"})
+    assert (later.status_code, later.json()["errors"][0]["pointer"]) == (422, "/month")
+
+
+async def test_papers_are_asked_for_half_a_hundred_times_a_minute_in_vain(api: httpx.AsyncClient) -> None:
+    path = f"/wallets/{wallets.wallet_id(OTHER, 'INR')}/statement.pdf?month=2199-01"
+    tried = [(await api.get(path, headers=me(OTHER))).status_code for _ in range(31)]
+    assert tried == [422] * 30 + [429]
+
+
+@pytest.mark.parametrize("month", ["2026", "2026-13", "2026-00", "1999-01", "2026-01-01", "now"])
+async def test_a_month_that_is_none_is_refused(api: httpx.AsyncClient, month: str) -> None:
+    path = f"/wallets/{wallets.wallet_id(DRIVER, 'INR')}/statement.pdf"
+    assert (await api.get(path, params={"month": month})).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["", "/{id}", "/{id}/balance", "/{id}/transactions", "/{id}/statement.pdf"])
 async def test_nobody_sees_a_wallet_and_a_machine_has_none(api: httpx.AsyncClient, path: str) -> None:
     url = "/wallets" + path.format(id=wallets.wallet_id(DRIVER, "INR"))
     assert (await api.get(url, headers={"Authorization": ""})).status_code == 401

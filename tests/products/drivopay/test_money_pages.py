@@ -5,6 +5,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from tests.parts.documents.reading import text_of
 from tests.products.drivopay.conftest import Depot, Driver
 from tillhouse.parts.payments import api as payments
 from tillhouse.parts.payments.settings import PayoutGuards
@@ -371,3 +372,23 @@ async def test_a_form_without_an_account_is_refused_in_words(driver: Driver, dep
     gone = await driver.send("/drivopay/withdraw", amount="50", kind="payee", payee=str(driver.id))
     assert "There is no such saved account." in gone.text
     assert await driver.available() == "100.00"
+
+
+async def test_a_month_of_the_wallet_is_a_paper_by_the_drivers_clock(depot: Depot, driver: Driver) -> None:
+    await depot.give(driver.id, "1234567.00")
+    page = await driver.page("/drivopay/wallet")
+    assert re.findall(r'<option value="(\d{4}-\d\d)">(\w+ \d{4})</option>', page)[:2] == [
+        ("2026-11", "November 2026"),
+        ("2026-10", "October 2026"),
+    ]
+    made = await driver.browser.get("/drivopay/wallet/statement.pdf?month=2026-11")
+    assert (made.status_code, made.headers["content-type"]) == (200, "application/pdf")
+    assert 'filename="drivopay-2026-11.pdf"' in made.headers["content-disposition"]
+    said = text_of(made.content)
+    assert [
+        one for one in ("Statement", "DrivoPay", "Asha Rao", "18 Nov 2026", "₹12,34,567.00") if one not in said
+    ] == []
+    driver.browser.cookies.set("language", "hi")
+    in_hindi = text_of((await driver.browser.get("/drivopay/wallet/statement.pdf")).content)
+    assert "स्टेटमेंट" in in_hindi
+    assert (await driver.browser.get("/drivopay/wallet/statement.pdf?month=2030-01")).status_code == 422

@@ -31,6 +31,13 @@ def jobs(options: tuple[str, ...]) -> None:
     _run("bench.jobs", options)
 
 
+@command.command("documents", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def documents(options: tuple[str, ...]) -> None:
+    """Papers as PDF: the first, each kind warm, long ones, many at once, and the memory they take."""
+    _run("bench.documents", options)
+
+
 def _run(module: str, options: Sequence[str]) -> None:
     if not (_ROOT / "bench").is_dir():
         raise click.ClickException("The benchmarks are part of the source: run this in a checkout.")

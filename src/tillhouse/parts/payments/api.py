@@ -46,6 +46,8 @@ from tillhouse.parts.payments.flows.deposits import (
     verify_checkout,
 )
 from tillhouse.parts.payments.flows.payouts import withdraw
+from tillhouse.parts.payments.flows.receipts import receipt_pdf as _receipt_pdf
+from tillhouse.parts.payments.flows.receipts import receipt_pdf_of_link
 from tillhouse.parts.payments.flows.reconciliation import StatementFile, import_file, reconcile
 from tillhouse.parts.payments.ports import (
     BadSignature,
@@ -215,6 +217,8 @@ __all__ = [
     "proof_from_checkout",
     "propose",
     "receipt",
+    "receipt_pdf",
+    "receipt_pdf_of_link",
     "reconcile",
     "refund",
     "refunds",
@@ -395,6 +399,11 @@ async def payees_of(
 async def receipt(session: ReadSession, order_id: UUID, *, person_id: UUID | None = None) -> Receipt | None:
     """The receipt of a paid order; None while nothing has been paid. Raises `NotFound`."""
     return await receipt_of(session, order_id, owner=_owner(person_id))
+
+
+async def receipt_pdf(house: House, order_id: UUID, *, person_id: UUID | None = None) -> bytes:
+    """The receipt of a paid order as PDF, for the reader of this request. Raises `NotFound`."""
+    return await _receipt_pdf(house, order_id, owner=_owner(person_id))
 
 
 async def order_of_link(session: ReadSession, token: str) -> OrderView:

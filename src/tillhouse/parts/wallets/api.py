@@ -1,6 +1,7 @@
 """The wallets' door for other modules. Money is moved by the ledger: `account_ref` names the account for it."""
 
 from tillhouse.parts.wallets.domain import ACCOUNT_CODE, Direction, Movement, Wallet, account_ref, wallet_id
+from tillhouse.parts.wallets.flows import statement_pdf, statement_pdf_of
 from tillhouse.parts.wallets.ports import PendingSource
 from tillhouse.parts.wallets.service import movements, wallet_by_id, wallet_of, wallets_of
 
@@ -12,6 +13,8 @@ __all__ = [
     "Wallet",
     "account_ref",
     "movements",
+    "statement_pdf",
+    "statement_pdf_of",
     "wallet_by_id",
     "wallet_id",
     "wallet_of",

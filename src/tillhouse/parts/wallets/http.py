@@ -1,23 +1,27 @@
 """JSON endpoints of wallets: reading only. Putting money in and taking it out belongs to payments."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
-from tillhouse.kernel.http import Read
+from tillhouse.kernel.http import Read, TheHouse
+from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.money import MAX_MINOR
 from tillhouse.kernel.paging import MAX_PAGE, Page, cut, decode_cursor
-from tillhouse.kernel.web.i18n import gettext
-from tillhouse.parts.wallets import schemas, service
+from tillhouse.kernel.web.downloads import PDF_ANSWER, pdf_download
+from tillhouse.kernel.web.i18n import gettext, reader
+from tillhouse.parts.wallets import flows, schemas, service
 from tillhouse.parts.wallets.domain import Direction, Movement, Wallet
 
 Owner = Annotated[Principal, Depends(require("wallets.read"))]
 Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
+Month = Annotated[str, StringConstraints(pattern=r"^2[01][0-9]{2}-(0[1-9]|1[0-2])$")]
 Kind = Annotated[str, StringConstraints(max_length=100, pattern=r"^[a-z0-9_.]+$")]
 
 router = APIRouter(prefix="/wallets")
@@ -78,6 +82,19 @@ async def list_movements(
     )
     shown, next_cursor = cut(found, limit, lambda movement: (movement.id,))
     return Page(items=[_movement(movement) for movement in shown], next_cursor=next_cursor)
+
+
+@router.get(
+    "/{wallet_id}/statement.pdf",
+    dependencies=[Depends(rate_limit("30/minute"))],
+    response_class=Response,
+    responses=PDF_ANSWER,
+)
+async def get_statement(house: TheHouse, owner: Owner, wallet_id: UUID, month: Month | None = None) -> Response:
+    """A month of a wallet as PDF, in the reader's language and zone; this month where none is named."""
+    first = date.fromisoformat(f"{month}-01") if month else None
+    paper = await flows.statement_pdf(house, owner.person_id, wallet_id, first, reader())
+    return pdf_download(f"statement-{month or 'now'}", paper)
 
 
 def _before(cursor: str | None) -> int | None:

@@ -13,6 +13,7 @@ Note = Annotated[str, Field(max_length=500)]
 Reference = Annotated[str, Field(min_length=1, max_length=200)]
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2100, 1, 1)  # a date outside is a slip, and has no day in every zone
 BusinessDate = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+Month = Annotated[str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), le=datetime(2100, 1, 1, tzinfo=UTC))]
 _MOST_TRIPS, _MOST_MINUTES = 500, 24 * 60
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID, uuid5
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
 
 from tillhouse.kernel.access import Principal, open_to_all, require
 from tillhouse.kernel.db import JsonObject, ReadSession
@@ -16,6 +17,7 @@ from tillhouse.kernel.limits import client_address, rate_limit
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import MAX_PAGE, Page
 from tillhouse.kernel.text import N_
+from tillhouse.kernel.web.downloads import PDF_ANSWER, pdf_download
 from tillhouse.kernel.web.i18n import gettext, reader
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import api, schemas, store
@@ -77,6 +79,18 @@ async def status(session: Read, looker: Looker, id: UUID) -> schemas.StatusOut: 
         order = order_view(await order_for(session, id, owner=owner))
         return _status("order", order)
     return _status("payout", payout_view(await payout_for(session, id, owner=owner)))
+
+
+@payments.get(
+    "/{id}/receipt.pdf",
+    dependencies=[Depends(rate_limit("30/minute"))],
+    response_class=Response,
+    responses=PDF_ANSWER,
+)
+async def receipt_pdf(house: TheHouse, looker: Looker, id: UUID) -> Response:  # noqa: A002  the path says id
+    """The receipt of a paid order as PDF, in the reader's language: of one's own, or of any for staff."""
+    person_id = None if looker.may("payments.status_of_all") else looker.person_id
+    return pdf_download(f"receipt-{id}", await api.receipt_pdf(house, id, person_id=person_id))
 
 
 @payments.post("/checkout", status_code=201, dependencies=[Depends(rate_limit("30/minute"))])

@@ -7,7 +7,6 @@ nothing: it makes us ask.
 from dataclasses import dataclass
 from typing import Annotated
 
-import segno
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
@@ -20,7 +19,9 @@ from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import FromOurPage, Pages
+from tillhouse.kernel.web.downloads import pdf_download
 from tillhouse.kernel.web.toasts import redirect
+from tillhouse.parts.documents import api as documents
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState
 
@@ -112,6 +113,12 @@ async def state(
     return _private(pages.render_fragment(request, "payments/_pay.html", context))
 
 
+@router.get("/{token}/receipt.pdf", dependencies=[Depends(rate_limit("30/minute", by="ip", name="payments.receipt"))])
+async def receipt(house: TheHouse, _anyone: Anyone, token: str) -> Response:
+    """The receipt of what was paid here, as PDF, in the reader's language."""
+    return _private(pdf_download("receipt", await api.receipt_pdf_of_link(house, token)))
+
+
 @router.get("/{token}/return", dependencies=[Depends(rate_limit("30/minute", by="ip", name="payments.return"))])
 async def come_back(request: Request, house: TheHouse, _anyone: Anyone, token: str) -> Response:
     """The browser is back from the gateway: the gateway is asked, whatever the address says."""
@@ -200,7 +207,7 @@ def _qr(how: api.CheckoutQr) -> str:
     """The code as an image: white behind it, so that dark pages do not hide it."""
     if how.text is None:
         return how.image_url or ""
-    return segno.make(how.text, micro=False).svg_data_uri(scale=6, border=3, light="white")
+    return documents.qr_data_uri(how.text)
 
 
 def _private(response: Response) -> Response:

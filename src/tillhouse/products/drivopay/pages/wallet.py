@@ -1,23 +1,29 @@
 """The wallet: what is available, held and pending, and every movement with filters."""
 
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
+from babel.dates import format_date
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.datastructures import FormData
 
+from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.http import Read, TheHouse
+from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import Pages
+from tillhouse.kernel.web.downloads import pdf_download
 from tillhouse.kernel.web.forms import Form, Option
-from tillhouse.kernel.web.i18n import gettext
+from tillhouse.kernel.web.i18n import gettext, reader
 from tillhouse.parts.wallets import api as wallets
 from tillhouse.products.drivopay import service
 from tillhouse.products.drivopay.domain import UNIT
 from tillhouse.products.drivopay.pages.movements import Filter, kinds_of, page
-from tillhouse.products.drivopay.schemas import BusinessDate
+from tillhouse.products.drivopay.schemas import BusinessDate, Month
 
 router = APIRouter()
 Driver = Annotated[Principal, Depends(require("drivopay.read"))]
@@ -51,5 +57,26 @@ async def movements(
         "filtered": bool(wanted),
         "directions": [Option("in", gettext(N_("Money in"))), Option("out", gettext(N_("Money out")))],
         "kinds": kinds_of(house),
+        "months": _months(clock.business_date(clock.now(), zone)),
     }
     return pages.render_form(request, "drivopay/wallet.html", form, context)
+
+
+@router.get("/wallet/statement.pdf", dependencies=[Depends(rate_limit("30/minute"))])
+async def statement(house: TheHouse, me: Driver, month: Month | None = None) -> Response:
+    """A month of the wallet on paper, by the driver's clock; this month where none is named."""
+    async with house.database.reading() as session:
+        zone = await service.zone_of(session, me.person_id)
+    first = date.fromisoformat(f"{month}-01") if month else None
+    who = replace(reader(), zone=zone)
+    paper = await wallets.statement_pdf_of(house, me.person_id, UNIT, first, who, brand="DrivoPay", accent="drivopay")
+    return pdf_download(f"drivopay-{month or 'statement'}", paper)
+
+
+def _months(today: date) -> list[Option]:
+    """This month and the eleven before it."""
+    firsts, first = [], today.replace(day=1)
+    for _ in range(12):
+        firsts.append(first)
+        first = (first - timedelta(days=1)).replace(day=1)
+    return [Option(f"{one:%Y-%m}", format_date(one, "LLLL yyyy", locale=reader().locale)) for one in firsts]

@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
+from tillhouse.parts.documents.api import vietqr
 from tillhouse.parts.payments.domain import Method, OrderState, PaymentFacts, TransferFacts
-from tillhouse.parts.payments.domain.qr_codes import vietqr
 from tillhouse.parts.payments.ports import (
     CheckoutForm,
     CheckoutQr,
@@ -110,7 +110,7 @@ class SepayGateway:
         ours, code = self._settings, order.code
         if not code:
             raise refusal("SePay", "code_missing", "a transfer needs a code by which we know it")
-        text = vietqr(bin_code=ours.bank_bin, account=ours.account_number, amount=order.amount.minor, content=code)
+        text = vietqr(ours.bank_bin, ours.account_number, amount=order.amount, purpose=code)
         lines = (
             (N_("Bank"), ours.bank_name),
             (N_("Account"), ours.account_number),

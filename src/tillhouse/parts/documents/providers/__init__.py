@@ -1,0 +1,1 @@
+"""What prints: one folder per engine."""
