@@ -91,6 +91,7 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("PUT", "/users/{person_id}/role"): {"role": "admin"},
     ("POST", "/api-keys"): {"name": "robot", "scopes": ["payments.status"], "expires_at": "2027-01-01T00:00:00Z"},
     ("POST", "/payments/create-order"): {"amount": "150", "currency": "INR", "purpose": "wallet_deposit"},
+    ("POST", "/payments/create-qr"): {"amount": "150", "currency": "INR", "purpose": "wallet_deposit"},
     ("POST", "/payments/checkout"): {
         "amount": "150", "currency": "INR", "purpose": "wallet_deposit", "reference": None, "country": "IN",
         "method": "checkout", "bank": None, "token": None, "email": "new@example.com", "return_path": "/drivopay/",

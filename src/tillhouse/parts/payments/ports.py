@@ -75,12 +75,14 @@ class CheckoutQr:
     """A code to be scanned with a banking app.
 
     `text` is what the code says, when we draw it ourselves; otherwise `image_url` shows it. `lines` are (message id,
-    value) pairs for whoever types it in instead: bank, account, amount, what to write.
+    value) pairs for whoever types it in instead: bank, account, amount, what to write. `closes_at` (unix seconds) is
+    when the code itself ends, where its provider says so.
     """
 
     text: str | None
     image_url: str | None
     lines: Sequence[tuple[str, str]] = ()
+    closes_at: int | None = None
     kind: Literal["qr"] = "qr"
 
 

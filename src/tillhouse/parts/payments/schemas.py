@@ -276,6 +276,36 @@ class CheckoutOut(BaseModel):
     expires_at: datetime
 
 
+class QrIn(Strict):
+    """A code for a banking app, over `amount`: UPI for INR, PromptPay for THB, VietQR for VND."""
+
+    amount: Amount
+    currency: Currency = "INR"
+    purpose: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z_.]+$")] = "wallet_deposit"
+
+
+class QrCodeOut(BaseModel):
+    """A code for one payment. `id` is its order's. `qr` is what the code says, where its provider tells.
+
+    `image_url` is its picture: an address, or a `data:` address of one drawn here. A `closed` code cannot be paid: its
+    order was paid, has ended, or `expires_at` is over; `message` says which and what that means for the money.
+    """
+
+    id: UUID
+    provider: str
+    method: Method
+    amount: str
+    currency: str
+    purpose: str
+    status: Literal["active", "closed"]
+    order_status: str
+    message: str
+    qr: str | None
+    image_url: str | None
+    lines: list[FieldOut]
+    expires_at: datetime
+
+
 class RefundIn(Strict):
     """Money to go back to its payer: of a payment, or of the payment that paid an order. Without `amount`: all of it.
 
