@@ -7,6 +7,7 @@ from uuid import UUID
 
 from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.live import tell
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
@@ -111,6 +112,12 @@ async def movement_rows(
         for one in found
     ]  # fmt: skip
     return rows, found[-1].id if len(found) == _BITE else None
+
+
+def tell_of_change(session: Session, account: ledger.AccountRef) -> None:
+    """Tell a person, once this transaction has committed, that what is in a wallet of theirs has changed."""
+    if account.owner_id is not None:
+        tell(session, account.owner_id, "wallets", id=str(wallet_id(account.owner_id, account.unit)))
 
 
 async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str]:

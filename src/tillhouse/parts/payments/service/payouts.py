@@ -30,7 +30,13 @@ from tillhouse.parts.payments.events import (
 )
 from tillhouse.parts.payments.models import PayoutRow
 from tillhouse.parts.payments.ports import Payee
-from tillhouse.parts.payments.service.attention import count_review, count_withdrawal, look_into
+from tillhouse.parts.payments.service.attention import (
+    count_review,
+    count_withdrawal,
+    look_into,
+    payout_moved,
+    tell_of_payout,
+)
 from tillhouse.parts.payments.service.books import book_payout, free_payout, hold_for, reverse_payout
 from tillhouse.parts.payments.service.guards import guard
 from tillhouse.parts.payments.service.orders import OverLimit, check_limits
@@ -102,6 +108,7 @@ async def reserve_payout(session: Session, wish: NewPayout) -> PayoutRow:
         await _plan(session, payout)
     await emit(session, PayoutRequested(payout_id=payout.id))
     count_withdrawal(session, "requested")
+    tell_of_payout(session, payout)
     await session.flush()
     return payout
 
@@ -143,6 +150,7 @@ async def begin_sending(session: Session, payout_id: UUID) -> Sending | None:
     if payout.state in _SENDABLE:
         payout.state = PayoutState.SENDING
         payout.sent_at = payout.sent_at or now
+        tell_of_payout(session, payout)
     payout.updated_at = now
     _plan_check(payout)
     await session.flush()
@@ -251,7 +259,7 @@ async def _finish(session: Session, payout: PayoutRow, state: PayoutState, event
 
 def _move(session: Session, payout: PayoutRow, state: PayoutState) -> None:
     payout.state, payout.updated_at = state, clock.now()
-    count_withdrawal(session, state)
+    payout_moved(session, payout)
 
 
 def _plan_check(payout: PayoutRow) -> None:
