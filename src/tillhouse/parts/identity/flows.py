@@ -248,6 +248,7 @@ async def confirm_totp(house: House, caller: Caller, principal: Principal, code:
         codes = await second_factor.confirm(session, principal, code)
         if codes:
             await attempts.forgive(session, guess)
+            await people.notify(session, principal.person_id, "identity.authenticator_added")
     if codes is None:
         raise challenges.wrong_code()
     return codes

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import (
     CODE_LIFE,
     DEFAULT_ZONE,
+    FOUNDING,
     Identifier,
     IdentifierKind,
     PersonRole,
@@ -31,7 +31,6 @@ from tillhouse.parts.identity.service import challenges, sessions
 from tillhouse.parts.identity.service.audit import audit
 from tillhouse.parts.identity.settings import IdentitySettings
 
-_FOUNDING = timedelta(minutes=1)
 _CONFIRMING: tuple[Purpose, ...] = ("register", "sign_in")
 
 
@@ -269,7 +268,7 @@ async def proving_contacts(session: ReadSession, person_id: UUID) -> list[Contac
 
 def _founding(person: PersonRow, row: IdentifierRow) -> bool:
     """An account begins with the confirmation of its first address, in one transaction."""
-    return row.confirmed_at <= person.created_at + _FOUNDING
+    return row.confirmed_at <= person.created_at + FOUNDING
 
 
 async def notify(session: Session, person_id: UUID, template: str, data: JsonObject | None = None) -> None:
