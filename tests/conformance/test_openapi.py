@@ -98,6 +98,7 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     },
     ("POST", "/payments/refunds"): {
         "payment_id": "{payment_id}", "order_id": None, "amount": "1", "reason": "asked for", "advance": False,
+        "email": None,
     },
     ("POST", "/payments/verify"): {
         "razorpay_order_id": "order_x", "razorpay_payment_id": "pay_x", "razorpay_signature": "x",

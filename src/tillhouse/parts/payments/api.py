@@ -301,14 +301,18 @@ async def start_refund(
     key: str,
     by: UUID | None,
     advance: bool = False,
+    email: str | None = None,
 ) -> RefundView:
     """Begin to give `amount` of a payment back to its payer (all that is left, for None); the same key does so once.
 
-    With `advance` the house lends what the wallet lacks, as a debt of its owner. Raises `NotFound`, `CannotRefund`,
+    With `advance` the house lends what the wallet lacks, as a debt of its owner. `email` is the payer's, for a gateway
+    that writes to them (`InvalidInput` at `/email` says that it has to). Raises `NotFound`, `CannotRefund`,
     `InvalidInput`, `Conflict`, what the product's `on_refund` raises, and the ledger's `InsufficientFunds`.
     """
     return refund_view(
-        await refund_service.start_refund(session, payment_id, amount, reason=reason, key=key, by=by, advance=advance)
+        await refund_service.start_refund(
+            session, payment_id, amount, reason=reason, key=key, by=by, advance=advance, email=email
+        )
     )
 
 

@@ -309,7 +309,8 @@ class QrCodeOut(BaseModel):
 class RefundIn(Strict):
     """Money to go back to its payer: of a payment, or of the payment that paid an order. Without `amount`: all of it.
 
-    `advance` lets the house lend what the owner's wallet lacks, as a debt of theirs.
+    `advance` lets the house lend what the owner's wallet lacks, as a debt of theirs. `email` is the payer's, for a
+    gateway that writes to them to ask for a bank account, where none is known.
     """
 
     payment_id: UUID | None = None
@@ -317,6 +318,7 @@ class RefundIn(Strict):
     amount: Amount | None = None
     reason: Short
     advance: bool = False
+    email: Email | None = None
 
 
 class RefundOut(BaseModel):

@@ -104,6 +104,7 @@ async def refund(session: Write, refunder: Refunder, key: RequiredKey, body: sch
         key=f"{refunder.id}:{key}",
         by=refunder.made_by or refunder.id,
         advance=body.advance,
+        email=body.email.lower() if body.email else None,
     )
     details: JsonObject = {"amount": str(made.amount), "advance": body.advance}
     await identity.audit(session, refunder, "payments.refund", f"refund:{made.id}", details)
