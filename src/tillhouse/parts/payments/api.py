@@ -12,7 +12,7 @@ from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
 from tillhouse.kernel.errors import Forbidden
 from tillhouse.kernel.house import House
-from tillhouse.kernel.money import Money
+from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.paging import cut, decode_id
 from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import api as identity
@@ -261,13 +261,14 @@ def limits(house: House, unit: str) -> Limits:
     """The limits of this house in `unit`."""
     found, guards = house.settings_of(PaymentsSettings), house.settings_of(PayoutGuards)
     least, most = found.deposit_range(unit)
+    out_least, out_most = found.withdrawal_range(unit)
     return Limits(
         deposit_least=Money(least, unit),
         deposit_most=Money(most, unit),
-        withdrawal_least=Money(found.withdrawal_min, unit),
-        withdrawal_most=Money(found.withdrawal_max, unit),
-        withdrawal_daily=Money(found.withdrawal_daily, unit),
-        step_up_above=Money(found.withdrawal_step_up_above, unit),
+        withdrawal_least=Money(out_least, unit),
+        withdrawal_most=Money(out_most, unit),
+        withdrawal_daily=Money(found.withdrawal_daily.within(unit, MAX_MINOR), unit),
+        step_up_above=Money(found.withdrawal_step_up_above.within(unit, 0), unit),
         new_account_most=Money(guards.amount(guards.cooling_above, unit), unit),
         new_account_hours=guards.cooling_hours,
     )
