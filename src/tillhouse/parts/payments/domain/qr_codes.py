@@ -1,7 +1,5 @@
 """What payment codes say, for codes that we draw ourselves (EMVCo merchant-presented; providers of Vietnam)."""
 
-import segno
-
 _NAPAS = "A000000727"
 _TO_ACCOUNT = "QRIBFTTA"
 _DONG = "704"
@@ -22,11 +20,6 @@ def vietqr(*, bin_code: str, account: str, amount: int, content: str) -> str:
         + "6304"
     )
     return text + crc16(text)
-
-
-def picture(text: str) -> str:
-    """A code that says `text`, as a `data:` address of an image: white behind it, so that dark pages do not hide it."""
-    return segno.make(text, micro=False).svg_data_uri(scale=6, border=3, light="white")
 
 
 def crc16(text: str) -> str:

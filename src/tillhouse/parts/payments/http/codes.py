@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
+import segno
 from fastapi import APIRouter, Depends
 
 from tillhouse.kernel import clock
@@ -17,7 +18,6 @@ from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.parts.payments import api, schemas
 from tillhouse.parts.payments.domain import QR_METHODS, OrderState
-from tillhouse.parts.payments.domain.qr_codes import picture
 from tillhouse.parts.payments.http.paying import self_service
 from tillhouse.parts.payments.service.orders import NewOrder
 
@@ -76,7 +76,14 @@ def _code_out(order: api.OrderView, how: api.Checkout | None) -> schemas.QrCodeO
         order_status=order.state,
         message=gettext(order.sentence),
         qr=code.text if code else None,
-        image_url=code.image_url or (picture(code.text) if code.text else None) if code else None,
+        image_url=_picture(code) if code else None,
         lines=[schemas.FieldOut(name=name, value=value) for name, value in code.lines] if code else [],
         expires_at=ends,
     )
+
+
+def _picture(code: api.CheckoutQr) -> str | None:
+    """The picture of the provider, or one drawn of what the code says: white behind it, since pages may be dark."""
+    if code.image_url or code.text is None:
+        return code.image_url
+    return segno.make(code.text, micro=False).svg_data_uri(scale=6, border=3, light="white")

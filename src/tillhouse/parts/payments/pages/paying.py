@@ -7,6 +7,7 @@ nothing: it makes us ask.
 from dataclasses import dataclass
 from typing import Annotated
 
+import segno
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
@@ -22,7 +23,6 @@ from tillhouse.kernel.web.deps import FromOurPage, Pages
 from tillhouse.kernel.web.toasts import redirect
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState
-from tillhouse.parts.payments.domain.qr_codes import picture
 
 _WHY = "the link is a secret of its own, and shows and pays nothing but its one order"
 Anyone = Annotated[Principal, Depends(open_to_all(_WHY))]
@@ -191,14 +191,16 @@ def _how(house: House, how: api.Checkout | None, token: str) -> dict[str, object
         case api.CheckoutForm():
             return {"how": how, "options": {}, "fields": list(how.fields), "qr": ""}
         case api.CheckoutQr():
-            return {
-                "how": how,
-                "options": {},
-                "fields": [],
-                "qr": picture(how.text) if how.text else how.image_url or "",
-            }
+            return {"how": how, "options": {}, "fields": [], "qr": _qr(how)}
         case _:
             return {"how": how, "options": {}, "fields": [], "qr": ""}
+
+
+def _qr(how: api.CheckoutQr) -> str:
+    """The code as an image: white behind it, so that dark pages do not hide it."""
+    if how.text is None:
+        return how.image_url or ""
+    return segno.make(how.text, micro=False).svg_data_uri(scale=6, border=3, light="white")
 
 
 def _private(response: Response) -> Response:
