@@ -219,7 +219,8 @@ async def erase(session: Session, principal: Principal, give_up: Collection[str]
     await sessions.assert_recent(session, principal)
     person, house = await _own(session, principal), house_of(session)
     against: list[FieldError] = []
-    could, given_up = [], []
+    could: list[str] = []
+    given_up: list[str] = []
     for veto in house.provided(ErasureVeto):
         sentences = await veto.reasons(session, person.id)
         if sentences and veto.may_be_given_up:
