@@ -7,6 +7,7 @@ receipt). Neither is made by a call: the code is shown, the form is signed.
 import asyncio
 import base64
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import ClassVar
 
 from tillhouse.kernel.money import Money
@@ -39,7 +40,7 @@ from tillhouse.parts.payments.providers.sepay.wire import (
 _VN = frozenset({"VN"})
 # SePay names its refusals by a code; where it names none, the status is all there is.
 _PAGE = 5_000  # the most that SePay lists at once
-_BETWEEN_PAGES_SECONDS = 0.4  # SePay answers three times a second
+_BETWEEN_PAGES = timedelta(milliseconds=400)  # SePay answers three times a second
 _MISSING = ("not_found", "status_404")
 _sleep = asyncio.sleep
 
@@ -117,7 +118,7 @@ class SepayGateway:
             if not news:
                 raise refusal("SePay", "too_many_at_once", "more transfers in one second than can be listed")
             params["transaction_date_max"] = f"{min(one.transaction_date for one in news):%Y-%m-%d %H:%M:%S}"
-            await _sleep(_BETWEEN_PAGES_SECONDS)
+            await _sleep(_BETWEEN_PAGES.total_seconds())
         return [_transfer_facts(found[number]) for number in sorted(found) if number > known]
 
     def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
