@@ -1,7 +1,9 @@
 """Who leaves with points: those paid for stand against it until they are given up in so many words."""
 
+import re
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -10,6 +12,9 @@ from tests.parts.payments.test_endpoints import Caller, someone
 from tests.parts.payments.till import Till, open_till
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
+from tillhouse.parts.identity.flows import COOKIE
+from tillhouse.parts.identity.models import PersonRow
+from tillhouse.parts.identity.service import sessions
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.sandbox.smtp import smtp_server
 
@@ -68,3 +73,27 @@ async def test_points_that_were_paid_for_are_lost_only_on_purpose(till: Till) ->
         assert kept.scalars().all() == [{"what": ["points"]}]
     with pytest.raises(ledger.AccountClosed):
         await granted(till, ravi, 1, "earned", None)
+
+
+async def test_the_account_page_asks_before_what_was_paid_for_is_lost(till: Till) -> None:
+    asha = await someone(till)
+    await granted(till, asha, 500, "purchased", Money(50_000, "INR"))
+    async with till.house.database.transaction() as session:
+        row = await session.get(PersonRow, asha.id)
+        assert row
+        cookie = (await sessions.begin(session, row, "pages", "test")).cookie
+    assert cookie
+    transport = httpx.ASGITransport(till.app)
+    headers = {"Accept": "text/html"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://testserver", cookies={COOKIE: cookie}, headers=headers
+    ) as browser:
+        page = await browser.get("/account")
+        assert 'name="give_up"' not in page.text
+        token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+        assert token
+        asked = await browser.post("/account/delete", data={"csrf_token": token[1]})
+        assert asked.status_code == 409
+        assert re.search(r'name="give_up" value="points" form="erase"', asked.text)
+        gone = await browser.post("/account/delete", data={"csrf_token": token[1], "give_up": "points"})
+        assert (gone.status_code, gone.headers["location"]) == (303, "/")
