@@ -110,12 +110,14 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     },
     ("PUT", "/points/caps"): {"person_id": None, "points": "100", "window": "day"},
     ("POST", "/payments/create-order"): {"amount": "150", "currency": "INR", "purpose": "wallet_deposit"},
+    ("POST", "/payments/create-qr"): {"amount": "150", "currency": "INR", "purpose": "wallet_deposit"},
     ("POST", "/payments/checkout"): {
         "amount": "150", "currency": "INR", "purpose": "wallet_deposit", "reference": None, "country": "IN",
         "method": "checkout", "bank": None, "token": None, "email": "new@example.com", "return_path": "/drivopay/",
     },
     ("POST", "/payments/refunds"): {
         "payment_id": "{payment_id}", "order_id": None, "amount": "1", "reason": "asked for", "advance": False,
+        "email": None,
     },
     ("POST", "/payments/verify"): {
         "razorpay_order_id": "order_x", "razorpay_payment_id": "pay_x", "razorpay_signature": "x",

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from prometheus_client import REGISTRY
+from starlette.routing import WebSocketRoute
 
 from tillhouse.apps.cli import COMMANDS
 from tillhouse.catalogue import CATALOGUE
@@ -48,7 +49,12 @@ def plain(path: str) -> str:
 
 def known_routes(app: FastAPI) -> set[str]:
     """Method and address of everything that answers, however deeply its router was included."""
-    return {
+    sockets = {
+        f"WS {plain(found.path)}"
+        for found in iter_route_contexts(app.routes)
+        if isinstance(found.original_route, WebSocketRoute) and found.path
+    }
+    return sockets | {
         f"{method} {plain(found.path)}"
         for found in iter_route_contexts(app.routes)
         for method in found.methods or ()
@@ -63,7 +69,7 @@ def known_settings() -> set[str]:
 
 def missing(claim: str, app: FastAPI) -> bool:
     """Whether a claim is of a kind that we know and of something that is not there."""
-    if re.fullmatch(r"(GET|POST|PUT|PATCH|DELETE) /\S*", claim):
+    if re.fullmatch(r"(GET|POST|PUT|PATCH|DELETE|WS) /\S*", claim):
         return f"{claim.split(maxsplit=1)[0]} {plain(claim.split()[1])}" not in known_routes(app)
     if claim.startswith("till "):
         return claim.split()[1] not in COMMANDS
@@ -100,7 +106,15 @@ def test_every_product_has_its_page(product: object) -> None:
 
 @pytest.mark.parametrize(
     "claim",
-    ["GET /api/v1/nowhere", "till nothing", "NO_SUCH_SETTING", "src/nowhere.py", "drivopay.nothing", "no_such_metric"],
+    [
+        "GET /api/v1/nowhere",
+        "WS /nowhere",
+        "till nothing",
+        "NO_SUCH_SETTING",
+        "src/nowhere.py",
+        "drivopay.nothing",
+        "no_such_metric",
+    ],
 )
 async def test_the_check_finds_what_is_not_there(claim: str, app: FastAPI) -> None:
     assert missing(claim, app)

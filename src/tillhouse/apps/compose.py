@@ -24,6 +24,7 @@ from tillhouse.kernel.manifest import Module, closure
 from tillhouse.kernel.metrics import metrics_router
 from tillhouse.kernel.outbound import Outbound
 from tillhouse.kernel.settings import KernelSettings, SettingsError, refuse_development_defaults
+from tillhouse.kernel.sockets import live_router
 from tillhouse.kernel.vault import Vault
 from tillhouse.kernel.web.deps import Web
 from tillhouse.kernel.web.preferences import Preferences
@@ -115,6 +116,7 @@ def create_app(house: House) -> FastAPI:
     dependencies = Dependencies(house, (database, *others))
     app.include_router(health_router(house, database, dependencies))
     app.include_router(metrics_router(house, dependencies))
+    app.include_router(live_router(house))
     app.mount(web.static.prefix, web.static)
     app.include_router(pages.router)
     for module in house.modules:

@@ -10,10 +10,14 @@ channel is for the route to decide, before it asks for the stream.
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
 
 from fastapi.responses import StreamingResponse
 
+from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, Session, after_commit, house_of
 from tillhouse.kernel.house import House
 from tillhouse.kernel.signals import Listener, notifier_of
@@ -37,16 +41,60 @@ def publish(session: Session, channel: str, message: JsonObject) -> None:
     after_commit(session, lambda: notifier.send(_CHANNEL, payload))
 
 
+@dataclass(frozen=True, slots=True)
+class LiveTopic:
+    """Something that a person may hear about, provided by the module that tells it with `tell`."""
+
+    name: str
+    permission: str
+
+
+class Standing(Protocol):
+    """Whether the session of a caller still stands. Plugged in by the part that knows people."""
+
+    async def __call__(self, house: House, principal: Principal) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsStand:
+    """What the part that knows people provides, so that a socket ends with its session."""
+
+    standing: Standing
+
+
+def person_channel(person_id: UUID) -> str:
+    """The channel on which a person's own news is told: `publish(session, person_channel(id), …)`."""
+    return f"person:{person_id}"
+
+
+def tell(session: Session, person_id: UUID, topic: str, **facts: str) -> None:
+    """Tell a person, once this transaction has committed, that something of theirs changed: ids and states alone."""
+    publish(session, person_channel(person_id), {"topic": topic, **facts})
+
+
+def session_ended(session: Session, person_id: UUID) -> None:
+    """Have the person's sockets look, once this transaction has committed, whether their session still stands."""
+    publish(session, person_channel(person_id), {"ended": True})
+
+
 async def watch(house: House, channel: str) -> AsyncGenerator[JsonObject, None]:
     """The messages of one channel from now on: listening has begun when this returns. Close the generator after use.
 
-    After a break of the database's connection comes `{"missed": true}`: look again. All watchers of a process share
-    one connection.
+    After a break of the database's connection, and for a watcher that was too slow, comes `{"missed": true}`: look
+    again. All watchers of a process share one connection.
     """
     hub = await _hub_of(house)
     messages = _messages(hub, channel)
     await anext(messages)
     return messages
+
+
+@asynccontextmanager
+async def watching(house: House, channel: str) -> AsyncIterator[asyncio.Queue[JsonObject]]:
+    """The messages of one channel as a queue, from now on: for whoever waits for other things too."""
+    hub = await _hub_of(house)
+    with hub.watching(channel) as waiting:
+        yield waiting
 
 
 def sse_response(house: House, channel: str) -> StreamingResponse:
@@ -112,8 +160,10 @@ class _Hub:
 
     def _hand_out(self, watchers: set[asyncio.Queue[JsonObject]], message: JsonObject) -> None:
         for waiting in watchers:
-            if waiting.full():
-                waiting.get_nowait()  # a hint: the newest counts
+            if waiting.full():  # who is that slow looks at everything again
+                while not waiting.empty():
+                    waiting.get_nowait()
+                waiting.put_nowait({"missed": True})
             waiting.put_nowait(message)
 
 

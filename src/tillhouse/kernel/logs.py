@@ -55,6 +55,12 @@ def configure_logs(settings: KernelSettings) -> None:
     root.setLevel(settings.log_level.upper())
     for chatty in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_names_no_socket)
+
+
+def _names_no_socket(record: logging.LogRecord) -> bool:
+    """uvicorn writes the whole address of a WebSocket, with its ticket; our own line for requests says what matters."""
+    return not (isinstance(record.msg, str) and '"WebSocket ' in record.msg)
 
 
 def _add_request_id(_logger: object, _method: str, event: _Event) -> _Event:

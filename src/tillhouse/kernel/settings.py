@@ -193,6 +193,8 @@ class KernelSettings(ModuleSettings):
     redis_url: str = setting(
         "", "Redis for rate limits shared between web processes. Empty: each process counts alone."
     )
+    live_connections: int = setting(5_000, "Most WebSockets that one web process keeps open.")
+    live_connections_per_person: int = setting(10, "Most WebSockets of one person in one web process.")
     base_url: str = setting("http://127.0.0.1:8000", "Where people reach the house; used in links of messages.")
     sandbox_url: str = setting("", "Where the sandbox of the providers answers. Empty: there is none.")
     secret_key: str = setting(

@@ -97,10 +97,10 @@ def _rotate(screen: Screen, path: str) -> None:
 async def _three_endpoints(office: Office) -> str:
     """One that has seen good days and bad, one that is paused, one that is gone."""
     first, _ = await office.endpoint()
-    office.receiver.script = [500, httpx.ReadTimeout("slow"), 302, 503, httpx.ConnectError("away"), 500, 404]
+    office.receiver.script = [500, httpx.ReadTimeout("slow"), 302, 503, httpx.ConnectError("away"), 500, 500, 404]
     await office.told()
-    for _ in range(6):
-        await office.later(timedelta(hours=11))
+    for _ in range(7):
+        await office.later(timedelta(hours=17))
     paused, _ = await office.endpoint("https://warehouse.example.com/a/rather/long/address/for/events", "tip.left")
     async with office.house.database.transaction() as session:
         staff = Principal("person", id=None)

@@ -20,7 +20,7 @@ from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import emit, enqueue, run_due
 from tillhouse.parts.channels import store
-from tillhouse.parts.channels.domain.webhooks import MOST_TRIES, new_secret
+from tillhouse.parts.channels.domain.webhooks import MOST_TRIES, Outcome, new_secret, next_pause
 from tillhouse.parts.channels.events import ForgetWebhooks
 from tillhouse.parts.channels.service import deliveries, endpoints
 from tillhouse.parts.identity.service import machines
@@ -28,7 +28,7 @@ from tillhouse.sandbox.app import Sandbox
 
 STAFF = Principal("person", id=None)
 COUNTED = ("delivered", "retried", "dead")
-PAUSES = [5, 300, 1800, 7200, 18000, 36000]
+PAUSES = [5, 300, 1800, 7200, 18000, 36000, 50400]
 
 
 @pytest.fixture
@@ -143,6 +143,11 @@ async def test_a_failure_is_tried_again_on_the_schedule_with_the_same_id_and_byt
     assert (await office.delivery()).state == "dead"
     await office.later(timedelta(days=3))
     assert len(office.receiver.got) == MOST_TRIES
+
+
+def test_the_tries_span_a_day_and_more() -> None:
+    assert sum(PAUSES) >= 24 * 3600
+    assert next_pause(MOST_TRIES, Outcome(500), 0.0) is None
 
 
 async def test_what_is_taken_at_last_is_delivered_and_every_answer_is_kept(office: Office) -> None:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pyotp
 import pytest
+from sqlalchemy import text
 
 from tests.parts.identity.town import Resident, Town
 from tillhouse.kernel import clock
@@ -83,6 +84,8 @@ async def test_setting_up_an_authenticator_gives_recovery_codes_that_work_once(t
     assert await step_up(town, asha, codes[0]) == 422
     async with town.house.database.reading() as session:
         row = await store.totp(session, UUID(asha.id))
+        told = await session.execute(text("SELECT address, template FROM channels.messages"))
+        assert ("asha@example.com", "identity.authenticator_added") in [tuple(one) for one in told]
     assert row
     assert enrolment["secret"].encode() not in row.secret
 

@@ -243,5 +243,7 @@ async def test_a_ticket_opens_a_stream_for_a_minute_and_nothing_else(
     transport = httpx.ASGITransport(town.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=stream) as client:
         assert (await client.get(f"/api/v1/users/me?ticket={ticket}")).status_code == 200
+        assert (await client.get(f"/api/v1/users/me?ticket={ticket}")).status_code == 401, "once"
+        another = (await town.post("/auth/ticket", token=asha.token)).json()["ticket"]
         at.advance(timedelta(seconds=61))
-        assert (await client.get(f"/api/v1/users/me?ticket={ticket}")).status_code == 401
+        assert (await client.get(f"/api/v1/users/me?ticket={another}")).status_code == 401

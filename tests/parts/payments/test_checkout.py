@@ -29,10 +29,12 @@ from tillhouse.parts.payments.domain import (
     link_token,
     order_id_in,
 )
+from tillhouse.parts.payments.service.checks import erase_person
 from tillhouse.parts.payments.service.refunds import record_refund
 from tillhouse.sandbox.razorpay.links import PaymentLink
 from tillhouse.sandbox.razorpay.qr_codes import QrCode
 from tillhouse.sandbox.smtp import smtp_server
+from tillhouse.sandbox.stripe.payment_schemas import Refund as StripeRefund
 
 # --- which gateway --------------------------------------------------------------------------------------------------
 
@@ -187,6 +189,37 @@ async def test_money_of_a_payer_without_an_account_can_be_given_back(till: Till)
     assert await order_account(till, made["id"]) == "0.00"
     page = await browse(till, "GET", made["pay_url"])
     assert "Given back" in page.text
+
+
+async def test_what_cannot_be_paid_back_by_itself_needs_the_payers_e_mail(till: Till) -> None:
+    till.change_settings(gateways=("stripe",))
+    staff, asha = await someone(till, "Ravi Staff", role="staff", assurance=2), await someone(till)
+
+    async def paid(who: Caller) -> dict[str, str]:
+        made = await checkout(who, currency="THB", amount="300.00", country="TH", method="promptpay")
+        await till.outside("POST", f"/_sandbox/stripe/payment_intents/{made['provider_order_id']}/pay", {})
+        await till.quiet()
+        return {"order_id": made["id"], "reason": "changed their mind"}
+
+    wish = await paid(nobody(till))
+    unknown = await staff.post("/payments/refunds", wish, key="r1")
+    assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (422, "/email")
+    said = await staff.post("/payments/refunds", {**wish, "email": "Payer@Example.com"}, key="r2")
+    assert said.status_code == 202, said.text
+    known = await staff.post("/payments/refunds", await paid(asha), key="r3")
+    assert known.status_code == 202, known.text
+    await till.quiet()
+    asked = {refund.instructions_email for refund in till.sandbox.world.store.find(StripeRefund)}
+    assert asked == {"payer@example.com", "asha@example.com"}
+    await till.pass_time(timedelta(hours=2), step=timedelta(hours=1))
+    async with till.house.database.transaction() as session:
+        for refund in (said, known):
+            assert (await api.refund(session, UUID(refund.json()["id"]))).state == RefundState.PROCESSED
+        assert asha.id
+        await erase_person(session, asha.id, ["payer@example.com"])
+    async with till.house.database.reading() as session:
+        left = await session.execute(text("SELECT email FROM payments.refunds"))
+        assert left.scalars().all() == [None, None]
 
 
 async def test_a_refund_is_for_staff_and_machines_alone_and_needs_a_key(till: Till) -> None:

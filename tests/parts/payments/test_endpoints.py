@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import httpx
+import pyotp
 import pytest
 from sqlalchemy import text
 
@@ -138,6 +139,31 @@ async def test_a_large_withdrawal_asks_who_one_is(till: Till) -> None:
     assert asha.id
     assert await till.available(asha.id) == "20000.00"
     assert (await asha.post("/wallets/withdraw", {**body, "amount": "10000.00"})).status_code == 202
+
+
+async def test_an_authenticator_that_was_just_set_up_lets_no_large_amount_out(till: Till) -> None:
+    asha = await someone(till)
+    await fill(asha, "20000.00")
+    till.at.advance(timedelta(minutes=5))
+    enrolment = (await asha.post("/users/me/totp")).json()
+    app = pyotp.TOTP(enrolment["secret"])
+    assert (await asha.post("/users/me/totp/confirm", {"code": app.at(till.at.at)})).status_code == 200
+    body = {"amount": "10000.01", "currency": "INR", "destination": VPA}
+    refused = await asha.post("/wallets/withdraw", body)  # the set-up made the session fresh
+    assert (refused.status_code, refused.json()["code"]) == (403, "authenticator_too_new")
+    assert "3 Mar 2026" in refused.json()["detail"], "the day on which it will"
+    assert asha.id
+    assert await till.available(asha.id) == "20000.00"
+    assert (await asha.post("/wallets/withdraw", {**body, "amount": "1000.00"})).status_code == 202
+
+    till.at.advance(timedelta(hours=24))
+    async with till.house.database.transaction() as session:
+        row = await session.get(PersonRow, asha.id)
+        assert row
+        asha.token = await token_of(session, row, 1)
+    assert (await asha.post("/wallets/withdraw", body)).json()["code"] == "step_up_required"
+    assert (await asha.post("/auth/step-up/verify", {"code": app.at(till.at.at)})).status_code == 200
+    assert (await asha.post("/wallets/withdraw", body)).status_code == 202
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from tillhouse.parts.payments.ports import (
     OrderRequest,
     Refused,
 )
+from tillhouse.parts.payments.providers.sepay import gateway as sepay
 from tillhouse.sandbox.app import Sandbox, create_sandbox
 from tillhouse.sandbox.clock import ManualClock
 from tillhouse.sandbox.settings import SandboxSettings
@@ -395,6 +396,28 @@ class TestEveryGateway:
         assert (ours.amount, ours.direction, ours.code) == (way.amount, "in", CODE)
         assert (ours.at, ours.account) == (START, street.sandbox.world.settings.sepay_account_number)
         assert (out.amount, out.direction) == (Money(2_000, "VND"), "out")
+
+    async def test_more_transfers_than_are_listed_at_once_are_all_found(
+        self, street: Street, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def a_moment(seconds: float) -> None:
+            assert seconds * 3 > 1, "SePay answers three times a second"
+            street.sandbox_clock.advance(1)
+
+        monkeypatch.setattr(sepay, "_PAGE", 3)
+        monkeypatch.setattr(sepay, "_sleep", a_moment)
+        transfers = street.gateways["sepay"].transfers
+        assert transfers
+        for number in range(8):
+            await street.does("sepay/transfers", amount=1_000 + number, content=f"number {number}")
+            street.sandbox_clock.advance(number % 2 * 60)  # two fall into each second
+        found = await transfers.transfers_since(None)
+        assert [one.amount.minor for one in found] == [1_000 + number for number in range(8)]
+        assert await transfers.transfers_since(found[1].transfer_id) == found[2:]
+        for number in range(3):
+            await street.does("sepay/transfers", amount=5_000 + number, content="at once")
+        with pytest.raises(Refused):
+            await transfers.transfers_since(found[-1].transfer_id)
 
     # --- afterwards -----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Providers' reports against our books: each difference is found, named, and booked by nobody but two people."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,12 +15,14 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.work import fire_schedules
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
+from tillhouse.parts.payments.domain import DisputeFacts, DisputeState
 from tillhouse.parts.payments.domain.reconciliation import LineClass
 from tillhouse.parts.payments.flows.deposits import check_order
 from tillhouse.parts.payments.flows.reconciliation import look_at_ages
-from tillhouse.parts.payments.models import ReconLineRow
+from tillhouse.parts.payments.models import PayoutRow, ReconLineRow
 from tillhouse.parts.payments.ports import SettlementLine
-from tillhouse.parts.payments.service.reconciliation.reports import numbered, take_report
+from tillhouse.parts.payments.service.disputes import settle_dispute
+from tillhouse.parts.payments.service.reconciliation.reports import look_again, name_missing, numbered, take_report
 from tillhouse.parts.payments.service.registry import installed_gateway
 
 DAY = date(2026, 3, 2)
@@ -122,6 +125,81 @@ async def test_what_stands_in_no_report_is_missing_after_the_providers_time_and_
         assert line.line_class == LineClass.LATE
     assert await till.house_balance("clearing:razorpay") == "0.00"
     assert [one.state for one in await exceptions(till)] == ["resolved"]
+
+
+async def test_what_was_captured_before_the_first_report_is_not_called_missing(till: Till) -> None:
+    await till.deposit(new_person(), "100.00")  # it may stand in a report that we never read
+    till.at.advance(timedelta(days=1))
+    till.sandbox_clock.advance(86_400)
+    await reconcile(till, DAY + timedelta(days=1))
+    later = await till.deposit(new_person(), "70.00")
+    await reconcile(till, DAY)  # an earlier day asked for by hand moves nothing
+    await reconcile(till, DAY + timedelta(days=9))
+    (found,) = await exceptions(till)
+    assert (found.reason, str(found.amount)) == ("missing", "70.00")
+    async with till.house.database.reading() as session:
+        (payment,) = await api.payments_of(session, later.id)
+        assert found.details["about"] == payment.provider_payment_id
+
+
+async def test_a_payout_that_stands_in_no_report_is_missing_and_late_when_it_comes(till: Till) -> None:
+    person = new_person()
+    await till.deposit(person, "500.00")
+    payout = await till.withdraw(person, "100.00")
+    await till.pass_time(timedelta(minutes=4))
+    async with till.house.database.transaction() as session:
+        start = datetime(2026, 3, 2, tzinfo=UTC)
+        assert not await name_missing(session, "razorpayx", start, start)
+        assert await name_missing(session, "razorpayx", start, start + timedelta(days=1))
+        assert not await name_missing(session, "razorpayx", start, start + timedelta(days=1)), "once"
+    (found,) = await exceptions(till)
+    assert (found.reason, found.details["line_kind"], str(found.amount)) == ("missing", "payout", "-100.00")
+    async with till.house.database.transaction() as session:
+        row = await session.get(PayoutRow, payout.id)
+        assert row
+        said = SettlementLine(
+            settlement_id="batch", line_id="batch:1", kind="payout", subject_id=str(row.provider_payout_id),
+            gross=-row.money, fee=Money(row.fee or 0, "INR"), tax=Money(0, "INR"), settled_on=DAY,
+        )  # fmt: skip
+        await take_report(session, "razorpayx", numbered([said]))
+        assert (await line_of(session, found.subject)).line_class == LineClass.LATE
+    assert [one.state for one in await exceptions(till)] == ["resolved"]
+
+
+async def test_a_won_dispute_that_was_taken_and_given_back_agrees_in_both_lines(till: Till) -> None:
+    order = await till.deposit(new_person(), "100.00")
+    async with till.house.database.reading() as session:
+        (payment,) = await api.payments_of(session, order.id)
+    facts = DisputeFacts("razorpay", "disp_1", payment.provider_payment_id, payment.amount, DisputeState.OPEN)
+
+    def line(number: int, gross: int, fee: int = 0) -> SettlementLine:
+        return SettlementLine(
+            settlement_id="setl_d", line_id=f"adj_{number}", kind="dispute", subject_id="disp_1",
+            gross=Money(gross, "INR"), fee=Money(fee, "INR"), tax=Money(0, "INR"), settled_on=DAY,
+        )  # fmt: skip
+
+    before = await till.house_balance("clearing:razorpay")
+    async with till.house.database.transaction() as session:
+        await settle_dispute(session, facts)
+        await take_report(session, "razorpay", numbered([line(1, -10_000, fee=1_500)]))
+    assert [(one.reason, one.state) for one in await exceptions(till) if one.kind == "reconciliation"] == [
+        ("extra", "open")
+    ]
+    async with till.house.database.transaction() as session:
+        await settle_dispute(session, replace(facts, state=DisputeState.WON))
+        await take_report(session, "razorpay", numbered([line(1, -10_000, fee=1_500), line(2, 10_000)]))
+        await look_again(session, "razorpay")
+    assert [(one.reason, one.state) for one in await exceptions(till) if one.kind == "reconciliation"] == [
+        ("extra", "resolved")
+    ]
+    assert await till.house_balance("clearing:razorpay") == before, "taken and given back"
+    assert await till.house_balance("fees:razorpay") == "15.00"
+    assert await till.house_balance("settling:razorpay") == "-15.00"
+    async with till.house.database.transaction() as session:
+        await take_report(session, "razorpay", numbered([line(3, 10_000)]))
+    assert {one.reason for one in await exceptions(till) if one.state == "open" and one.kind == "reconciliation"} == {
+        "duplicate"
+    }, "not a second time"
 
 
 async def test_a_line_that_says_something_else_later_is_a_difference_and_changes_nothing(till: Till) -> None:

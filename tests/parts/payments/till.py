@@ -242,7 +242,9 @@ class Till:
 
     def change_settings(self, **changed: object) -> None:
         """Other settings of payments, for this house."""
-        settings = self.house.settings_of(PaymentsSettings).model_copy(update=changed)
+        now = self.house.settings_of(PaymentsSettings)
+        kept = {name: getattr(now, name) for name in PaymentsSettings.model_fields}
+        settings = PaymentsSettings(**{**kept, **changed})
         self.house.module_settings = {**self.house.module_settings, PaymentsSettings: settings}
 
     def change_guards(self, **changed: object) -> None:

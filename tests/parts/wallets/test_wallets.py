@@ -1,5 +1,7 @@
 """What people see of the ledger."""
 
+import csv
+import io
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,6 +29,7 @@ from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
 from tillhouse.parts.wallets import api as wallets
+from tillhouse.parts.wallets import service
 from tillhouse.parts.wallets.manifest import MODULE as WALLETS
 
 DRIVER, OTHER = new_id(), new_id()
@@ -182,9 +185,36 @@ async def test_movements_come_in_pages_that_neither_repeat_nor_skip(api: httpx.A
     assert cursor is None
 
 
+async def test_movements_are_a_file_whole_signed_and_safe_for_a_spreadsheet(
+    api: httpx.AsyncClient, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_BITE", 2)  # several bites, the last of them full
+    added = [(await books.post(receive(10_000))).id for _ in range(3)]
+    paid = await books.post(spend(2_550))
+    await books.post(receive(777, person_id=OTHER))
+    path = f"/wallets/{wallets.wallet_id(DRIVER, 'INR')}/transactions.csv"
+
+    answer = await api.get(path)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="wallet-inr.csv"'
+    assert "no-store" in answer.headers["cache-control"]
+    lines = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(int(one["id"]), one["title"], one["direction"], one["amount"], one["balance"]) for one in lines] == [
+        (paid.id, "Withdrawal", "out", "-25.50", "274.50"),
+        (added[2], "Money added", "in", "100.00", "300.00"),
+        (added[1], "Money added", "in", "100.00", "200.00"),
+        (added[0], "Money added", "in", "100.00", "100.00"),
+    ]
+    assert {one["currency"] for one in lines} == {"INR"}
+    narrowed = list(csv.DictReader(io.StringIO((await api.get(path, params={"direction": "out"})).text)))
+    assert [int(one["id"]) for one in narrowed] == [paid.id]
+    nothing = await api.get(path, params={"kind": "shop.none"})
+    assert nothing.text == ",".join(wallets.MOVEMENT_COLUMNS) + "\n"
+
+
 async def test_someone_elses_wallet_is_not_found(api: httpx.AsyncClient, books: Books) -> None:
     await books.post(receive(10_000))
-    for tail in ("", "/balance", "/transactions"):
+    for tail in ("", "/balance", "/transactions", "/transactions.csv"):
         path = f"/wallets/{wallets.wallet_id(DRIVER, 'INR')}{tail}"
         assert (await api.get(path)).status_code == 200
         denied = await api.get(path, headers=me(OTHER))
@@ -221,7 +251,9 @@ async def test_a_month_that_is_none_is_refused(api: httpx.AsyncClient, month: st
     assert (await api.get(path, params={"month": month})).status_code == 422
 
 
-@pytest.mark.parametrize("path", ["", "/{id}", "/{id}/balance", "/{id}/transactions", "/{id}/statement.pdf"])
+@pytest.mark.parametrize(
+    "path", ["", "/{id}", "/{id}/balance", "/{id}/transactions", "/{id}/transactions.csv", "/{id}/statement.pdf"]
+)
 async def test_nobody_sees_a_wallet_and_a_machine_has_none(api: httpx.AsyncClient, path: str) -> None:
     url = "/wallets" + path.format(id=wallets.wallet_id(DRIVER, "INR"))
     assert (await api.get(url, headers={"Authorization": ""})).status_code == 401

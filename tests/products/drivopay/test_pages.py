@@ -1,3 +1,5 @@
+import csv
+import io
 import re
 
 import httpx
@@ -123,3 +125,12 @@ async def test_movements_are_filtered_and_read_page_by_page(driver: Driver, depo
     assert 'class="dp-move"' in await driver.page("/drivopay/wallet?first=2026-11-18&last=2026-11-18&direction=in")
     assert (await driver.browser.get("/drivopay/wallet?cursor=nonsense")).status_code == 422
     assert (await driver.browser.get("/drivopay/wallet?first=soon")).status_code == 422
+    link = re.search(r'href="(/drivopay/wallet\.csv[^"]*)"', await driver.page("/drivopay/wallet?direction=in"))
+    assert link
+    file = await driver.browser.get(link[1])
+    rows = list(csv.DictReader(io.StringIO(file.text)))
+    assert (len(rows), rows[-1]["amount"], rows[-1]["direction"]) == (25, "100.00", "in")
+    assert rows[-1]["effective_at"].endswith("+05:30"), "the driver's own clock"
+    empty = await driver.browser.get("/drivopay/wallet.csv?direction=out")
+    assert empty.text.count("\n") == 1
+    assert (await driver.browser.get("/drivopay/wallet.csv?first=soon")).status_code == 422

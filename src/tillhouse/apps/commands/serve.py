@@ -1,12 +1,26 @@
 """`till serve`: the web process."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import click
 import uvicorn
 
 from tillhouse.apps import exposure
 from tillhouse.kernel.settings import KernelSettings
+from tillhouse.kernel.sockets import LARGEST_MESSAGE
+
+# How uvicorn serves. Messages over WebSockets are small, and each connection that compresses keeps a window of memory.
+OPTIONS: Mapping[str, Any] = {
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": 5,
+    "ws_max_size": 16 * LARGEST_MESSAGE,
+    "ws_per_message_deflate": False,
+}
 
 
 @click.command()
@@ -24,9 +38,5 @@ def command(modules: tuple[str, ...], host: str, port: int, expose_development: 
         factory=True,
         host=host,
         port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=5,
+        **OPTIONS,
     )

@@ -13,11 +13,13 @@ from tillhouse.parts.identity.ports import Code, CodeSource, Contact, Erasure, E
 from tillhouse.parts.identity.service import machines
 from tillhouse.parts.identity.service.audit import audit
 from tillhouse.parts.identity.service.people import contacts, notify
+from tillhouse.parts.identity.service.second_factor import AuthenticatorTooNew, assert_may_let_money_out
 from tillhouse.parts.identity.service.sessions import StepUpRequired, assert_fresh, assert_recent
 
 __all__ = [
     "CONSOLE",
     "COOKIE",
+    "AuthenticatorTooNew",
     "Code",
     "CodeSource",
     "Contact",
@@ -28,6 +30,7 @@ __all__ = [
     "Person",
     "StepUpRequired",
     "assert_fresh",
+    "assert_may_let_money_out",
     "assert_recent",
     "audit",
     "contact",

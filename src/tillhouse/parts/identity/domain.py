@@ -38,6 +38,9 @@ OPEN_CHALLENGES = 5  # per identifier and purpose within CODE_LIFE; bounds both 
 
 FRESH_FOR = timedelta(minutes=10)
 KEY_PREFIX = "till_"
+# An account begins with the confirmation of its first address, in one transaction: what is set up within this time
+# was set up by whoever began it.
+FOUNDING = timedelta(minutes=1)
 RECOVERY_CODES = 10
 
 SHORTEST_PASSWORD = 8  # NIST SP 800-63B: length and a list of common ones, no rules of composition

@@ -159,7 +159,7 @@ async def reset_password(
             await attempts.forgive(session, guess)
             await store.use_up(session, identifier.value, ["reset"], clock.now())
             await store.put_password(session, row.person_id, password_hash, clock.now())
-            await store.end_sessions(session, row.person_id, clock.now(), "password_reset")
+            await sessions.end(session, row.person_id, "password_reset")
             await people.notify(session, row.person_id, "identity.password_changed")
     if row is None:
         raise challenges.wrong_code()
@@ -188,7 +188,7 @@ async def change_password(
         await store.lock_person(session, person_id)
         await attempts.forgive(session, guess)
         await store.put_password(session, person_id, password_hash, clock.now())
-        await store.end_sessions(session, person_id, clock.now(), "password_changed", keep=principal.session_id)
+        await sessions.end(session, person_id, "password_changed", keep=principal.session_id)
         await people.notify(session, person_id, "identity.password_changed")
 
 
@@ -248,6 +248,7 @@ async def confirm_totp(house: House, caller: Caller, principal: Principal, code:
         codes = await second_factor.confirm(session, principal, code)
         if codes:
             await attempts.forgive(session, guess)
+            await people.notify(session, principal.person_id, "identity.authenticator_added")
     if codes is None:
         raise challenges.wrong_code()
     return codes
@@ -276,7 +277,7 @@ async def authenticate(request: Request) -> Principal:
     """
     house = house_of_request(request)
     if ticket := _ticket(request):
-        return await _by_session(house, request, sessions.session_id_of_token(house, ticket, "ticket"))
+        return await _by_session(house, request, await sessions.spend_ticket(house, ticket))
     if not request.url.path.startswith("/api/"):
         return await _by_cookie(house, request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -287,6 +288,14 @@ async def authenticate(request: Request) -> Principal:
     if token.startswith(KEY_PREFIX):
         return await _by_key(house, request, token)
     return await _by_session(house, request, sessions.session_id_of_token(house, token, "api"))
+
+
+async def session_stands(house: House, principal: Principal) -> bool:
+    """Whether the session that a caller came with is still open, and its person still there."""
+    if principal.session_id is None:
+        return False
+    async with house.database.reading() as session:
+        return _principal(house, await store.session_with_person(session, principal.session_id)) is not None
 
 
 async def _by_cookie(house: House, request: Request) -> Principal:
@@ -347,7 +356,8 @@ def _principal(house: House, found: tuple[SessionRow, PersonRow] | None) -> Prin
 
 
 def _ticket(request: Request) -> str | None:
-    streams = _STREAM in request.headers.get("accept", "") and request.method == "GET"
+    socket = bool(getattr(request.state, "is_stream", False))
+    streams = socket or (_STREAM in request.headers.get("accept", "") and request.method == "GET")
     return request.query_params.get("ticket") if streams else None
 
 

@@ -3,7 +3,8 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import StringConstraints
 
 from tillhouse.kernel.access import Principal, open_to_all, require
 from tillhouse.kernel.errors import FieldError, InvalidInput
@@ -16,6 +17,7 @@ from tillhouse.parts.identity.domain import LOCALES, Identifier, device_of, pars
 from tillhouse.parts.identity.models import ApiKeyRow, IdentifierRow
 from tillhouse.parts.identity.service import challenges, machines, people, second_factor, sessions
 
+GiveUp = Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z_]+$")]
 Me = Annotated[Principal, Depends(require("identity.me"))]
 KeyAdmin = Annotated[Principal, Depends(require("identity.api_keys"))]
 RoleAdmin = Annotated[Principal, Depends(require("identity.roles"))]
@@ -171,9 +173,16 @@ async def change_me(session: Write, me: Me, body: schemas.MeIn) -> schemas.MeOut
 
 
 @_router.delete("/users/me", status_code=204, dependencies=[Depends(rate_limit("5/minute"))])
-async def erase_me(session: Write, me: Me) -> None:
-    """Delete the account for good. Refused with reasons while something is open."""
-    await people.erase(session, me)
+async def erase_me(
+    session: Write,
+    me: Me,
+    give_up: Annotated[list[GiveUp] | None, Query(description="What is lost by it on purpose.", max_length=20)] = None,
+) -> None:
+    """Delete the account for good. Refused with reasons while something is open.
+
+    A reason whose pointer is `/give_up` goes away when its `code` is given as `give_up`: what it names ends for good.
+    """
+    await people.erase(session, me, give_up or ())
 
 
 @_router.patch("/users/me/password", status_code=204, dependencies=[Depends(rate_limit("10/minute"))])

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from tillhouse.kernel.access import AuthenticatedBy, Permission
 from tillhouse.kernel.house import House
+from tillhouse.kernel.live import SessionsStand
 from tillhouse.kernel.manifest import Demo, Module, NavItem, Process
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.vault import SealedColumn
@@ -46,13 +47,14 @@ def _jobs() -> Sequence[AnyJob]:
 
 
 def _provides(house: House) -> Sequence[object]:
-    from tillhouse.parts.identity.flows import authenticate
+    from tillhouse.parts.identity.flows import authenticate, session_stands
     from tillhouse.parts.identity.ports import CodeSource
     from tillhouse.parts.identity.service.challenges import code_to_send
     from tillhouse.parts.identity.service.passwords import Passwords
 
     return (
         AuthenticatedBy(authenticate),
+        SessionsStand(session_stands),
         CodeSource(code_to_send),
         Passwords(house.settings_of(IdentitySettings)),
     )

@@ -197,3 +197,13 @@ class AuditRow(Base):
     details: Mapped[JsonObject]
     request_id: Mapped[str | None] = mapped_column(Text)
     at: Mapped[datetime]
+
+
+class SpentTicketRow(Base):
+    """A ticket that opened a stream: it opens none again. Forgotten once it would be too old anyway."""
+
+    __tablename__ = "spent_tickets"
+    __table_args__ = (_HERE,)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime]

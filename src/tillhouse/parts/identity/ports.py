@@ -53,11 +53,14 @@ class CodeSource:
 class ErasureVeto:
     """Provided by a part that may have a reason to keep a person: an open balance, a payment under way.
 
-    `reasons` returns sentences for that person (marked with `N_`), none when nothing stands against it.
+    `reasons` returns sentences for that person (marked with `N_`), none when nothing stands against it. What
+    `may_be_given_up` stands against it only until the person says, by its `name`, that they give it up; the part's
+    `Erasure` then ends it.
     """
 
     name: str
     reasons: Callable[[ReadSession, UUID], Awaitable[Sequence[str]]]
+    may_be_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

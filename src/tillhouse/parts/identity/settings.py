@@ -27,6 +27,14 @@ class IdentitySettings(ModuleSettings):
         24, "Hours that an address has to have been a person's before a code sent there proves who they are."
     )
 
+    step_up_authenticator_hours: NonNegativeInt = setting(
+        24, "Hours that an authenticator has to have been set up before it lets money out that needs a fresh proof."
+    )
+
+    @property
+    def step_up_authenticator_age(self) -> timedelta:
+        return timedelta(hours=self.step_up_authenticator_hours)
+
     @property
     def step_up_address_age(self) -> timedelta:
         return timedelta(hours=self.step_up_address_hours)

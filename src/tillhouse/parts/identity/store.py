@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from tillhouse.kernel.db import ReadSession, Session
+from tillhouse.kernel.db import Database, ReadSession, Session
 from tillhouse.parts.identity.domain import EVERYTHING, AuditFilter, Identifier
 from tillhouse.parts.identity.models import (
     ApiKeyRow,
@@ -20,6 +20,7 @@ from tillhouse.parts.identity.models import (
     RecoveryCodeRow,
     RefreshTokenRow,
     SessionRow,
+    SpentTicketRow,
     TotpRow,
 )
 
@@ -230,6 +231,18 @@ async def lock_refresh_token(session: Session, token_hash: bytes) -> RefreshToke
     """A refresh token by its digest, locked."""
     statement = select(RefreshTokenRow).where(RefreshTokenRow.token_hash == token_hash).with_for_update()
     return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def spend_ticket(database: Database, number: UUID, until: datetime) -> bool:
+    """Note that a ticket was used, in a transaction of its own; False when it was before."""
+    statement = """INSERT INTO identity.spent_tickets (id, expires_at) VALUES ($1, $2)
+                   ON CONFLICT ON CONSTRAINT pk_spent_tickets DO NOTHING RETURNING id"""
+    return bool(await database.call(statement, number, until))
+
+
+async def forget_tickets(session: Session, at: datetime) -> None:
+    """Drop the tickets that are too old to be used again."""
+    await session.execute(delete(SpentTicketRow).where(SpentTicketRow.expires_at < at))
 
 
 # Attempts

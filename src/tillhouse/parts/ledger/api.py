@@ -53,6 +53,7 @@ from tillhouse.parts.ledger.domain.lots import (
     RefundTooLarge,
 )
 from tillhouse.parts.ledger.domain.reports import BalanceSheet, IncomeStatement, ReportLine, TrialBalance
+from tillhouse.parts.ledger.ports import AccountWatcher
 from tillhouse.parts.ledger.service.charts import kind_title
 from tillhouse.parts.ledger.service.closing import close_period, closed_periods, closed_until
 from tillhouse.parts.ledger.service.exchanging import exchange, exchange_positions
@@ -108,6 +109,7 @@ __all__ = [
     "AccountNotAllowed",
     "AccountRef",
     "AccountType",
+    "AccountWatcher",
     "AlreadyReversed",
     "BadPosting",
     "Balance",

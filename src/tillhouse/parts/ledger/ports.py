@@ -1,10 +1,24 @@
 """What the ledger needs from outside the database."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tillhouse.parts.ledger.domain import Head
+from tillhouse.kernel.db import Session
+from tillhouse.parts.ledger.domain import AccountRef, Head
+
+
+@dataclass(frozen=True, slots=True)
+class AccountWatcher:
+    """Provided by a part that tells somebody when an account of theirs has changed.
+
+    `changed(session, account)` is called after one posting, hold, capture or release was written, in its transaction:
+    it may ask for something after the commit (`live.tell`), and writes nothing. Bulks and grouped posts call nobody.
+    """
+
+    owner_kind: str
+    code: str
+    changed: Callable[[Session, AccountRef], None]
 
 
 class Anchor(Protocol):

@@ -12,7 +12,7 @@ from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
 from tillhouse.kernel.errors import Forbidden
 from tillhouse.kernel.house import House
-from tillhouse.kernel.money import Money
+from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.paging import cut, decode_id
 from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import api as identity
@@ -265,13 +265,14 @@ def limits(house: House, unit: str) -> Limits:
     """The limits of this house in `unit`."""
     found, guards = house.settings_of(PaymentsSettings), house.settings_of(PayoutGuards)
     least, most = found.deposit_range(unit)
+    out_least, out_most = found.withdrawal_range(unit)
     return Limits(
         deposit_least=Money(least, unit),
         deposit_most=Money(most, unit),
-        withdrawal_least=Money(found.withdrawal_min, unit),
-        withdrawal_most=Money(found.withdrawal_max, unit),
-        withdrawal_daily=Money(found.withdrawal_daily, unit),
-        step_up_above=Money(found.withdrawal_step_up_above, unit),
+        withdrawal_least=Money(out_least, unit),
+        withdrawal_most=Money(out_most, unit),
+        withdrawal_daily=Money(found.withdrawal_daily.within(unit, MAX_MINOR), unit),
+        step_up_above=Money(found.withdrawal_step_up_above.within(unit, 0), unit),
         new_account_most=Money(guards.amount(guards.cooling_above, unit), unit),
         new_account_hours=guards.cooling_hours,
     )
@@ -305,14 +306,18 @@ async def start_refund(
     key: str,
     by: UUID | None,
     advance: bool = False,
+    email: str | None = None,
 ) -> RefundView:
     """Begin to give `amount` of a payment back to its payer (all that is left, for None); the same key does so once.
 
-    With `advance` the house lends what the wallet lacks, as a debt of its owner. Raises `NotFound`, `CannotRefund`,
+    With `advance` the house lends what the wallet lacks, as a debt of its owner. `email` is the payer's, for a gateway
+    that writes to them (`InvalidInput` at `/email` says that it has to). Raises `NotFound`, `CannotRefund`,
     `InvalidInput`, `Conflict`, what the product's `on_refund` raises, and the ledger's `InsufficientFunds`.
     """
     return refund_view(
-        await refund_service.start_refund(session, payment_id, amount, reason=reason, key=key, by=by, advance=advance)
+        await refund_service.start_refund(
+            session, payment_id, amount, reason=reason, key=key, by=by, advance=advance, email=email
+        )
     )
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
+from tillhouse.kernel.live import LiveTopic
 from tillhouse.kernel.manifest import Invariant, Module, Process
 from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyHandler, AnyJob
@@ -123,6 +124,8 @@ def _provides(house: House) -> Sequence[object]:
         *settling.ACCOUNT_KINDS,
         *settling.TRANSACTION_KINDS,
         PendingSource(pending_of),
+        LiveTopic("payments", "payments.pay"),
+        LiveTopic("payouts", "payments.pay"),
         ErasureVeto("payments", reasons_to_keep),
         Erasure("payments", erase_person),
         *installed(house),

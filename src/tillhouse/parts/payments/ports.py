@@ -75,12 +75,14 @@ class CheckoutQr:
     """A code to be scanned with a banking app.
 
     `text` is what the code says, when we draw it ourselves; otherwise `image_url` shows it. `lines` are (message id,
-    value) pairs for whoever types it in instead: bank, account, amount, what to write.
+    value) pairs for whoever types it in instead: bank, account, amount, what to write. `closes_at` (unix seconds) is
+    when the code itself ends, where its provider says so.
     """
 
     text: str | None
     image_url: str | None
     lines: Sequence[tuple[str, str]] = ()
+    closes_at: int | None = None
     kind: Literal["qr"] = "qr"
 
 
@@ -213,9 +215,11 @@ class CheckoutProofs(Protocol):
 class Refunds(Protocol):
     """Gives captured money back the way it came."""
 
-    async def refund(self, *, key: UUID, payment_id: str, amount: Money) -> RefundFacts:
+    async def refund(self, *, key: UUID, payment_id: str, amount: Money, email: str | None = None) -> RefundFacts:
         """Give back. The same `key` with the same details never gives back twice and answers the first one's state.
         An adapter whose gateway has no such key looks through `refunds_of` first.
+
+        `email` is where the gateway asks the payer for a bank account; only what `refunds_by_email` names has one.
         """
         ...
 
@@ -313,6 +317,8 @@ class InstalledGateway:
     gateway: Gateway
     proofs: CheckoutProofs | None = None
     refunds: Refunds | None = None
+    # Methods of payments that cannot be paid back to: the gateway writes to the payer and asks where the money goes.
+    refunds_by_email: frozenset[str] = frozenset()
     disputes: Disputes | None = None
     transfers: Transfers | None = None
     reports: SettlementReports | None = None

@@ -1,17 +1,19 @@
-"""Limits and times of payments. Amounts are minor units (paise)."""
+"""Limits and times of payments."""
 
 import re
 from datetime import timedelta
 
-from pydantic import NonNegativeInt, PositiveInt, field_validator
+from pydantic import NonNegativeInt, PositiveInt, ValidationInfo, field_validator
 
 from tillhouse.kernel.money import MAX_MINOR
 from tillhouse.kernel.settings import ModuleSettings, setting
+from tillhouse.parts.payments.domain.amounts import Amounts, amounts_from
 from tillhouse.parts.payments.domain.reconciliation import days_of
 from tillhouse.parts.payments.domain.statements import CsvColumns
 from tillhouse.parts.payments.domain.velocity import Limit, limits_for, parse_amount, parse_limit
 
 _LIMITS = re.compile(r"([A-Z_]{3,12})=(\d{1,18})-(\d{1,18})")
+_FORM = 'By currency, in major units: {"INR": "500.00", "VND": "100000"}; a number alone is paise.'
 _PREFIX = re.compile(r"[A-Z][A-Z0-9]{1,4}")
 
 
@@ -25,24 +27,36 @@ class PaymentsSettings(ModuleSettings):
         (), "Gateways in the order in which they are preferred. Empty: PAYMENTS_GATEWAY, then all others."
     )
     payout_gateway: str = setting("razorpayx", "The provider that payouts go to where several could make them.")
-    deposit_min: int = setting(100, "Smallest deposit in rupees, in paise.")
-    deposit_max: int = setting(10_000_000, "Largest deposit in rupees, in paise.")
+    deposit_min: Amounts = setting(Amounts.of(INR="1", THB="20", USD="0.50", VND="2000"), f"Smallest payment. {_FORM}")
+    deposit_max: Amounts = setting(
+        Amounts.of(INR="100000", THB="150000", USD="10000", VND="500000000"), f"Largest payment. {_FORM}"
+    )
     deposit_limits: tuple[str, ...] = setting(
-        ("THB=2000-15000000", "USD=50-1000000", "VND=2000-500000000"),
-        "Smallest and largest payment in other currencies, in minor units of each, separated by commas.",
+        (), "Smallest and largest payment as they were said before, each as THB=2000-15000000: these win."
     )
     transfer_prefix: str = setting("TLH", "What the codes of bank transfers begin with: capital letters and digits.")
     transfer_accounts: tuple[str, ...] = setting(
         (), "Numbers of our bank accounts that take payments. Empty: every account that a provider tells of."
     )
-    withdrawal_min: int = setting(100, "Smallest withdrawal, in minor units.")
-    withdrawal_max: int = setting(10_000_000, "Largest withdrawal, in minor units.")
-    withdrawal_daily: int = setting(20_000_000, "Most that one owner may withdraw within 24 hours, in minor units.")
-    withdrawal_step_up_above: int = setting(
-        1_000_000, "Withdrawals within 24 hours that are together above this ask who the person is, in minor units."
+    withdrawal_min: Amounts = setting(
+        Amounts.of(INR="1", THB="20", USD="1", VND="10000"), f"Smallest withdrawal. {_FORM}"
     )
-    withdrawal_approval_above: int = setting(
-        5_000_000, "A payout above this waits for the approval of a second person, in minor units."
+    withdrawal_max: Amounts = setting(
+        Amounts.of(INR="100000", THB="100000", USD="10000", VND="50000000"), f"Largest withdrawal. {_FORM}"
+    )
+    withdrawal_daily: Amounts = setting(
+        Amounts.of(INR="200000", THB="200000", USD="20000", VND="100000000"),
+        f"Most that one owner may withdraw within 24 hours. {_FORM}",
+    )
+    withdrawal_step_up_above: Amounts = setting(
+        Amounts.of(INR="10000", THB="5000", USD="200", VND="5000000"),
+        f"Withdrawals within 24 hours that are together above this ask who the person is. {_FORM} "
+        "In a currency that is not named, every one asks.",
+    )
+    withdrawal_approval_above: Amounts = setting(
+        Amounts.of(INR="50000", THB="25000", USD="1000", VND="25000000"),
+        f"A payout above this waits for the approval of a second person. {_FORM} "
+        "In a currency that is not named, every one waits.",
     )
     order_minutes: int = setting(30, "Minutes after which an unpaid order expires.")
     capture_after_seconds: int = setting(
@@ -98,15 +112,25 @@ class PaymentsSettings(ModuleSettings):
             raise ValueError("a letter, then one to four capital letters or digits")
         return value
 
+    @field_validator(
+        "deposit_min", "deposit_max", "withdrawal_min", "withdrawal_max", "withdrawal_daily",
+        "withdrawal_step_up_above", "withdrawal_approval_above", mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _are_amounts(cls, value: object, info: ValidationInfo) -> Amounts:
+        return amounts_from(value, cls.model_fields[str(info.field_name)].default)
+
     def deposit_range(self, unit: str) -> tuple[int, int]:
         """The smallest and the largest payment in `unit`, in its minor units. One with no limit of its own has none."""
-        if unit == "INR":
-            return self.deposit_min, self.deposit_max
         for one in self.deposit_limits:
             found = _LIMITS.fullmatch(one)
             if found and found[1] == unit:
                 return int(found[2]), int(found[3])
-        return 1, MAX_MINOR
+        return self.deposit_min.within(unit, 1), self.deposit_max.within(unit, MAX_MINOR)
+
+    def withdrawal_range(self, unit: str) -> tuple[int, int]:
+        """The smallest and the largest withdrawal in `unit`, in its minor units."""
+        return self.withdrawal_min.within(unit, 1), self.withdrawal_max.within(unit, MAX_MINOR)
 
     @property
     def capture_after(self) -> timedelta:

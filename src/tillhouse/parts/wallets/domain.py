@@ -1,5 +1,6 @@
 """A wallet is a view on ledger accounts, one per person and unit. It has no row of its own, hence nothing to create."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -56,3 +57,19 @@ class Movement:
     effective_at: datetime
     recorded_at: datetime
     reverses: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovementFilter:
+    """Which movements of a wallet are wanted. `since` (inclusive) and `until` (exclusive) are effective times."""
+
+    direction: Direction | None = None
+    kinds: Collection[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+# What a file of movements has, in this order. `amount` is signed: what went out is below zero.
+MOVEMENT_COLUMNS = (
+    "id", "effective_at", "recorded_at", "kind", "title", "direction", "amount", "currency", "balance", "reverses",
+)  # fmt: skip

@@ -1,5 +1,6 @@
 """JSON endpoints of wallets: reading only. Putting money in and taking it out belongs to payments."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -10,14 +11,16 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
+from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.http import Read, TheHouse
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.money import MAX_MINOR
 from tillhouse.kernel.paging import MAX_PAGE, Page, cut, decode_cursor
 from tillhouse.kernel.web.downloads import PDF_ANSWER, pdf_download
 from tillhouse.kernel.web.i18n import gettext, reader
+from tillhouse.kernel.web.sheets import csv_in_bites
 from tillhouse.parts.wallets import flows, schemas, service
-from tillhouse.parts.wallets.domain import Direction, Movement, Wallet
+from tillhouse.parts.wallets.domain import MOVEMENT_COLUMNS, Direction, Movement, MovementFilter, Wallet
 
 Owner = Annotated[Principal, Depends(require("wallets.read"))]
 Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
@@ -52,6 +55,30 @@ async def get_balance(session: Read, owner: Owner, wallet_id: UUID) -> schemas.B
         pending=str(wallet.pending),
         as_of=clock.now(),
     )
+
+
+@router.get("/{wallet_id}/transactions.csv", dependencies=[Depends(rate_limit("30/minute"))])
+async def download_movements(
+    session: Read,
+    house: TheHouse,
+    owner: Owner,
+    wallet_id: UUID,
+    *,
+    direction: Direction | None = None,
+    kind: Annotated[list[Kind] | None, Query(description="One or more kinds.", max_length=20)] = None,
+    since: Annotated[Instant | None, Query(alias="from", description="Happened at this instant or later.")] = None,
+    until: Annotated[Instant | None, Query(alias="to", description="Happened before this instant.")] = None,
+) -> Response:
+    """The movements of a wallet as CSV, newest first, all of them. What went out is below zero."""
+    wallet = await service.wallet_by_id(session, owner.person_id, wallet_id)
+    wanted = MovementFilter(direction=direction, kinds=kind or (), since=since, until=until)
+
+    async def bite(fresh: ReadSession, before: int | None) -> tuple[Sequence[Sequence[object]], int | None]:
+        return await service.movement_rows(
+            fresh, owner.person_id, wallet.currency, wanted, before=before, zone=UTC, say=gettext
+        )
+
+    return csv_in_bites(f"wallet-{wallet.currency.lower()}", MOVEMENT_COLUMNS, house.database, bite)
 
 
 @router.get("/{wallet_id}/transactions")

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
+from tillhouse.kernel.live import LiveTopic
 from tillhouse.kernel.manifest import Module, Process
 from tillhouse.kernel.text import N_
 from tillhouse.parts.wallets.settings import WalletsSettings
@@ -20,14 +21,16 @@ def _api() -> APIRouter:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.identity.api import Erasure, ErasureVeto
-    from tillhouse.parts.ledger.api import AccountKind
+    from tillhouse.parts.ledger.api import AccountKind, AccountWatcher
     from tillhouse.parts.wallets.domain import ACCOUNT_CODE
-    from tillhouse.parts.wallets.service import close_wallets, reasons_to_keep
+    from tillhouse.parts.wallets.service import close_wallets, reasons_to_keep, tell_of_change
 
     return (
         AccountKind(
             owner_kind="person", code=ACCOUNT_CODE, number="2100", type="liability", floor=0, title=N_("Wallet")
         ),
+        AccountWatcher("person", ACCOUNT_CODE, tell_of_change),
+        LiveTopic("wallets", "wallets.read"),
         ErasureVeto("wallets", reasons_to_keep),
         Erasure("wallets", close_wallets),
     )

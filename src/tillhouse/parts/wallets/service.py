@@ -1,18 +1,29 @@
 """Reading wallets. A wallet that was never used is there too, with nothing in it: asking writes nothing."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, tzinfo
 from uuid import UUID
 
 from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.live import tell
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
-from tillhouse.parts.wallets.domain import ACCOUNT_CODE, Direction, Movement, Wallet, account_ref, wallet_id
+from tillhouse.parts.wallets.domain import (
+    ACCOUNT_CODE,
+    Direction,
+    Movement,
+    MovementFilter,
+    Wallet,
+    account_ref,
+    wallet_id,
+)
 from tillhouse.parts.wallets.ports import PendingSource
 from tillhouse.parts.wallets.settings import WalletsSettings
+
+_BITE = 1_000  # lines of a file that are read at once
 
 
 async def wallets_of(session: ReadSession, person_id: UUID) -> Sequence[Wallet]:
@@ -68,6 +79,45 @@ async def movements(
         until=until,
     )
     return [_movement(line, ledger.kind_title(session, line.kind)) for line in lines]
+
+
+async def movement_rows(
+    session: ReadSession,
+    person_id: UUID,
+    unit: str,
+    wanted: MovementFilter,
+    *,
+    before: int | None,
+    zone: tzinfo,
+    say: Callable[[str], str],
+) -> tuple[Sequence[Sequence[object]], int | None]:
+    """A bite of a file of movements, in `MOVEMENT_COLUMNS`, newest first: up to 1,000 lines before the movement
+    `before`, and where the next bite begins, None at the end. Instants are written in `zone`, titles by `say`.
+    """
+    found = await movements(
+        session,
+        person_id,
+        unit,
+        limit=_BITE,
+        before=before,
+        direction=wanted.direction,
+        kinds=wanted.kinds,
+        since=wanted.since,
+        until=wanted.until,
+    )
+    rows = [
+        (str(one.id), one.effective_at.astimezone(zone).isoformat(), one.recorded_at.astimezone(zone).isoformat(),
+         one.kind, say(one.title), one.direction, one.amount if one.direction == "in" else -one.amount,
+         one.amount.unit, one.balance, one.reverses or "")
+        for one in found
+    ]  # fmt: skip
+    return rows, found[-1].id if len(found) == _BITE else None
+
+
+def tell_of_change(session: Session, account: ledger.AccountRef) -> None:
+    """Tell a person, once this transaction has committed, that what is in a wallet of theirs has changed."""
+    if account.owner_id is not None:
+        tell(session, account.owner_id, "wallets", id=str(wallet_id(account.owner_id, account.unit)))
 
 
 async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str]:

@@ -29,7 +29,8 @@ SLOW_SECONDS = 3  # an endpoint whose last try took longer shares a few places w
 KEPT_OF_ANSWER = 2048  # bytes
 OVERLAP = timedelta(hours=24)  # how long the former secret still signs after a rotation
 
-# Pauses before each try after the first: about 18 hours in all.
+# Pauses before each try after the first, the standard's own: more than 31 hours in all, so that a receiver that was
+# away for a whole day misses nothing.
 _PAUSES = (
     timedelta(seconds=5),
     timedelta(minutes=5),
@@ -37,6 +38,7 @@ _PAUSES = (
     timedelta(hours=2),
     timedelta(hours=5),
     timedelta(hours=10),
+    timedelta(hours=14),
 )
 MOST_TRIES = len(_PAUSES) + 1
 _JITTER = 0.2  # at most so much of a pause is added, so that what failed together does not come back together

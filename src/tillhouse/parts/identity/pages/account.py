@@ -261,10 +261,12 @@ async def remove_totp(here: Here) -> Response:
 
 @router.post("/account/delete", dependencies=[FromOurPage, _LIMIT])
 async def erase(here: Here) -> Response:
-    """Delete the account for good, or say what stands against it."""
+    """Delete the account for good, or say what stands against it, and what of that may be given up."""
+    sent = await here.request.form()
+    give_up = [one for one in sent.getlist("give_up") if isinstance(one, str)]
     try:
         async with here.house.database.transaction() as session:
-            await people.erase(session, here.me)
+            await people.erase(session, here.me, give_up)
     except sessions.StepUpRequired:
         return _to_step_up(here.request)
     except DomainError as refusal:
@@ -339,6 +341,7 @@ async def _render(here: Visit, forms: Forms, *, status: int = 200) -> Response:
             "zones": [Option(zone, zone.replace("_", " ")) for zone in dict.fromkeys((*_ZONES, me.zone))],
             "refusal": forms.refusal,
             "reasons": _reasons(forms.refusal),
+            "may_be_given_up": getattr(forms.refusal, "may_be_given_up", ()),
         }
     return here.pages.render_page(here.request, _PAGE, context, status=status)
 

@@ -37,3 +37,4 @@ async def forget(session: Session, task: Forget) -> None:
     """Delete challenges, counters and sessions that nothing can need any more."""
     now = clock.now()
     await store.forget(session, challenges_before=now - _KEEP_CHALLENGES, sessions_before=now - _KEEP_SESSIONS)
+    await store.forget_tickets(session, now)

@@ -1,8 +1,7 @@
 """Persons: registered, confirmed, changed, found, erased."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import (
     CODE_LIFE,
     DEFAULT_ZONE,
+    FOUNDING,
     Identifier,
     IdentifierKind,
     PersonRole,
@@ -31,7 +31,6 @@ from tillhouse.parts.identity.service import challenges, sessions
 from tillhouse.parts.identity.service.audit import audit
 from tillhouse.parts.identity.settings import IdentitySettings
 
-_FOUNDING = timedelta(minutes=1)
 _CONFIRMING: tuple[Purpose, ...] = ("register", "sign_in")
 
 
@@ -201,17 +200,38 @@ async def unlink(session: Session, principal: Principal, identifier_id: UUID) ->
     await store.delete_identifier(session, identifier_id)
 
 
-async def erase(session: Session, principal: Principal) -> None:
-    """Remove a person's data for good; the id stays for the books. Raises `Conflict` with every reason against it."""
+class CannotErase(Conflict):
+    """Something stands against erasing a person. `may_be_given_up` names what does so only until they give it up."""
+
+    code = "conflict"
+
+    def __init__(self, reasons: Sequence[FieldError], may_be_given_up: Sequence[str]) -> None:
+        super().__init__(N_("The account cannot be deleted yet."), errors=reasons)
+        self.may_be_given_up = tuple(may_be_given_up)
+
+
+async def erase(session: Session, principal: Principal, give_up: Collection[str] = ()) -> None:
+    """Remove a person's data for good; the id stays for the books.
+
+    `give_up` names what the person says they lose by it and do not want: that is written down. Raises `CannotErase`
+    with every other reason against it.
+    """
     await sessions.assert_recent(session, principal)
     person, house = await _own(session, principal), house_of(session)
-    reasons = [
-        FieldError("", veto.name, sentence)
-        for veto in house.provided(ErasureVeto)
-        for sentence in await veto.reasons(session, person.id)
-    ]
-    if reasons:
-        raise Conflict(N_("The account cannot be deleted yet."), errors=reasons)
+    against: list[FieldError] = []
+    could: list[str] = []
+    given_up: list[str] = []
+    for veto in house.provided(ErasureVeto):
+        sentences = await veto.reasons(session, person.id)
+        if sentences and veto.may_be_given_up:
+            (given_up if veto.name in give_up else could).append(veto.name)
+        if veto.name not in given_up:
+            pointer = "/give_up" if veto.may_be_given_up else ""
+            against += [FieldError(pointer, veto.name, sentence) for sentence in sentences]
+    if against:
+        raise CannotErase(against, could)
+    if given_up:
+        await audit(session, principal, "identity.gave_up", f"person:{person.id}", {"what": [*given_up]})
     addresses = [row.value for row in await store.identifiers(session, person.id)]
     for part in house.provided(Erasure):
         await part.erase(session, person.id, addresses)
@@ -269,7 +289,7 @@ async def proving_contacts(session: ReadSession, person_id: UUID) -> list[Contac
 
 def _founding(person: PersonRow, row: IdentifierRow) -> bool:
     """An account begins with the confirmation of its first address, in one transaction."""
-    return row.confirmed_at <= person.created_at + _FOUNDING
+    return row.confirmed_at <= person.created_at + FOUNDING
 
 
 async def notify(session: Session, person_id: UUID, template: str, data: JsonObject | None = None) -> None:

@@ -9,17 +9,24 @@ import pyotp
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import ReadSession, Session, house_of
-from tillhouse.kernel.errors import Conflict
+from tillhouse.kernel.errors import Conflict, Forbidden
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import store
-from tillhouse.parts.identity.domain import RECOVERY_CODES, derive_key, new_recovery_code, plain_code, same
+from tillhouse.parts.identity.domain import FOUNDING, RECOVERY_CODES, derive_key, new_recovery_code, plain_code, same
 from tillhouse.parts.identity.models import RecoveryCodeRow, TotpRow
 from tillhouse.parts.identity.service import sessions
+from tillhouse.parts.identity.settings import IdentitySettings
 
 _STEP_SECONDS = 30
 _ISSUER = "Tillhouse"
+
+
+class AuthenticatorTooNew(Forbidden):
+    """The person's authenticator was set up too short a while ago to let this much money out."""
+
+    code = "authenticator_too_new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,27 @@ async def confirm(session: Session, principal: Principal, code: str) -> list[str
     await session.flush()
     await sessions.mark_fresh(session, principal, 2)
     return codes
+
+
+async def assert_may_let_money_out(session: ReadSession, principal: Principal) -> None:
+    """Like `assert_fresh`, and the authenticator behind the proof is not new.
+
+    Whoever has got into a session may set an authenticator up and then show its code. Raises `AuthenticatorTooNew`,
+    with the time when it is no longer new, and `StepUpRequired`.
+    """
+    row = await store.totp(session, principal.person_id) if principal.kind == "person" else None
+    person = await store.person(session, principal.person_id) if row and row.confirmed_at else None
+    if row and row.confirmed_at and person and row.confirmed_at > person.created_at + FOUNDING:
+        when = row.confirmed_at + house_of(session).settings_of(IdentitySettings).step_up_authenticator_age
+        if clock.now() < when:
+            raise AuthenticatorTooNew(
+                N_(
+                    "Your authenticator app was set up a short while ago, so it does not let this much money out yet. "
+                    "No money has moved: take out less, or try again after {when}."
+                ),
+                when=when,
+            )
+    await sessions.assert_fresh(session, principal)
 
 
 async def remove(session: Session, principal: Principal) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.errors import Forbidden, NotAuthenticated, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.live import session_ended
 from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import (
@@ -134,7 +136,7 @@ def _chain_key(session: Session) -> bytes:
 async def sign_out(session: Session, principal: Principal) -> None:
     """End the caller's own session."""
     if principal.kind == "person" and principal.session_id:
-        await store.end_sessions(session, principal.person_id, clock.now(), "signed_out", only=principal.session_id)
+        await end(session, principal.person_id, "signed_out", only=principal.session_id)
 
 
 async def sign_out_by_token(session: Session, refresh_token: str) -> None:
@@ -148,12 +150,22 @@ async def sign_out_by_token(session: Session, refresh_token: str) -> None:
 
 async def sign_out_everywhere(session: Session, principal: Principal) -> int:
     """End every session of the caller, this one too. Returns how many ended."""
-    return await store.end_sessions(session, principal.person_id, clock.now(), "signed_out_everywhere")
+    return await end(session, principal.person_id, "signed_out_everywhere")
+
+
+async def end(
+    session: Session, person_id: UUID, reason: str, *, only: UUID | None = None, keep: UUID | None = None
+) -> int:
+    """End a person's open sessions (one of them, or all but one), and what listens with them. Returns how many."""
+    ended = await store.end_sessions(session, person_id, clock.now(), reason, only=only, keep=keep)
+    if ended:
+        session_ended(session, person_id)
+    return ended
 
 
 async def end_one(session: Session, principal: Principal, session_id: UUID) -> None:
     """End one of the caller's sessions. Raises `NotFound` for one that is not theirs or is over."""
-    if not await store.end_sessions(session, principal.person_id, clock.now(), "signed_out", only=session_id):
+    if not await end(session, principal.person_id, "signed_out", only=session_id):
         raise NotFound(N_("There is no such session."))
 
 
@@ -228,15 +240,31 @@ def principal_of(house: House, row: SessionRow, person: PersonRow) -> Principal:
 
 
 async def ticket(session: ReadSession, principal: Principal) -> str:
-    """A token for one address line of a stream, good for a minute: an EventSource cannot send headers."""
+    """A token for one address line of a stream, good once and for a minute: a browser's streams cannot send headers."""
     row = await store.session_row(session, principal.session_id) if principal.session_id else None
     if row is None:
         raise NotAuthenticated(N_("Sign in to do this."))
     return _sign(house_of(session), row, "ticket", _TICKET_SECONDS)
 
 
+async def spend_ticket(house: House, ticket: str) -> UUID:
+    """The session that a ticket names, and the ticket is spent: in a transaction of its own, at once.
+
+    Raises `NotAuthenticated` for one that is forged, old, or was used before.
+    """
+    session_id, number, until = _read(house, ticket, "ticket")
+    if not await store.spend_ticket(house.database, number, until):
+        raise NotAuthenticated(_BAD_TOKEN)
+    return session_id
+
+
 def session_id_of_token(house: House, token: str, audience: Audience) -> UUID:
     """The session that a signed token names. Raises `NotAuthenticated` for a forged, foreign or old one."""
+    return _read(house, token, audience)[0]
+
+
+def _read(house: House, token: str, audience: Audience) -> tuple[UUID, UUID, datetime]:
+    """The session of a token, the token's own number, and until when it is good."""
     try:
         claims = jwt.decode(
             token,
@@ -245,10 +273,12 @@ def session_id_of_token(house: House, token: str, audience: Audience) -> UUID:
             audience=audience,
             options={"require": ["sid", "exp", "aud"], "verify_exp": False, "verify_iat": False},
         )
-        if int(claims["exp"]) <= clock.now().timestamp():
+        until = int(claims["exp"])
+        if until <= clock.now().timestamp():
             raise NotAuthenticated(_BAD_TOKEN)
-        return UUID(str(claims["sid"]))
-    except (jwt.InvalidTokenError, ValueError):
+        number = UUID(str(claims["jti"])) if audience == "ticket" else UUID(int=0)
+        return UUID(str(claims["sid"])), number, datetime.fromtimestamp(until, UTC)
+    except (jwt.InvalidTokenError, KeyError, ValueError):
         raise NotAuthenticated(_BAD_TOKEN) from None
 
 
@@ -258,4 +288,6 @@ _BAD_TOKEN = N_("This token is not good, or no longer: sign in again.")
 def _sign(house: House, row: SessionRow, audience: Audience, seconds: int) -> str:
     now = int(clock.now().timestamp())
     claims = {"sub": str(row.person_id), "sid": str(row.id), "aud": audience, "iat": now, "exp": now + seconds}
+    if audience == "ticket":
+        claims["jti"] = str(new_id())
     return jwt.encode(claims, derive_key(house.settings.secret_key, "tokens"), algorithm="HS256")

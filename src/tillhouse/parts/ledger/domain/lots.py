@@ -19,6 +19,7 @@ LotMovementKind = Literal["spend", "refund", "expire", "revoke"]
 
 LOTS_REFUND = "ledger.lots_refund"
 LOTS_EXPIRY = "ledger.lots_expiry"
+LOTS_FORFEIT = "ledger.lots_forfeit"
 SPENT = "lots:spent"
 EXPIRED = "lots:expired"
 
@@ -32,6 +33,7 @@ LOT_ACCOUNTS = (
 LOT_KINDS = (
     TransactionKind(name=LOTS_REFUND, title=N_("Points given back"), legs=("*",)),
     TransactionKind(name=LOTS_EXPIRY, title=N_("Points expired"), legs=("*",)),
+    TransactionKind(name=LOTS_FORFEIT, title=N_("Points given up"), legs=("*",)),
 )
 
 

@@ -21,7 +21,7 @@ from tillhouse.parts.ledger.domain import (
     metadata_faults,
 )
 from tillhouse.parts.ledger.service.calls import account_closed, as_json, hold_ended
-from tillhouse.parts.ledger.service.charts import chart_of
+from tillhouse.parts.ledger.service.charts import chart_of, tell_watchers
 from tillhouse.parts.ledger.store import reading, writing
 
 _EXPIRED_AT_ONCE = 500
@@ -73,6 +73,7 @@ async def set_aside(
     match outcome.outcome:
         case "held" | "replayed":
             assert outcome.number is not None
+            tell_watchers(session, [account])
             return await get_hold(session, outcome.number)
         case "insufficient_funds":
             assert outcome.available is not None
@@ -94,6 +95,7 @@ async def void(session: Session, hold_id: int) -> Hold:
     found = await get_hold(session, hold_id)
     if found.state != "voided":
         raise hold_ended()
+    tell_watchers(session, [found.account])
     return found
 
 

@@ -28,6 +28,7 @@ from tillhouse.parts.ledger.domain import (
 from tillhouse.parts.ledger.domain.lots import (
     EXPIRED,
     LOTS_EXPIRY,
+    LOTS_FORFEIT,
     LOTS_REFUND,
     SPENT,
     Lot,
@@ -294,14 +295,25 @@ async def _expire(session: Session, accounts: Collection[AccountRef]) -> None:
     now = clock.now()
     for account, account_id in (await lock_lots(session, accounts)).items():
         ended = [lot for lot in await store.open_lots(session, account) if lot.ended(now) and lot.free]
-        if not ended:
-            continue
-        amount = _free(account, ended)
-        legs = (debit(account, amount), credit(house_account(EXPIRED, account.unit), amount))
-        posting = Posting(key=f"{LOTS_EXPIRY}:{new_id()}", kind=LOTS_EXPIRY, legs=legs)
-        written = await post_with_lots(session, posting, account)
-        parts = [Part(lot.id, lot.free.minor) for lot in ended]
-        await store.move(session, written.id, account_id, "expire", parts)
+        await _end(session, account, account_id, ended, LOTS_EXPIRY)
+
+
+async def forfeit(session: Session, accounts: Collection[AccountRef]) -> None:
+    """End every lot of these accounts whose owner gives them up: counted as ended unused, as on time. What a hold has
+    reserved stays.
+    """
+    for account, account_id in (await lock_lots(session, accounts)).items():
+        left = [lot for lot in await store.open_lots(session, account) if lot.free]
+        await _end(session, account, account_id, left, LOTS_FORFEIT)
+
+
+async def _end(session: Session, account: AccountRef, account_id: int, ended: Sequence[Lot], kind: str) -> None:
+    if not ended:
+        return
+    amount = _free(account, ended)
+    legs = (debit(account, amount), credit(house_account(EXPIRED, account.unit), amount))
+    written = await post_with_lots(session, Posting(key=f"{kind}:{new_id()}", kind=kind, legs=legs), account)
+    await store.move(session, written.id, account_id, "expire", [Part(lot.id, lot.free.minor) for lot in ended])
 
 
 async def _lock(session: Session, account: AccountRef) -> int:

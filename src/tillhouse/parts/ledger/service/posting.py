@@ -16,7 +16,7 @@ from tillhouse.parts.ledger.domain import (
     Transaction,
 )
 from tillhouse.parts.ledger.service.calls import Call, Order, Result
-from tillhouse.parts.ledger.service.charts import house_chart
+from tillhouse.parts.ledger.service.charts import house_chart, tell_watchers
 from tillhouse.parts.ledger.store import reading, writing
 
 
@@ -91,6 +91,7 @@ async def _write_one(session: Session, order: Order) -> Transaction:
     (result,) = await _write(session, [order])
     if isinstance(result, DomainError):
         raise result
+    tell_watchers(session, (account for account, _ in result.legs))
     return result
 
 

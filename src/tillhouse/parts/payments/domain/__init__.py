@@ -14,6 +14,7 @@ from tillhouse.parts.payments.domain.links import link_token, order_id_in
 from tillhouse.parts.payments.domain.names import NameMatch, masked_name, match_names
 from tillhouse.parts.payments.domain.orders import (
     ORDER_MOVES,
+    QR_METHODS,
     Method,
     OrderState,
     PaymentFacts,
@@ -58,6 +59,7 @@ __all__ = [
     "DISPUTE_MOVES",
     "ORDER_MOVES",
     "PAYOUT_MOVES",
+    "QR_METHODS",
     "REFUND_MOVES",
     "BankAccount",
     "Choice",

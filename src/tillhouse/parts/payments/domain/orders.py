@@ -58,6 +58,9 @@ class Method(StrEnum):
     BANK_TRANSFER = "bank_transfer"
 
 
+# The code that a buyer's banking app scans, by the currency that it moves.
+QR_METHODS = {"INR": Method.UPI_QR, "THB": Method.PROMPTPAY, "VND": Method.BANK_TRANSFER}
+
 # What a person is told, in the order of the states.
 _SENTENCES = {
     _S.CREATED: N_("We are preparing your payment. No money has moved."),

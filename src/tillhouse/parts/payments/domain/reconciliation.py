@@ -15,7 +15,7 @@ from tillhouse.kernel.errors import FieldError, InvalidInput
 from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.text import N_
 
-LineKind = Literal["payment", "refund", "dispute", "payout", "adjustment"]
+LineKind = Literal["payment", "refund", "dispute", "reinstated", "payout", "adjustment"]
 
 
 class LineClass(StrEnum):
@@ -99,6 +99,11 @@ def choose(change: Money, expected: Sequence[Expected], taken: frozenset[str]) -
         return BankClass.UNKNOWN, None
     same = any(one.change.unit == change.unit for one in expected)
     return (BankClass.AMOUNT if same else BankClass.CURRENCY), expected[0]
+
+
+def kind_of(kind: LineKind, gross: Money) -> LineKind:
+    """What a line of a report is about: of a dispute's two, the one that gives back what was taken is *reinstated*."""
+    return "reinstated" if kind == "dispute" and gross.minor > 0 else kind
 
 
 BUCKETS: tuple[tuple[str, int | None], ...] = (("0-1", 1), ("2-3", 3), ("4-7", 7), ("8-30", 30), ("30+", None))

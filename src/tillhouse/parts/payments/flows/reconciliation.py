@@ -29,7 +29,13 @@ from tillhouse.parts.payments.service.reconciliation.bank import (
     match_again,
     number_transfers,
 )
-from tillhouse.parts.payments.service.reconciliation.reports import look_again, name_missing, numbered, take_report
+from tillhouse.parts.payments.service.reconciliation.reports import (
+    begin,
+    look_again,
+    name_missing,
+    numbered,
+    take_report,
+)
 from tillhouse.parts.payments.service.reconciliation.three_way import DayStatement, day_statement
 from tillhouse.parts.payments.service.registry import settlement_reports, transfer_sources
 from tillhouse.parts.payments.settings import PaymentsSettings
@@ -63,6 +69,8 @@ async def reconcile(house: House, provider: str, day: date) -> list[DayStatement
             N_("There is no payment provider called {provider} that reports what it settled."), provider=provider
         )
     lines = numbered(await reports.settled_on(day))
+    async with house.database.transaction() as session:
+        since = await begin(session, provider, datetime.combine(day, time(), UTC))
     for start in range(0, len(lines), _AT_ONCE):
         async with house.database.transaction() as session:
             await take_report(session, provider, lines[start : start + _AT_ONCE])
@@ -73,7 +81,7 @@ async def reconcile(house: House, provider: str, day: date) -> list[DayStatement
     more = True
     while more:
         async with house.database.transaction() as session:
-            more = await name_missing(session, provider, before)
+            more = await name_missing(session, provider, since, before)
     await _after(house)
     async with house.database.reading() as session:
         return await day_statement(session, provider, day)

@@ -104,7 +104,9 @@ async def _ours(known: Refunds, sending: RefundSending) -> RefundFacts | None:
 async def _send(known: Refunds, sending: RefundSending) -> RefundFacts | None:
     if not sending.may_send:
         return None
-    return await known.refund(key=sending.refund_id, payment_id=sending.provider_payment_id, amount=sending.amount)
+    return await known.refund(
+        key=sending.refund_id, payment_id=sending.provider_payment_id, amount=sending.amount, email=sending.email
+    )
 
 
 async def _refused(house: House, known: Refunds, sending: RefundSending, refused: Refused) -> None:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from tillhouse.parts.payments.http import payees, paying, payouts, reconciliation
+from tillhouse.parts.payments.http import codes, payees, paying, payouts, reconciliation
 
 
 def router() -> APIRouter:
@@ -11,6 +11,7 @@ def router() -> APIRouter:
     for part in (
         paying.payments,
         paying.wallets,
+        codes.router,
         payouts.router,
         payees.router,
         paying.events,

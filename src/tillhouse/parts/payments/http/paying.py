@@ -51,7 +51,7 @@ wallets = APIRouter(prefix="/wallets", route_class=IdempotentRoute)
 @payments.post("/create-order", status_code=201, dependencies=[Depends(rate_limit("30/minute"))])
 async def create_order(house: TheHouse, payer: Payer, key: RequiredKey, body: schemas.OrderIn) -> schemas.OrderOut:
     """Begin to pay for something: opens an order at the gateway, to be paid in its checkout."""
-    _self_service(house, body.purpose)
+    self_service(house, body.purpose)
     wish = _order(payer, body, body.purpose, f"create-order:{key}")
     return _order_out(house, await start_order(house, wish))
 
@@ -98,7 +98,7 @@ async def checkout(
     request: Request, house: TheHouse, anyone: Anyone, key: RequiredKey, body: schemas.CheckoutIn
 ) -> schemas.CheckoutOut:
     """Begin to pay for something, signed in or not: the answer says how, and where the payer finds a page for it."""
-    _self_service(house, body.purpose)
+    self_service(house, body.purpose)
     order = await start_order(house, _checkout_wish(request, anyone, body, key))
     async with house.database.reading() as session:
         how = await api.checkout_in_order(session, order.id)
@@ -118,6 +118,7 @@ async def refund(session: Write, refunder: Refunder, key: RequiredKey, body: sch
         key=f"{refunder.id}:{key}",
         by=refunder.made_by or refunder.id,
         advance=body.advance,
+        email=body.email.lower() if body.email else None,
     )
     details: JsonObject = {"amount": str(made.amount), "advance": body.advance}
     await identity.audit(session, refunder, "payments.refund", f"refund:{made.id}", details)
@@ -198,7 +199,8 @@ def _order(payer: Principal, body: schemas.DepositIn, purpose: str, request_key:
     )
 
 
-def _self_service(house: House, name: str) -> None:
+def self_service(house: House, name: str) -> None:
+    """Raise `InvalidInput` unless `name` is something that whoever wants to may pay for."""
     purpose = registry.purpose(house, name)
     if purpose is None or not purpose.self_service:
         message = N_("This is not something that can be paid for here.")

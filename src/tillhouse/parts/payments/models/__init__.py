@@ -123,7 +123,7 @@ class RefundRow(Base):
     """Captured money is to go back to the payer. The id is the key and the reference that the gateway knows it by.
 
     `origin` is `gateway` for one that was made at the gateway's own dashboard. `advanced` minor units of it the wallet
-    could not cover: the owner owes them to the house.
+    could not cover: the owner owes them to the house. At `email` the gateway asks the payer where the money goes.
     """
 
     __tablename__ = "refunds"
@@ -146,6 +146,7 @@ class RefundRow(Base):
     provider_refund_id: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
     advanced: Mapped[int]
+    email: Mapped[str | None] = mapped_column(Text)
     hold_id: Mapped[int | None]
     transaction_id: Mapped[int | None]
     reversal_id: Mapped[int | None]
@@ -362,6 +363,16 @@ class ExceptionRow(Base):
     details: Mapped[JsonObject]
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+
+
+class ReconStartRow(Base):
+    """Since when a provider's reports are read: what was captured before may stand in one that we never saw."""
+
+    __tablename__ = "recon_starts"
+    __table_args__ = ({"schema": _SCHEMA},)
+
+    provider: Mapped[str] = mapped_column(Text, primary_key=True)
+    since: Mapped[datetime]
 
 
 class ReconLineRow(Base):

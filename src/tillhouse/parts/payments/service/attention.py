@@ -3,8 +3,10 @@
 from prometheus_client import Counter
 
 from tillhouse.kernel.db import JsonValue, Session, after_commit
+from tillhouse.kernel.live import tell
 from tillhouse.kernel.logs import get_logger
 from tillhouse.parts.payments import store
+from tillhouse.parts.payments.models import OrderRow, PayoutRow
 
 _log = get_logger(__name__)
 
@@ -32,6 +34,25 @@ async def look_into(session: Session, kind: str, subject: str, reason: str, **de
 def count_deposit(session: Session, status: str) -> None:
     """Count what became of an order, when this transaction commits."""
     after_commit(session, lambda: _DEPOSITS.labels(status).inc())
+
+
+def order_moved(session: Session, order: OrderRow) -> None:
+    """Count what became of an order, and tell its owner, when this transaction commits."""
+    count_deposit(session, order.state)
+    if order.owner_kind == "person":
+        tell(session, order.owner_id, "payments", id=str(order.id), status=order.state)
+
+
+def payout_moved(session: Session, payout: PayoutRow) -> None:
+    """Count what became of a payout, and tell its owner, when this transaction commits."""
+    count_withdrawal(session, payout.state)
+    tell_of_payout(session, payout)
+
+
+def tell_of_payout(session: Session, payout: PayoutRow) -> None:
+    """Tell a payout's owner how it stands, when this transaction commits."""
+    if payout.owner_kind == "person":
+        tell(session, payout.owner_id, "payouts", id=str(payout.id), status=payout.state)
 
 
 def count_withdrawal(session: Session, status: str) -> None:

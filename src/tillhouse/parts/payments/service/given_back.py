@@ -4,7 +4,7 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.db import Session
 from tillhouse.parts.payments.domain import left_to_refund, paid_state
 from tillhouse.parts.payments.models import OrderRow, PaymentRow
-from tillhouse.parts.payments.service.attention import count_deposit
+from tillhouse.parts.payments.service.attention import order_moved
 from tillhouse.parts.payments.store import refunds as store
 
 
@@ -18,7 +18,7 @@ async def restate(session: Session, order: OrderRow, payment: PaymentRow) -> Non
     payment.refunded, payment.state, payment.updated_at = min(back, payment.amount), state, now
     if payment.purpose_state != "surplus" and order.state != state:
         order.state, order.updated_at = state, now
-        count_deposit(session, state)
+        order_moved(session, order)
     await session.flush()
 
 

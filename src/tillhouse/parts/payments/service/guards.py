@@ -69,7 +69,7 @@ async def guard(session: Session, payout: PayoutRow, payee: PayeeRow) -> list[Re
     Raises `PayeeRefused`, `PayeeCooling`, `OverVelocity`.
     """
     reasons: list[Reason] = []
-    if payout.amount > settings_of(session).withdrawal_approval_above:
+    if payout.amount > settings_of(session).withdrawal_approval_above.within(payout.currency, 0):
         reasons.append("large_amount")
     reasons += await _payee(session, payout, payee)
     await _limits(session, payout)

@@ -40,7 +40,7 @@ from tillhouse.parts.payments.ports import (
     InstalledGateway,
     Refused,
 )
-from tillhouse.parts.payments.service.attention import count_deposit
+from tillhouse.parts.payments.service.attention import count_deposit, order_moved
 from tillhouse.parts.payments.service.books import wallet_of
 from tillhouse.parts.payments.service.registry import purpose, settings_of
 from tillhouse.parts.payments.service.returns import collect_debt
@@ -164,7 +164,7 @@ async def refuse_order(session: Session, order_id: UUID, refused: Refused) -> No
         order.state, order.updated_at = OrderState.FAILED, clock.now()
         order.failure_code, order.failure_message = refused.reason, refused.description
         order.next_check_at = None
-        count_deposit(session, OrderState.FAILED)
+        order_moved(session, order)
         await session.flush()
 
 
@@ -175,7 +175,7 @@ async def after_check(session: Session, order_id: UUID) -> None:
     now, settings = clock.now(), settings_of(session)
     if order.expires_at <= now and order.state in (OrderState.CREATED, OrderState.PENDING):
         order.state, order.updated_at = OrderState.EXPIRED, now
-        count_deposit(session, OrderState.EXPIRED)
+        order_moved(session, order)
         await partly_paid_too_late(session, order)
     never = order.provider_order_id is None and order.state != OrderState.CREATED
     order.next_check_at = None if never or order.state in _FINAL else next_order_check(order.created_at, now)

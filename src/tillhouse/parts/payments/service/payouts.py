@@ -9,7 +9,7 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, FieldError, NotFound
 from tillhouse.kernel.ids import new_id
-from tillhouse.kernel.money import Money
+from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import Event, emit, enqueue
 from tillhouse.parts.payments import store
@@ -30,7 +30,13 @@ from tillhouse.parts.payments.events import (
 )
 from tillhouse.parts.payments.models import PayoutRow
 from tillhouse.parts.payments.ports import Payee
-from tillhouse.parts.payments.service.attention import count_review, count_withdrawal, look_into
+from tillhouse.parts.payments.service.attention import (
+    count_review,
+    count_withdrawal,
+    look_into,
+    payout_moved,
+    tell_of_payout,
+)
 from tillhouse.parts.payments.service.books import book_payout, free_payout, hold_for, reverse_payout
 from tillhouse.parts.payments.service.guards import guard
 from tillhouse.parts.payments.service.orders import OverLimit, check_limits
@@ -102,15 +108,16 @@ async def reserve_payout(session: Session, wish: NewPayout) -> PayoutRow:
         await _plan(session, payout)
     await emit(session, PayoutRequested(payout_id=payout.id))
     count_withdrawal(session, "requested")
+    tell_of_payout(session, payout)
     await session.flush()
     return payout
 
 
 def check_wish(session: ReadSession, amount: Money, to: Destination) -> str:
     """Who would pay this out. Raises `InvalidInput` where nobody can, `OverLimit` for too little or too much."""
-    settings = settings_of(session)
     provider = choose_payout_provider(house_of(session), to.kind, amount.unit)
-    check_limits(amount, least=settings.withdrawal_min, most=settings.withdrawal_max)
+    least, most = settings_of(session).withdrawal_range(amount.unit)
+    check_limits(amount, least=least, most=most)
     return provider.gateway.name
 
 
@@ -119,7 +126,8 @@ async def needs_step_up(session: ReadSession, payout: PayoutRow) -> bool:
 
     Ask after `reserve_payout`: its hold makes withdrawals at the same time take turns.
     """
-    return await _paid_out_within_a_day(session, payout) > settings_of(session).withdrawal_step_up_above
+    above = settings_of(session).withdrawal_step_up_above.within(payout.currency, 0)
+    return await _paid_out_within_a_day(session, payout) > above
 
 
 async def let_go(session: Session, payout: PayoutRow) -> None:
@@ -143,6 +151,7 @@ async def begin_sending(session: Session, payout_id: UUID) -> Sending | None:
     if payout.state in _SENDABLE:
         payout.state = PayoutState.SENDING
         payout.sent_at = payout.sent_at or now
+        tell_of_payout(session, payout)
     payout.updated_at = now
     _plan_check(payout)
     await session.flush()
@@ -251,7 +260,7 @@ async def _finish(session: Session, payout: PayoutRow, state: PayoutState, event
 
 def _move(session: Session, payout: PayoutRow, state: PayoutState) -> None:
     payout.state, payout.updated_at = state, clock.now()
-    count_withdrawal(session, state)
+    payout_moved(session, payout)
 
 
 def _plan_check(payout: PayoutRow) -> None:
@@ -265,7 +274,7 @@ async def _plan(session: Session, payout: PayoutRow) -> None:
 
 
 async def _check_day(session: Session, payout: PayoutRow) -> None:
-    daily = settings_of(session).withdrawal_daily
+    daily = settings_of(session).withdrawal_daily.within(payout.currency, MAX_MINOR)
     total = await _paid_out_within_a_day(session, payout)
     if total > daily:
         errors = [FieldError("/amount", "over_daily_limit", N_("This is more than may leave within 24 hours."))]

@@ -13,6 +13,7 @@ from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import emit, enqueue
+from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments.domain import (
     RefundFacts,
     RefundState,
@@ -62,6 +63,7 @@ class RefundSending:
     amount: Money
     first: bool
     may_send: bool
+    email: str | None
 
 
 async def start_refund(
@@ -73,11 +75,13 @@ async def start_refund(
     key: str,
     by: UUID | None,
     advance: bool = False,
+    email: str | None = None,
 ) -> RefundRow:
     """Begin to give `amount` of a payment back to its payer (all that is left, for None); the same key does so once.
 
     The product takes back what it sold, the money is set aside, and a job sends it. What the wallet lacks the house
-    lends with `advance`: it becomes a debt of the owner. Raises `NotFound`, `CannotRefund`, `InvalidInput`, `Conflict`
+    lends with `advance`: it becomes a debt of the owner. `email` is the payer's, for a gateway that has to write to
+    them where none is known. Raises `NotFound`, `CannotRefund`, `InvalidInput`, `Conflict`
     for another wish under the key, what the product's `on_refund` raises, and the ledger's `InsufficientFunds`.
     """
     order, payment = await _locked(session, payment_id)
@@ -91,6 +95,7 @@ async def start_refund(
     await _check_amount(session, payment, wanted)
     await _take_back(session, order, payment, wanted)
     refund = _row(payment, wanted, key=key, reason=reason, by=by, origin="house")
+    refund.email = await _payer_to_ask(session, order, payment, email)
     await set_aside(session, order, payment, refund, advance=advance)
     refund = await store.insert_refund(session, refund)
     await enqueue(session, SendRefund(refund_id=refund.id), unique=f"first:{refund.id}")
@@ -119,6 +124,7 @@ async def begin_refund(session: Session, refund_id: UUID) -> RefundSending | Non
         refund.money,
         first=first,
         may_send=refund.state == RefundState.SENDING and now < (refund.sent_at or now) + _KEY_LIVES,
+        email=refund.email,
     )
 
 
@@ -331,6 +337,25 @@ async def _must(session: Session, refund_id: UUID) -> tuple[OrderRow, PaymentRow
     found = await _locked_refund(session, refund_id)
     assert found is not None
     return found
+
+
+async def _payer_to_ask(session: Session, order: OrderRow, payment: PaymentRow, said: str | None) -> str | None:
+    """The e-mail at which the gateway asks the payer for a bank account; None where it needs none.
+
+    What staff say comes first, then the order's own, then that of the person whose order it is. Raises `InvalidInput`
+    when it needs one and nobody knows any.
+    """
+    if payment.method not in installed_gateway(house_of(session), payment.provider).refunds_by_email:
+        return None
+    contacts = await identity.contacts(session, order.owner_id) if order.owner_kind == "person" else []
+    known = said or order.email or next((one.address for one in contacts if one.kind == "email"), None)
+    if known is None:
+        message = N_(
+            "The gateway cannot pay this back by itself: it writes to the payer and asks for a bank account. "
+            "Give the payer's e-mail address with the refund."
+        )
+        raise InvalidInput(message, errors=[FieldError("/email", "email_needed", message)])
+    return known
 
 
 def _row(

@@ -13,7 +13,7 @@ from tillhouse.parts.payments.domain import OrderState, PaymentFacts, mismatch, 
 from tillhouse.parts.payments.events import CapturePayment, CheckRefunds, PaymentCaptured, PaymentFailed, SettlePurpose
 from tillhouse.parts.payments.models import OrderRow, PaymentRow
 from tillhouse.parts.payments.ports import SettledPayment
-from tillhouse.parts.payments.service.attention import count_deposit, look_into
+from tillhouse.parts.payments.service.attention import look_into, order_moved
 from tillhouse.parts.payments.service.books import book_deposit
 from tillhouse.parts.payments.service.registry import purpose, settings_of
 from tillhouse.parts.payments.service.returns import collect_debt
@@ -178,5 +178,5 @@ def _move(session: Session, order: OrderRow, wanted: OrderState) -> bool:
     if step is None:
         return False
     order.state, order.updated_at = step, clock.now()
-    count_deposit(session, step)
+    order_moved(session, order)
     return True

@@ -38,8 +38,9 @@ async def start_withdrawal(
 ) -> PayoutView:
     """Set money of the caller's wallet aside and pay it out. The same `request_key` (a form's) does so once.
 
-    Raises `StepUpRequired` unless the session is fresh, where this and the withdrawals of the last 24 hours together
-    are above the limit set for it; `NotFound` for a payee that is not the caller's, and what `reserve_payout` raises.
+    Where this and the withdrawals of the last 24 hours together are above the limit set for it, raises
+    `StepUpRequired` unless the session is fresh, and `AuthenticatorTooNew` while its proof is one that was just set up.
+    Raises `NotFound` for a payee that is not the caller's, and what `reserve_payout` raises.
     """
     person_id = principal.person_id
     wish = NewPayout(
@@ -53,5 +54,5 @@ async def start_withdrawal(
     )
     payout = await reserve_payout(session, wish)
     if payout.id == wish.id and await needs_step_up(session, payout):
-        await identity.assert_fresh(session, principal)
+        await identity.assert_may_let_money_out(session, principal)
     return payout_view(payout)

@@ -157,7 +157,11 @@ async def erase_destinations(session: Session, owner_id: UUID, empty: bytes) -> 
 
 
 async def erase_emails(session: Session, owner_id: UUID, addresses: Sequence[str]) -> None:
-    """Forget the e-mail addresses of a person's orders, and of those that name one of their addresses."""
+    """Forget the e-mail addresses of a person's orders and refunds, and of those that name one of their addresses."""
+    paid = select(PaymentRow.id).join(OrderRow, OrderRow.id == PaymentRow.order_id)
+    paid = paid.where(OrderRow.owner_kind == "person", OrderRow.owner_id == owner_id)
+    refunds = or_(RefundRow.payment_id.in_(paid), RefundRow.email.in_(addresses))
+    await session.execute(update(RefundRow).where(refunds).values(email=None))
     theirs = or_(and_(OrderRow.owner_kind == "person", OrderRow.owner_id == owner_id), OrderRow.email.in_(addresses))
     await session.execute(update(OrderRow).where(theirs).values(email=None))
 

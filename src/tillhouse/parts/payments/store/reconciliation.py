@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select, text, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, text, true
+from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.kernel.money import Money
+from tillhouse.parts.payments.domain import DisputeState, PayoutState
 from tillhouse.parts.payments.domain.reconciliation import AGREED, Claim
 from tillhouse.parts.payments.models import (
     BankLineRow,
@@ -20,6 +22,7 @@ from tillhouse.parts.payments.models import (
     PaymentRow,
     PayoutRow,
     ReconLineRow,
+    ReconStartRow,
     RefundRow,
     ResolutionRow,
     TransferRow,
@@ -51,18 +54,18 @@ async def _payout_claims(session: ReadSession, provider: str, ids: Collection[st
         PayoutRow.provider_payout_id.in_(ids),
         PayoutRow.processed_at.is_not(None),
     )
-    found = (await session.execute(query)).scalars()
-    return [
-        Claim(
-            row_id=row.id,
-            subject_id=row.provider_payout_id or "",
-            amount=-row.money,
-            fee=None if row.fee is None else Money(row.fee, row.currency),
-            item=str(row.id),
-            since=row.processed_at or row.created_at,
-        )
-        for row in found
-    ]
+    return [_payout_claim(row) for row in (await session.execute(query)).scalars()]
+
+
+def _payout_claim(row: PayoutRow) -> Claim:
+    return Claim(
+        row_id=row.id,
+        subject_id=row.provider_payout_id or "",
+        amount=-row.money,
+        fee=None if row.fee is None else Money(row.fee, row.currency),
+        item=str(row.id),
+        since=row.processed_at or row.created_at,
+    )
 
 
 async def _refund_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
@@ -86,10 +89,13 @@ async def _refund_claims(session: ReadSession, provider: str, ids: Collection[st
 
 
 async def _dispute_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    """A lost dispute is in our books. One that was won moved nothing of ours: what a provider took meanwhile and gave
+    back is an open item of its own, which both of its lines end.
+    """
     query = select(DisputeRow).where(
         DisputeRow.provider == provider,
         DisputeRow.provider_dispute_id.in_(ids),
-        DisputeRow.transaction_id.is_not(None),
+        or_(DisputeRow.transaction_id.is_not(None), DisputeRow.state == DisputeState.WON),
     )
     return [
         Claim(
@@ -97,7 +103,27 @@ async def _dispute_claims(session: ReadSession, provider: str, ids: Collection[s
             subject_id=row.provider_dispute_id,
             amount=-row.money,
             fee=Money(row.fee, row.currency) if row.fee else None,
-            item=str(row.transaction_id),
+            item=str(row.transaction_id) if row.transaction_id else f"dispute:{row.id}",
+            since=row.closed_at or row.opened_at,
+        )
+        for row in (await session.execute(query)).scalars()
+    ]
+
+
+async def _reinstated_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    query = select(DisputeRow).where(
+        DisputeRow.provider == provider,
+        DisputeRow.provider_dispute_id.in_(ids),
+        DisputeRow.state == DisputeState.WON,
+        DisputeRow.transaction_id.is_(None),
+    )
+    return [
+        Claim(
+            row_id=row.id,
+            subject_id=row.provider_dispute_id,
+            amount=row.money,
+            fee=None,
+            item=f"dispute:{row.id}",
             since=row.closed_at or row.opened_at,
         )
         for row in (await session.execute(query)).scalars()
@@ -141,6 +167,7 @@ _CLAIMS: Mapping[str, Callable[[ReadSession, str, Collection[str]], Awaitable[li
     "payout": _payout_claims,
     "refund": _refund_claims,
     "dispute": _dispute_claims,
+    "reinstated": _reinstated_claims,
     "transfer": _transfer_claims,
 }
 
@@ -152,8 +179,41 @@ async def claims(session: ReadSession, provider: str, kind: str, ids: Collection
     return {claim.subject_id: claim for claim in found}
 
 
-async def unreported_payments(session: ReadSession, provider: str, before: datetime) -> list[Claim]:
-    """Payments captured before then that stand in no report, and were not named missing yet."""
+async def start_of(session: Session, provider: str, at: datetime) -> datetime:
+    """Since when a provider's reports are read: what it reported before then we do not know. Set once, by the first
+    run, and never moved.
+    """
+    first = insert(ReconStartRow).values(provider=provider, since=at).on_conflict_do_nothing()
+    await session.execute(first)
+    statement = select(ReconStartRow.since).where(ReconStartRow.provider == provider)
+    return (await session.execute(statement)).scalar_one()
+
+
+async def unreported_payouts(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
+    """Payouts that left within that time and stayed away, stand in no report, and were not named missing yet."""
+    reported = exists().where(
+        ReconLineRow.provider == PayoutRow.provider,
+        ReconLineRow.kind == "payout",
+        ReconLineRow.subject_id == PayoutRow.provider_payout_id,
+    )
+    query = (
+        select(PayoutRow)
+        .where(
+            PayoutRow.provider == provider,
+            PayoutRow.state == PayoutState.PROCESSED,
+            PayoutRow.provider_payout_id.is_not(None),
+            PayoutRow.processed_at >= since,
+            PayoutRow.processed_at < before,
+            ~reported,
+        )
+        .order_by(PayoutRow.processed_at)
+        .limit(_AT_ONCE)
+    )
+    return [_payout_claim(row) for row in (await session.execute(query)).scalars()]
+
+
+async def unreported_payments(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
+    """Payments captured within that time that stand in no report, and were not named missing yet."""
     reported = exists().where(
         ReconLineRow.provider == PaymentRow.provider,
         ReconLineRow.kind == "payment",
@@ -161,7 +221,12 @@ async def unreported_payments(session: ReadSession, provider: str, before: datet
     )
     query = (
         select(PaymentRow)
-        .where(PaymentRow.provider == provider, PaymentRow.captured_at < before, ~reported)
+        .where(
+            PaymentRow.provider == provider,
+            PaymentRow.captured_at >= since,
+            PaymentRow.captured_at < before,
+            ~reported,
+        )
         .order_by(PaymentRow.captured_at)
         .limit(_AT_ONCE)
     )

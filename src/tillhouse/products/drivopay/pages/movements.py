@@ -1,6 +1,6 @@
 """The movements of a driver's wallet, filtered by days of the driver's own clock."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
@@ -13,7 +13,7 @@ from tillhouse.kernel.web.forms import Option
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.parts.ledger.api import TransactionKind
 from tillhouse.parts.wallets import api as wallets
-from tillhouse.parts.wallets.api import Direction, Movement
+from tillhouse.parts.wallets.api import Direction, Movement, MovementFilter
 from tillhouse.products.drivopay.domain import UNIT
 
 
@@ -34,19 +34,29 @@ async def page(
     session: ReadSession, person_id: UUID, wanted: Filter, *, zone: str, limit: int, cursor: str | None
 ) -> tuple[Sequence[Movement], str | None]:
     """A page of movements, newest first, and the cursor of the next. Raises `InvalidInput` for a cursor not ours."""
-    kinds: Collection[str] = (wanted.kind,) if wanted.kind else ()
+    asked = narrowed(wanted, zone)
     found = await wallets.movements(
         session,
         person_id,
         UNIT,
         limit=limit + 1,
         before=int(decode_cursor(cursor, (int,))[0]) if cursor else None,
-        since=_midnight(wanted.first, zone) if wanted.first else None,
-        until=_midnight(wanted.last + timedelta(days=1), zone) if wanted.last else None,
-        direction=wanted.direction,
-        kinds=kinds,
+        since=asked.since,
+        until=asked.until,
+        direction=asked.direction,
+        kinds=asked.kinds,
     )
     return cut(found, limit, lambda one: (one.id,))
+
+
+def narrowed(wanted: Filter, zone: str) -> MovementFilter:
+    """The filter as the wallet understands it: a driver's days as instants."""
+    return MovementFilter(
+        direction=wanted.direction,
+        kinds=(wanted.kind,) if wanted.kind else (),
+        since=_midnight(wanted.first, zone) if wanted.first else None,
+        until=_midnight(wanted.last + timedelta(days=1), zone) if wanted.last else None,
+    )
 
 
 def kinds_of(house: House) -> Sequence[Option]:

@@ -1,8 +1,10 @@
 """The wallet: what is available, held and pending, and every movement with filters."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 from fastapi import APIRouter, Depends, Request
@@ -12,6 +14,8 @@ from starlette.datastructures import FormData
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
+from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.errors import InvalidInput
 from tillhouse.kernel.http import Read, TheHouse
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
@@ -19,10 +23,11 @@ from tillhouse.kernel.web.deps import Pages
 from tillhouse.kernel.web.downloads import pdf_download
 from tillhouse.kernel.web.forms import Form, Option
 from tillhouse.kernel.web.i18n import gettext, reader
+from tillhouse.kernel.web.sheets import csv_in_bites
 from tillhouse.parts.wallets import api as wallets
 from tillhouse.products.drivopay import service
 from tillhouse.products.drivopay.domain import UNIT
-from tillhouse.products.drivopay.pages.movements import Filter, kinds_of, page
+from tillhouse.products.drivopay.pages.movements import Filter, kinds_of, narrowed, page
 from tillhouse.products.drivopay.schemas import BusinessDate, Month
 
 router = APIRouter()
@@ -80,3 +85,20 @@ def _months(today: date) -> list[Option]:
         firsts.append(first)
         first = (first - timedelta(days=1)).replace(day=1)
     return [Option(f"{one:%Y-%m}", format_date(one, "LLLL yyyy", locale=reader().locale)) for one in firsts]
+
+
+@router.get("/wallet.csv", dependencies=[Depends(rate_limit("30/minute"))])
+async def movements_csv(request: Request, session: Read, house: TheHouse, me: Driver) -> Response:
+    """What the filter shows, all of it, for a spreadsheet. Raises `InvalidInput` for a filter that cannot be read."""
+    form = Form.parse(FormData(dict(request.query_params)), FilterForm)
+    if not form.is_valid:
+        raise InvalidInput(N_("Some fields need another look."))
+    zone = await service.zone_of(session, me.person_id)
+    wanted = narrowed(Filter(**form.data.model_dump()), zone)
+
+    async def bite(fresh: ReadSession, before: int | None) -> tuple[Sequence[Sequence[object]], int | None]:
+        return await wallets.movement_rows(
+            fresh, me.person_id, UNIT, wanted, before=before, zone=ZoneInfo(zone), say=gettext
+        )
+
+    return csv_in_bites("wallet", wallets.MOVEMENT_COLUMNS, house.database, bite)

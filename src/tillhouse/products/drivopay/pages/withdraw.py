@@ -24,7 +24,7 @@ from tillhouse.kernel.web.errors import sentence_of
 from tillhouse.kernel.web.forms import Form, Option
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.toasts import redirect
-from tillhouse.parts.identity.api import StepUpRequired
+from tillhouse.parts.identity.api import AuthenticatorTooNew, StepUpRequired
 from tillhouse.parts.ledger.api import InsufficientFunds
 from tillhouse.parts.payments import api as payments
 from tillhouse.parts.payments.api import NameMatch, PayeeState, PayeeView, PayoutState, PayoutView
@@ -158,7 +158,7 @@ async def withdraw(request: Request, pages: Pages, house: TheHouse, *, me: Drive
         except InsufficientFunds as refusal:
             there = formats.money(refusal.available)
             form.refuse_field("amount", gettext(N_("Only {available} is available."), available=there))
-        except (payments.PayeeCooling, payments.OverVelocity, payments.PayeeRefused) as refusal:
+        except (AuthenticatorTooNew, payments.PayeeCooling, payments.OverVelocity, payments.PayeeRefused) as refusal:
             form.error = sentence_of(refusal)
         except DomainError as refusal:
             _refuse(form, refusal)

@@ -101,7 +101,7 @@ class OmiseGateway:
     async def capture(self, payment_id: str, amount: Money) -> PaymentFacts:
         return _facts(await self._client.post(ChargeWire, f"/charges/{safe(payment_id)}/capture"))
 
-    async def refund(self, *, key: UUID, payment_id: str, amount: Money) -> RefundFacts:
+    async def refund(self, *, key: UUID, payment_id: str, amount: Money, email: str | None = None) -> RefundFacts:
         for made in await self.refunds_of(payment_id):
             if made.reference == str(key):
                 return made

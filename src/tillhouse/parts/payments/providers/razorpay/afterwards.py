@@ -40,7 +40,7 @@ class RazorpayAfterwards:
     def __init__(self, client: RazorpayClient) -> None:
         self._client = client
 
-    async def refund(self, *, key: UUID, payment_id: str, amount: Money) -> RefundFacts:
+    async def refund(self, *, key: UUID, payment_id: str, amount: Money, email: str | None = None) -> RefundFacts:
         body = {"amount": amount.minor, "speed": "normal", "receipt": str(key)}
         headers = {"X-Refund-Idempotency": str(key)}
         return _refund(await self._client.post(RefundWire, _of(payment_id, "refund"), body, headers=headers))

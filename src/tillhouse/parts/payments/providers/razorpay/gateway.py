@@ -218,8 +218,9 @@ def _link(order: OrderRequest) -> dict[str, object]:
 
 
 def _as_qr(made: QrWire) -> GatewayOrder:
-    shown = CheckoutQr(text=made.image_content, image_url=made.image_url) if made.status == "active" else None
-    return GatewayOrder(made.id, shown)
+    if made.status != "active":
+        return GatewayOrder(made.id, None)
+    return GatewayOrder(made.id, CheckoutQr(made.image_content, made.image_url, closes_at=made.close_by))
 
 
 def _as_link(made: LinkWire) -> GatewayOrder:

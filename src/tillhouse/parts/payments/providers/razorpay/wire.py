@@ -40,6 +40,7 @@ class QrWire(BaseModel):
     status: Literal["active", "closed"]
     image_url: str
     image_content: str | None = None
+    close_by: int | None = None
     notes: Notes = {}
 
 

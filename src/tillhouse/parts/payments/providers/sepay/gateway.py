@@ -4,8 +4,10 @@ An order paid by transfer exists at the bank as a code alone; one of the payment
 receipt). Neither is made by a call: the code is shown, the form is signed.
 """
 
+import asyncio
 import base64
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import ClassVar
 
 from tillhouse.kernel.money import Money
@@ -37,7 +39,10 @@ from tillhouse.parts.payments.providers.sepay.wire import (
 
 _VN = frozenset({"VN"})
 # SePay names its refusals by a code; where it names none, the status is all there is.
+_PAGE = 5_000  # the most that SePay lists at once
+_BETWEEN_PAGES = timedelta(milliseconds=400)  # SePay answers three times a second
 _MISSING = ("not_found", "status_404")
+_sleep = asyncio.sleep
 
 
 class SepayGateway:
@@ -94,14 +99,27 @@ class SepayGateway:
         return _transfer_facts((await self._client.bank(TransferAnswer, path)).transaction)
 
     async def transfers_since(self, transfer_id: str | None) -> list[TransferFacts]:
-        params = {"account_number": self._settings.account_number}
-        if transfer_id:
-            params["since_id"] = transfer_id
-        found = await self._client.bank(TransfersAnswer, "/transactions/list", params)
+        """SePay lists the newest first, and no more than `_PAGE` at once: what is before them is asked for by the time
+        of the oldest one, until nothing new comes. Raises `Refused` when so many fell into one second that there is no
+        going on.
+        """
         # Whether SePay means "from" or "after" by `since_id` is not documented: we take what is after.
         known = int(transfer_id) if transfer_id and transfer_id.isdecimal() else 0
-        news = (one for one in found.transactions if one.id > known)
-        return [_transfer_facts(one) for one in sorted(news, key=lambda one: one.id)]
+        params = {"account_number": self._settings.account_number, "limit": str(_PAGE)}
+        if transfer_id:
+            params["since_id"] = transfer_id
+        found: dict[int, TransferWire] = {}
+        while True:
+            page = (await self._client.bank(TransfersAnswer, "/transactions/list", params)).transactions
+            news = [one for one in page if one.id not in found]
+            found |= {one.id: one for one in news}
+            if len(page) < _PAGE:
+                break
+            if not news:
+                raise refusal("SePay", "too_many_at_once", "more transfers in one second than can be listed")
+            params["transaction_date_max"] = f"{min(one.transaction_date for one in news):%Y-%m-%d %H:%M:%S}"
+            await _sleep(_BETWEEN_PAGES.total_seconds())
+        return [_transfer_facts(found[number]) for number in sorted(found) if number > known]
 
     def read_event(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
         return self._client.read_event(body, headers)

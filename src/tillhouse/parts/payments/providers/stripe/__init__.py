@@ -12,6 +12,8 @@ from tillhouse.parts.payments.providers.stripe.connect import StripeConnect
 from tillhouse.parts.payments.providers.stripe.gateway import StripeGateway
 from tillhouse.parts.payments.providers.stripe.settings import StripeSettings
 
+_BY_EMAIL = frozenset({"promptpay"})  # https://docs.stripe.com/payments/promptpay: refunds
+
 
 def install(house: House) -> Sequence[object]:
     """The gateway, the payouts to connected accounts, and the origin that a form of ours may lead to."""
@@ -20,7 +22,9 @@ def install(house: House) -> Sequence[object]:
     parts = urlsplit(client.base)
     pages = "https://checkout.stripe.com" if client.base == REAL else f"{parts.scheme}://{parts.netloc}"
     return [
-        InstalledGateway(gateway=gateway, refunds=gateway, disputes=gateway, reports=gateway),
+        InstalledGateway(
+            gateway=gateway, refunds=gateway, refunds_by_email=_BY_EMAIL, disputes=gateway, reports=gateway
+        ),
         InstalledPayoutGateway(gateway=StripeConnect(client)),
         answers_at(gateway.name, client.base),
         BrowserOrigin("form-action", pages),

@@ -144,8 +144,10 @@ class StripeGateway:
         await self._client.post(PaymentIntentWire, path, form, key=f"capture-{payment_id}")
         return await self.fetch_payment(payment_id)
 
-    async def refund(self, *, key: UUID, payment_id: str, amount: Money) -> RefundFacts:
+    async def refund(self, *, key: UUID, payment_id: str, amount: Money, email: str | None = None) -> RefundFacts:
         form = {"payment_intent": payment_id, "amount": str(amount.minor), "metadata[reference]": str(key)}
+        if email:
+            form["instructions_email"] = email
         return _refund_facts(await self._client.post(RefundWire, "/refunds", form, key=str(key)))
 
     async def refunds_of(self, payment_id: str) -> list[RefundFacts]:

@@ -12,7 +12,7 @@ from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store as payments
-from tillhouse.parts.payments.domain.reconciliation import AGREED, Claim, LineClass, classify
+from tillhouse.parts.payments.domain.reconciliation import AGREED, Claim, LineClass, LineKind, classify, kind_of
 from tillhouse.parts.payments.models import ReconLineRow
 from tillhouse.parts.payments.ports import SettlementLine
 from tillhouse.parts.payments.service.attention import count_recon_line, look_into
@@ -62,26 +62,38 @@ async def look_again(session: Session, provider: str) -> None:
     await _compare(session, provider, list(await store.unclaimed_lines(session, provider)))
 
 
-async def name_missing(session: Session, provider: str, before: datetime) -> bool:
-    """Put payments that were captured before then and stand in no report before a person. True: there may be more."""
+async def begin(session: Session, provider: str, at: datetime) -> datetime:
+    """Since when the reports of a provider are read: `at` when this is the first one, else what the first one said."""
+    return await store.start_of(session, provider, at)
+
+
+async def name_missing(session: Session, provider: str, since: datetime, before: datetime) -> bool:
+    """Put payments and payouts of that time that stand in no report before a person. True: there may be more."""
     await store.take_turns(session, f"payments.reconcile:{provider}")
-    found = await store.unreported_payments(session, provider, before)
-    for claim in found:
-        row = ReconLineRow(
-            id=new_id(),
-            provider=provider,
-            kind="payment",
-            subject_id=claim.subject_id,
-            line_class=LineClass.MISSING,
-            occurrence=1,
-            currency=claim.amount.unit,
-            found_at=clock.now(),
-        )
-        _our_side(row, claim)
-        session.add(row)
-        await session.flush()
-        await _name(session, row)
-    return bool(found)
+    payments_missing = await store.unreported_payments(session, provider, since, before)
+    payouts_missing = await store.unreported_payouts(session, provider, since, before)
+    for claim in payments_missing:
+        await _name_missing(session, provider, "payment", claim)
+    for claim in payouts_missing:
+        await _name_missing(session, provider, "payout", claim)
+    return bool(payments_missing or payouts_missing)
+
+
+async def _name_missing(session: Session, provider: str, kind: LineKind, claim: Claim) -> None:
+    row = ReconLineRow(
+        id=new_id(),
+        provider=provider,
+        kind=kind,
+        subject_id=claim.subject_id,
+        line_class=LineClass.MISSING,
+        occurrence=1,
+        currency=claim.amount.unit,
+        found_at=clock.now(),
+    )
+    _our_side(row, claim)
+    session.add(row)
+    await session.flush()
+    await _name(session, row)
 
 
 async def _compare(session: Session, provider: str, rows: Sequence[ReconLineRow]) -> None:
@@ -153,7 +165,7 @@ async def _book(session: Session, rows: Sequence[tuple[ReconLineRow, Claim | Non
 async def _said_again(session: Session, row: ReconLineRow, line: SettlementLine) -> None:
     """The same line with other content is a difference of its own: what was booked stays, a person looks."""
     said: JsonObject = {
-        "kind": line.kind, "subject": line.subject_id, "settlement": line.settlement_id,
+        "kind": kind_of(line.kind, line.gross), "subject": line.subject_id, "settlement": line.settlement_id,
         "gross": line.gross.minor, "fee": line.fee.minor, "tax": line.tax.minor, "currency": line.gross.unit,
     }  # fmt: skip
     before: JsonObject = {
@@ -186,7 +198,7 @@ def _row(provider: str, one: NumberedLine) -> ReconLineRow:
     return ReconLineRow(
         id=new_id(),
         provider=provider,
-        kind=line.kind,
+        kind=kind_of(line.kind, line.gross),
         subject_id=line.subject_id,
         line_id=line.line_id,
         occurrence=one.occurrence,
