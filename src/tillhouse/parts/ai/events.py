@@ -1,0 +1,1 @@
+"""What ai asks to be done later."""

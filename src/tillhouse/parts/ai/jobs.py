@@ -1,0 +1,5 @@
+"""Background jobs of ai."""
+
+from tillhouse.kernel.work import AnyJob
+
+JOBS: tuple[AnyJob, ...] = ()
