@@ -162,7 +162,7 @@ def speech_chain(house: House, names: Sequence[str] = ()) -> list[tuple[str, Tra
 
 def embedding_model(house: House) -> tuple[str, EmbeddingEndpoint, int | None] | None:
     """The one model that makes vectors, and their length where it is known; None: this house has none."""
-    found = house.provided(InstalledEmbedding)
+    found = sorted(house.provided(InstalledEmbedding), key=lambda one: one.last)
     endpoints = {one.endpoint.name: one for one in found}
     model = house.settings_of(AISettings).embedding_model or next(iter(_defaults(found)), "")
     if not model:
@@ -203,7 +203,7 @@ def listed(house: House) -> list[Listed]:
     kinds: tuple[tuple[CallKind, Sequence[_Installed]], ...] = (
         ("chat", sorted(house.provided(InstalledChat), key=lambda one: one.last)),
         ("transcription", sorted(house.provided(InstalledTranscription), key=lambda one: one.last)),
-        ("embedding", house.provided(InstalledEmbedding)),
+        ("embedding", sorted(house.provided(InstalledEmbedding), key=lambda one: one.last)),
     )
     for kind, installed in kinds:
         for one in installed:
