@@ -1,13 +1,84 @@
 """What the house knows of ai."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-from tillhouse.kernel.manifest import Module
+from fastapi import APIRouter
+
+from tillhouse.kernel.access import Permission
+from tillhouse.kernel.house import House
+from tillhouse.kernel.manifest import HealthCheck, Module, NavItem, Process
+from tillhouse.kernel.text import N_
+from tillhouse.kernel.work import AnyJob
+from tillhouse.parts.ai.providers import vendor_settings
+from tillhouse.parts.ai.settings import AISettings
+
+
+def _api() -> APIRouter:
+    from tillhouse.parts.ai.http import router
+
+    return router()
+
+
+def _models() -> ModuleType:
+    from tillhouse.parts.ai import models
+
+    return models
+
+
+def _jobs() -> Sequence[AnyJob]:
+    from tillhouse.parts.ai.jobs import JOBS
+
+    return JOBS
+
+
+def _health() -> Sequence[HealthCheck]:
+    from tillhouse.parts.ai.flows.health import endpoints_answer
+
+    return (HealthCheck("ai", endpoints_answer),)
+
+
+def _pages() -> APIRouter:
+    from tillhouse.parts.ai.pages import router
+
+    return router
+
+
+def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.ai.flows.switchboard import Switchboard
+    from tillhouse.parts.ai.providers import installed
+    from tillhouse.parts.ai.providers.price_list import read_prices
+    from tillhouse.parts.ai.service.metering import erase
+    from tillhouse.parts.identity.api import Erasure
+
+    settings = house.settings_of(AISettings)
+    board = Switchboard(read_prices(settings.prices), settings)
+    house.on_close(board.close)
+    return (board, Erasure("ai", erase), *installed(house))
+
 
 MODULE = Module(
     name="ai",
     title="AI",
     floor="part",
     folder=Path(__file__).parent,
-    requires=("files",),
+    requires=("identity", "files"),
+    settings=(AISettings, *vendor_settings()),
+    api_roots=("/ai",),
+    api=_api,
+    pages=_pages,
+    models=_models,
+    jobs=_jobs,
+    health=_health,
+    nav=(NavItem(N_("Use of models"), "/console/ai/usage", "activity", "console", permission="ai.read", order=500),),
+    permissions=(
+        Permission("ai.own", "See what one's own use of models came to", frozenset({"user"})),
+        Permission("ai.read", "See everyone's use of models, prices and health", frozenset({"staff"}), assurance=2),
+    ),
+    processes=(
+        Process("ai", "web", most=4),
+        Process("ai-worker", "worker", queues=("ai.quick", "ai.slow"), most=4, scales_by="queue_age"),
+    ),
+    provides=_provides,
 )

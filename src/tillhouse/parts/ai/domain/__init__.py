@@ -1,0 +1,1 @@
+"""Pure rules of ai, a file per subject."""

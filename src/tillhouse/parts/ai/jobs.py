@@ -1,0 +1,26 @@
+"""Background jobs of ai."""
+
+from datetime import timedelta
+
+from tillhouse.kernel.db import Session, house_of
+from tillhouse.kernel.work import AnyJob, Job, Schedule
+from tillhouse.parts.ai.events import RemoveOldCalls, SweepCalls
+from tillhouse.parts.ai.service import metering
+from tillhouse.parts.ai.settings import AISettings
+
+
+async def sweep_calls(session: Session, _task: SweepCalls) -> None:
+    """Give back what was reserved for calls whose process died."""
+    await metering.sweep(session)
+
+
+async def remove_old_calls(session: Session, _task: RemoveOldCalls) -> None:
+    """Remove records of calls that are older than they are kept."""
+    days = house_of(session).settings_of(AISettings).keep_calls_days
+    await metering.remove_old(session, timedelta(days=days))
+
+
+JOBS: tuple[AnyJob, ...] = (
+    Job(task=SweepCalls, run=sweep_calls, schedule=Schedule(every=timedelta(minutes=5)), example=SweepCalls),
+    Job(task=RemoveOldCalls, run=remove_old_calls, schedule=Schedule(cron="40 3 * * *"), example=RemoveOldCalls),
+)

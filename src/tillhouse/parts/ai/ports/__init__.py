@@ -1,0 +1,1 @@
+"""What ai asks of the outside, a file per port."""

@@ -1,0 +1,1 @@
+"""Use cases of ai inside one transaction, a file per use."""

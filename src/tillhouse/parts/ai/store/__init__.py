@@ -1,0 +1,1 @@
+"""All SQL of ai, a file per table group."""
