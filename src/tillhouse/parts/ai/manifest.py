@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import Module, Process
+from tillhouse.kernel.manifest import Invariant, Module, Process
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.ai.providers import vendor_settings
 from tillhouse.parts.ai.settings import AISettings
@@ -32,10 +32,19 @@ def _jobs() -> Sequence[AnyJob]:
     return JOBS
 
 
+def _invariants() -> Sequence[Invariant]:
+    from tillhouse.parts.ai.store.passages import strangers
+
+    sentence = "A passage, its vector, its document and its collection have one owner."
+    return (Invariant("ai.passages_have_one_owner", sentence, strangers),)
+
+
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ai.providers import installed
+    from tillhouse.parts.ai.service.documents import erase
+    from tillhouse.parts.identity.api import Erasure
 
-    return (*installed(house),)
+    return (*installed(house), Erasure("ai", erase))
 
 
 MODULE = Module(
@@ -49,6 +58,7 @@ MODULE = Module(
     api=_api,
     models=_models,
     jobs=_jobs,
+    invariants=_invariants,
     permissions=(
         Permission("ai.own", "See what one's own use of models came to", frozenset({"user"})),
         Permission("ai.read", "See everyone's use of models, prices and health", frozenset({"staff"}), assurance=2),

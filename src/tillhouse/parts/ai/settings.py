@@ -1,5 +1,7 @@
 """Settings of ai that belong to no vendor."""
 
+from pydantic import NonNegativeInt, PositiveInt
+
 from tillhouse.kernel.settings import ModuleSettings, setting
 
 
@@ -13,3 +15,7 @@ class AISettings(ModuleSettings):
         "Models that answer, as endpoint/model, the preferred first. Empty: every endpoint that has a key, then the "
         "extractive default, which quotes and writes nothing.",
     )
+    passage_characters: PositiveInt = setting(
+        1_200, "How long a passage of a document may be, in characters of Latin script."
+    )
+    passage_overlap: NonNegativeInt = setting(200, "How much of a passage the next one begins with, likewise.")
