@@ -6,8 +6,8 @@ failures that matter for money: the call certainly had no effect (`NotSent`), or
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -48,6 +48,42 @@ class Answer:
         return 200 <= self.status < 300
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file in a multipart form, under the form's field `field`."""
+
+    field: str
+    name: str
+    content: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer whose body has not been read yet."""
+
+    status: int
+    headers: Mapping[str, str]
+    _response: httpx.Response
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises, in the `async with` of `stream`, `OutcomeUnknown` when it breaks off."""
+        return self._response.aiter_bytes()
+
+    async def beginning(self, most: int = 65_536) -> bytes:
+        """The first bytes of the body: for a refusal, which needs no stream."""
+        kept = b""
+        async for chunk in self._response.aiter_bytes():
+            kept += chunk
+            if len(kept) >= most:
+                break
+        return kept[:most]
+
+
 class Outbound:
     """A shared pool of connections to providers. `mounts` puts another transport under an address (tests)."""
 
@@ -73,20 +109,50 @@ class Outbound:
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         timeout: float | None = None,
+        upload: Upload | None = None,
     ) -> Answer:
         """Send one request and return the answer, whatever its status. Never repeats it.
 
+        With `upload` the form is multipart.
         Raises `NotSent`, `OutcomeUnknown`, and `RuntimeError` when a transaction is open.
         """
         self._refuse_in_transaction(provider)
         request = self._client.build_request(
             method, url, json=json, data=form, params=params, headers=headers,
+            files={upload.field: (upload.name, upload.content, upload.media_type)} if upload else None,
             timeout=timeout if timeout is not None else httpx.USE_CLIENT_DEFAULT,
         )  # fmt: skip
         with _observed(provider) as observed:
             response = await self._client.send(request, auth=auth)
             observed.outcome = f"{response.status_code // 100}xx"
             return Answer(response.status_code, response.headers, response.content)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        provider: str,
+        url: str,
+        *,
+        json: object,
+        headers: Mapping[str, str] | None = None,
+        silence: float,
+    ) -> AsyncIterator[Streamed]:
+        """POST and hand over the answer before its body: `async with outbound.stream(…) as answer`.
+
+        `silence` is how many seconds nothing may come, before the answer or within it. Leaving the block, by an
+        exception or a cancellation too, hangs up. Raises as `send` does, and `OutcomeUnknown` inside the block when the
+        body breaks off.
+        """
+        self._refuse_in_transaction(provider)
+        limits = httpx.Timeout(silence, connect=5.0)
+        request = self._client.build_request("POST", url, json=json, headers=headers, timeout=limits)
+        with _observed(provider) as observed:
+            response = await self._client.send(request, stream=True)
+            try:
+                observed.outcome = f"{response.status_code // 100}xx"
+                yield Streamed(response.status_code, response.headers, response)
+            finally:
+                await response.aclose()
 
     async def deliver(
         self,

@@ -11,7 +11,7 @@ from tillhouse.sandbox.clock import Clock
 from tillhouse.sandbox.store import Record, Store
 
 WebhookFault = Literal["duplicate", "delay", "reorder", "drop", "tamper", "amount_off"]
-CallFault = Literal["timeout_before", "timeout_after", "status_429", "status_500", "cut_stream"]
+CallFault = Literal["timeout_before", "timeout_after", "status_429", "status_500", "cut_stream", "stall_stream"]
 
 WEBHOOK_FAULTS: tuple[str, ...] = get_args(WebhookFault)
 CALL_FAULTS: tuple[str, ...] = get_args(CallFault)
@@ -25,7 +25,7 @@ class FaultRequest(BaseModel):
     provider: str = Field(
         "*",
         description="`razorpay` (RazorpayX too), `razorpayx`, `stripe` (Connect too), `stripe_connect`, `omise`,"
-        " `sepay` (its gateway too), `sepay_pg`, `twilio`, or `*`.",
+        " `sepay` (its gateway too), `sepay_pg`, `twilio`, `openai`, `anthropic`, or `*`.",
     )
     path: str = Field(
         "*",
@@ -35,7 +35,10 @@ class FaultRequest(BaseModel):
     fault: WebhookFault | CallFault
     count: int = Field(1, ge=1, le=10_000, description="How many webhooks or calls it strikes.")
     seconds: float | None = Field(
-        None, gt=0, le=86_400, description="Length of `delay`, `reorder`'s patience, or how long `timeout_*` holds."
+        None,
+        gt=0,
+        le=86_400,
+        description="Length of `delay`, `reorder`'s patience, or how long `timeout_*` and `stall_stream` hold.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,7 +20,14 @@ class Held(Exception):
 
 
 class Cut(Exception):
-    """In-process: the connection would break in the middle of the answer."""
+    """In-process: the answer would begin like this, and then break off, or stand still within any patience."""
+
+    def __init__(self, start: Message, beginning: bytes, *, stalls: bool) -> None:
+        super().__init__()
+        self.status: int = start["status"]
+        self.headers: list[tuple[bytes, bytes]] = start["headers"]
+        self.beginning = beginning
+        self.stalls = stalls
 
 
 async def pass_through(app: ASGIApp, world: World, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,8 +45,9 @@ async def pass_through(app: ASGIApp, world: World, scope: Scope, receive: Receiv
     elif fault.fault == "timeout_after":
         await app(scope, receive, _Recorder())
         await _hold(scope, receive, send, call[0], patience=fault.seconds or world.settings.hold_seconds)
-    elif fault.fault == "cut_stream":
-        await _cut(app, scope, receive, send)
+    elif fault.fault in ("cut_stream", "stall_stream"):
+        patience = (fault.seconds or world.settings.hold_seconds) if fault.fault == "stall_stream" else None
+        await _cut(app, scope, receive, send, stall=patience)
     else:
         await call[0].trouble(int(fault.fault.removeprefix("status_")))(scope, receive, send)
 
@@ -69,14 +78,20 @@ async def _hold(scope: Scope, receive: Receive, send: Send, player: Player, *, p
         await player.trouble(504)(scope, receive, send)
 
 
-async def _cut(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Do the work, announce the whole answer, send half of it."""
+async def _cut(app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, stall: float | None) -> None:
+    """Do the work, announce the whole answer, send half of it; then hang up, or say nothing for `stall` seconds."""
     recorder = _Recorder()
     await app(scope, receive, recorder)
+    half = recorder.body[: len(recorder.body) // 2]
     if _is_in_process(scope):
-        raise Cut
+        raise Cut(recorder.start, half, stalls=stall is not None)
     await send(recorder.start)
-    await send({"type": "http.response.body", "body": recorder.body[: len(recorder.body) // 2], "more_body": True})
+    await send({"type": "http.response.body", "body": half, "more_body": True})
+    if stall is not None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(stall):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
 
 
 def _is_in_process(scope: MutableMapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from re import Pattern
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
@@ -98,6 +98,10 @@ class SandboxSettings(BaseSettings):
     sepay_calls_per_second: int = Field(3, ge=0, description="Limit of the transaction API; 0: none.")
     sepay_pg_merchant_id: str = "SP-TEST-TILLHOUSE"
     sepay_pg_secret_key: str = "spsk_test_tillhouse"  # noqa: S105 - public
+
+    openai_api_key: str = "sk-tillhouse"
+    anthropic_api_key: str = "sk-ant-tillhouse"
+    token_seconds: NonNegativeFloat = Field(0.0, description="Time that a model takes for a word, in seconds.")
 
     @model_validator(mode="after")
     def _derive_webhook_urls(self) -> Self:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.ai.api import retrieval
-from tillhouse.parts.ai.ports.meaning import PassageEmbedder, Side
+from tillhouse.parts.ai.domain.failures import ModelFailure
+from tillhouse.parts.ai.ports.embedding import Embedded, InstalledEmbedding, Side
 from tillhouse.parts.files import api as files
 
 
@@ -52,15 +52,20 @@ class Concepts:
     groups: Sequence[frozenset[str]]
     fails: bool = False
     seen: list[str] = field(default_factory=list)
+    name: str = "sentences"
+    most_texts: int = 50
+    most_tokens: int = 1_000_000
 
-    def embedder(self, model: str = "test/concepts") -> PassageEmbedder:
-        async def embed(_owner: UUID, texts: Sequence[str], side: Side) -> Sequence[Sequence[float]]:
-            if self.fails:
-                raise TransientError("The model does not answer.")
-            self.seen += [text for text in texts if side == "passage"]
-            return [self.vector(text) for text in texts]
+    def installed(self) -> InstalledEmbedding:
+        return InstalledEmbedding(self, "concepts", 256)
 
-        return PassageEmbedder(model, embed)
+    async def embed(
+        self, model: str, texts: Sequence[str], side: Side, dimensions: int | None, seconds: float
+    ) -> Embedded:
+        if self.fails:
+            raise ModelFailure("late")
+        self.seen += [text for text in texts if side == "passage"]
+        return Embedded(tuple(tuple(self.vector(text)) for text in texts), sum(map(len, texts)))
 
     def vector(self, text: str) -> list[float]:
         found = [0.0] * 256

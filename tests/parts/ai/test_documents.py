@@ -11,7 +11,7 @@ from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.work import cancel, job, run_due
 from tillhouse.parts.ai.api import retrieval
-from tillhouse.parts.ai.service.documents import erase
+from tillhouse.parts.ai.service.documents import forget
 from tillhouse.parts.ai.store.passages import strangers
 
 POLICY = """# Refunds
@@ -51,7 +51,7 @@ async def test_a_document_is_found_with_its_page_offsets_and_headings(house: Hou
 
 
 async def test_what_one_owner_has_no_other_owner_finds_reads_changes_or_weighs(house: House) -> None:
-    house.provide([Concepts([frozenset({"canary", "bird", "sings"})]).embedder()])
+    house.provide([Concepts([frozenset({"canary", "bird", "sings"})]).installed()])
     asha, ravi = Shelf(house), Shelf(house)
     secret = await asha.put(CANARY)
     await ravi.put("A bird of another kind. Nothing else is written here.")
@@ -84,7 +84,7 @@ async def test_what_one_owner_has_no_other_owner_finds_reads_changes_or_weighs(h
 
 
 async def test_deleted_is_gone_everywhere_and_at_once_from_search(house: House) -> None:
-    house.provide([Concepts([frozenset({"canary"})]).embedder()])
+    house.provide([Concepts([frozenset({"canary"})]).installed()])
     shelf = Shelf(house)
     document_id = await shelf.put(CANARY)
     kept = await shelf.put("The wolf howls at the moon.")
@@ -104,14 +104,14 @@ async def test_deleted_is_gone_everywhere_and_at_once_from_search(house: House) 
     assert [passage.document_id for passage in await shelf.find("wolf")] == [kept]
 
     async with house.database.transaction() as session:
-        await erase(session, shelf.owner_id, [])
+        await forget(session, shelf.owner_id, [])
     for table in ("collections", "documents", "pages", "passages", "vectors"):
         assert await count(house, table) == 0, table
 
 
 async def test_of_a_new_file_only_what_changed_is_embedded_and_the_old_is_found_until_then(house: House) -> None:
     meanings = Concepts([])
-    house.provide([meanings.embedder()])
+    house.provide([meanings.installed()])
     shelf = Shelf(house)
     pages = [f"Page about {subject}. It goes on about {subject} for a while." for subject in ("ants", "bees", "cats")]
     document_id = await shelf.put("\f".join(pages))
@@ -183,7 +183,7 @@ async def test_without_a_model_search_is_by_words_and_with_a_silent_one_it_still
     assert (found.way, len(found.passages)) == ("lexical", 1)
 
     meanings = Concepts([frozenset({"car", "automobile"})])
-    house.provide([meanings.embedder()])
+    house.provide([meanings.installed()])
     other = await shelf.put("The automobile is sold on Monday.")
     found = await retrieval.search(house, shelf.owner_id, "papers", "car")
     assert (found.way, [passage.document_id for passage in found.passages]) == ("fused", [other])
@@ -195,7 +195,7 @@ async def test_without_a_model_search_is_by_words_and_with_a_silent_one_it_still
 
 async def test_a_model_that_does_not_answer_delays_the_document_and_loses_no_page(house: House) -> None:
     meanings = Concepts([], fails=True)
-    house.provide([meanings.embedder()])
+    house.provide([meanings.installed()])
     shelf = Shelf(house)
     with clock.held() as now:
         document_id = await shelf.put(POLICY)

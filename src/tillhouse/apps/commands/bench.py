@@ -31,6 +31,13 @@ def jobs(options: tuple[str, ...]) -> None:
     _run("bench.jobs", options)
 
 
+@command.command("retrieval", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def retrieval(options: tuple[str, ...]) -> None:
+    """Search in documents: nDCG@10 and recall@10 on a folder in BEIR's format, by words, by meaning, and both."""
+    _run("bench.retrieval", options)
+
+
 def _run(module: str, options: Sequence[str]) -> None:
     if not (_ROOT / "bench").is_dir():
         raise click.ClickException("The benchmarks are part of the source: run this in a checkout.")

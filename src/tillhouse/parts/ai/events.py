@@ -36,3 +36,13 @@ class DocumentFailed(Event):
     owner_id: UUID
     reason: str
     page: int
+
+
+@task("ai.sweep_calls", lane="quick")
+class SweepCalls(Task):
+    """Give back what was reserved for calls whose process died."""
+
+
+@task("ai.remove_old_calls", lane="slow")
+class RemoveOldCalls(Task):
+    """Remove records of calls that are older than they are kept."""

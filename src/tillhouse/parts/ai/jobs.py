@@ -3,13 +3,30 @@
 from datetime import timedelta
 from uuid import UUID
 
-from tillhouse.kernel.work import AnyJob, Job
-from tillhouse.parts.ai.events import IndexDocument, RemoveDocument
+from tillhouse.kernel.db import Session, house_of
+from tillhouse.kernel.work import AnyJob, Job, Schedule
+from tillhouse.parts.ai.events import IndexDocument, RemoveDocument, RemoveOldCalls, SweepCalls
 from tillhouse.parts.ai.flows.indexing import give_up, index_document, remove_document
+from tillhouse.parts.ai.service import metering
+from tillhouse.parts.ai.settings import AISettings
 
 _NO_DOCUMENT = UUID("00000000-0000-7000-8000-000000000000")
 
+
+async def sweep_calls(session: Session, _task: SweepCalls) -> None:
+    """Give back what was reserved for calls whose process died."""
+    await metering.sweep(session)
+
+
+async def remove_old_calls(session: Session, _task: RemoveOldCalls) -> None:
+    """Remove records of calls that are older than they are kept."""
+    days = house_of(session).settings_of(AISettings).keep_calls_days
+    await metering.remove_old(session, timedelta(days=days))
+
+
 JOBS: tuple[AnyJob, ...] = (
+    Job(task=SweepCalls, run=sweep_calls, schedule=Schedule(every=timedelta(minutes=5)), example=SweepCalls),
+    Job(task=RemoveOldCalls, run=remove_old_calls, schedule=Schedule(cron="40 3 * * *"), example=RemoveOldCalls),
     Job(
         task=IndexDocument,
         flow=index_document,

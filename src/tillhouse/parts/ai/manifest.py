@@ -8,7 +8,8 @@ from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import Invariant, Module, Process
+from tillhouse.kernel.manifest import HealthCheck, Invariant, Module, NavItem, Process
+from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.ai.providers import vendor_settings
 from tillhouse.parts.ai.settings import AISettings
@@ -39,12 +40,30 @@ def _invariants() -> Sequence[Invariant]:
     return (Invariant("ai.passages_have_one_owner", sentence, strangers),)
 
 
+def _health() -> Sequence[HealthCheck]:
+    from tillhouse.parts.ai.flows.health import endpoints_answer
+
+    return (HealthCheck("ai", endpoints_answer),)
+
+
+def _pages() -> APIRouter:
+    from tillhouse.parts.ai.pages import router
+
+    return router
+
+
 def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.ai.flows.switchboard import Switchboard
     from tillhouse.parts.ai.providers import installed
-    from tillhouse.parts.ai.service.documents import erase
+    from tillhouse.parts.ai.providers.price_list import read_prices
+    from tillhouse.parts.ai.service.documents import forget
+    from tillhouse.parts.ai.service.metering import erase
     from tillhouse.parts.identity.api import Erasure
 
-    return (*installed(house), Erasure("ai", erase))
+    settings = house.settings_of(AISettings)
+    board = Switchboard(read_prices(settings.prices), settings)
+    house.on_close(board.close)
+    return (board, Erasure("ai", erase), Erasure("ai.documents", forget), *installed(house))
 
 
 MODULE = Module(
@@ -56,9 +75,12 @@ MODULE = Module(
     settings=(AISettings, *vendor_settings()),
     api_roots=("/ai",),
     api=_api,
+    pages=_pages,
     models=_models,
     jobs=_jobs,
     invariants=_invariants,
+    health=_health,
+    nav=(NavItem(N_("Use of models"), "/console/ai/usage", "activity", "console", permission="ai.read", order=500),),
     permissions=(
         Permission("ai.own", "See what one's own use of models came to", frozenset({"user"})),
         Permission("ai.read", "See everyone's use of models, prices and health", frozenset({"staff"}), assurance=2),

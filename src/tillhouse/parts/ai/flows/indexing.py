@@ -24,7 +24,7 @@ from tillhouse.parts.ai.domain.documents import DocumentState
 from tillhouse.parts.ai.domain.reading import Page, Unreadable, from_wire, to_wire
 from tillhouse.parts.ai.domain.words import terms
 from tillhouse.parts.ai.events import DocumentFailed, DocumentReady, IndexDocument, RemoveDocument
-from tillhouse.parts.ai.flows.meaning import embedding_model, vectors_of
+from tillhouse.parts.ai.flows.meaning import meaning_model, vectors_of
 from tillhouse.parts.ai.models import DocumentRow
 from tillhouse.parts.ai.ports.reading import Known, Reader, Total, What
 from tillhouse.parts.ai.ports.words import thai_of
@@ -88,8 +88,8 @@ async def index_document(run: JobRun, task: IndexDocument) -> None:
     try:
         if document.state != DocumentState.INDEXING:
             await _read(run, document)
-        await _index(run, document)
-        await _embed(run, document)
+        await index_pages(run.house, document)
+        await embed_passages(run.house, document, run)
     except Unreadable as unreadable:
         async with run.transaction() as session:
             await _fail(session, task, unreadable)
@@ -191,17 +191,21 @@ async def _write(run: JobRun, document: DocumentRow, reading: _Reading) -> None:
     await run.progress(reading.read, total, _READING)
 
 
-async def _index(run: JobRun, document: DocumentRow) -> None:
-    async with run.transaction() as session:
+async def index_pages(house: House, document: DocumentRow) -> None:
+    """Make the index have the passages of a document's pages as they were read. Must not be called in a transaction.
+
+    Raises `Cancelled` when the document is gone or has a newer file.
+    """
+    async with house.database.transaction() as session:
         number = await store.number_of(session, document.collection_id)
         pages = await store.pages(session, document.id)
         there = await index.indexed(session, document.id)
-    settings = run.house.settings_of(AISettings)
+    settings = house.settings_of(AISettings)
     sizes = Sizes(float(settings.passage_characters), float(settings.passage_overlap))
     made = await asyncio.to_thread(lambda: chunks([from_wire(dict(page)) for page in pages], sizes))
     plan = _compare(made, there)
-    rows = await asyncio.to_thread(_rows, run.house, document, number, plan.new)
-    async with run.transaction() as session:
+    rows = await asyncio.to_thread(_rows, house, document, number, plan.new)
+    async with house.database.transaction() as session:
         await _require_current(session, document)
         await index.remove(session, plan.gone)
         await index.move(session, plan.kept)
@@ -264,36 +268,40 @@ def _rows(
     return rows
 
 
-async def _embed(run: JobRun, document: DocumentRow) -> None:
+async def embed_passages(house: House, document: DocumentRow, run: JobRun | None = None) -> None:
     """Vectors for passages that have none of the present model. Without a model, search is by words.
 
-    A model that refuses (its key is wrong, say) must not keep a document from being found by its words.
+    A model that refuses (its key is wrong, say) must not keep a document from being found by its words: that is logged.
+    Must not be called in a transaction. Raises `TransientError`, and `Cancelled` as `index_pages` does.
     """
-    model = embedding_model(run.house)
+    model = meaning_model(house)
     done = 0
     while model:
-        async with run.transaction() as session:
+        async with house.database.transaction() as session:
             await _require_current(session, document)
             batch = await index.without_vector(session, document.id, model, _EMBEDDED_AT_ONCE)
-        if not batch:
-            return
-        try:
-            vectors = await vectors_of(run.house, document.owner_id, [text for _, text in batch], "passage")
-        except TransientError:
-            raise
-        except DomainError as error:
-            _log.warning("embedding refused", document=str(document.id), code=error.code)
-            return
+        vectors = await _vectors(house, document, [text for _, text in batch]) if batch else None
         if vectors is None:
             return
-        async with run.transaction() as session:
+        async with house.database.transaction() as session:
             await _require_current(session, document)
             by_id = {passage_id: vector for (passage_id, _), vector in zip(batch, vectors, strict=True)}
             await index.put_vectors(session, model, by_id)
             done += len(batch)
             await store.change(session, document.id, passages_indexed=done)
             _tell(session, document.id)
-        await run.progress(done, done + len(batch), _INDEXING)
+        if run:
+            await run.progress(done, done + len(batch), _INDEXING)
+
+
+async def _vectors(house: House, document: DocumentRow, texts: Sequence[str]) -> Sequence[Sequence[float]] | None:
+    try:
+        return await vectors_of(house, document.owner_id, texts, "passage")
+    except TransientError:
+        raise
+    except DomainError as error:
+        _log.warning("embedding refused", document=str(document.id), code=error.code)
+        return None
 
 
 async def _fail(session: Session, task: IndexDocument, unreadable: Unreadable) -> None:

@@ -12,7 +12,7 @@ from tillhouse.parts.ai.domain.fusion import fuse
 from tillhouse.parts.ai.domain.passages import Found, Passage, Way
 from tillhouse.parts.ai.domain.reading import Box
 from tillhouse.parts.ai.domain.words import question_terms
-from tillhouse.parts.ai.flows.meaning import embedding_model, vectors_of
+from tillhouse.parts.ai.flows.meaning import meaning_model, vectors_of
 from tillhouse.parts.ai.models import PassageRow
 from tillhouse.parts.ai.ports.words import thai_of
 from tillhouse.parts.ai.store import passages as index
@@ -59,7 +59,7 @@ async def search(
 
 async def _embedded(house: House, owner_id: UUID, question: str) -> tuple[str, Sequence[float]] | None:
     """The question's vector; None when there is no model, or it does not answer: words still find."""
-    model = embedding_model(house)
+    model = meaning_model(house)
     if model is None:
         return None
     try:

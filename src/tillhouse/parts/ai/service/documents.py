@@ -109,7 +109,7 @@ async def delete_document(session: Session, owner_id: UUID, document_id: UUID) -
     await enqueue(session, RemoveDocument(document_id=document_id))
 
 
-async def erase(session: Session, person_id: UUID, _addresses: Sequence[str]) -> None:
+async def forget(session: Session, person_id: UUID, _addresses: Sequence[str]) -> None:
     """Remove every document, passage and vector of a person who is being erased."""
     await store.erase_owner(session, person_id)
 

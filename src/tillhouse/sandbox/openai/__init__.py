@@ -1,0 +1,1 @@
+"""OpenAI's API, as every compatible endpoint speaks it."""
