@@ -87,7 +87,7 @@ def upgrade() -> None:
             boxes jsonb NOT NULL,
             fingerprint bytea NOT NULL,
             length bigint NOT NULL,
-            terms tsvector NOT NULL,
+            terms tsvector STORAGE MAIN NOT NULL,
             CONSTRAINT ck_passages_span CHECK (start_at >= 0 AND end_at > start_at)
         );
         CREATE INDEX ix_passages_document_id_place ON ai.passages (document_id, place);

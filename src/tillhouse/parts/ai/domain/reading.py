@@ -140,7 +140,7 @@ def page_of(
     at = 0
     for given in drafts:
         draft = _clean(given)
-        text = draft.text.strip("\n")
+        text = draft.text.strip("\n") if draft.kind == "code" else draft.text.strip()
         if not text.strip():
             continue
         blocks.append(Block(draft.kind, at, at + len(text), draft.level, draft.rows, _placed(text, at, draft.lines)))

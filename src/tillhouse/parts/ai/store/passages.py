@@ -34,18 +34,20 @@ _LEXICAL = text("""
     ), hits AS MATERIALIZED (
         SELECT passages.id, passages.length, asked.term,
             ts_rank_cd('{1,1,1,1}', passages.terms, asked.term)::float8 AS times
-        FROM asked JOIN ai.passages ON passages.terms @@ asked.term
+        FROM asked CROSS JOIN LATERAL (
+            SELECT * FROM ai.passages WHERE passages.terms @@ asked.term OFFSET 0 -- by the index of terms, always
+        ) AS passages
         WHERE passages.owner_id = :owner_id AND passages.collection_id = (SELECT id FROM mine)
             AND passages.document_id NOT IN (
                 SELECT id FROM ai.documents WHERE owner_id = :owner_id AND state = 'deleting'
             )
             AND (CAST(:documents AS uuid[]) IS NULL OR passages.document_id = ANY (CAST(:documents AS uuid[])))
-    ), weights AS (
+    ), weights AS MATERIALIZED (
         SELECT term, ln(1 + (max(size.n) - count(*) + 0.5) / (count(*) + 0.5)) AS weight
         FROM hits CROSS JOIN size GROUP BY term
     )
     SELECT hits.id,
-        sum(weight * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * hits.length / size.mean))) AS score
+        sum(weight * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * hits.length::float8 / size.mean))) AS score
     FROM hits JOIN weights USING (term) CROSS JOIN size
     GROUP BY hits.id ORDER BY score DESC, hits.id LIMIT :most
 """)

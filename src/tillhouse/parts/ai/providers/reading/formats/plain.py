@@ -38,6 +38,8 @@ def decode(content: bytes) -> str:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content.decode(encoding, "replace")
+    if b"\x00" in content[:200]:  # no text of single bytes has zeros; every second byte of Latin text in UTF-16 is one
+        return content.decode("utf-16-le" if content[1:2] == b"\x00" else "utf-16-be", "replace")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -45,8 +47,6 @@ def decode(content: bytes) -> str:
 
 
 def _guess(sample: bytes) -> str:
-    if b"\x00" in sample[:200]:
-        return "utf-16-le" if sample[1:2] == b"\x00" else "utf-16-be"
     scores = [(_share(sample, encoding, letters), encoding) for encoding, letters in _CANDIDATES]
     best = max(score for score, _ in scores)
     return next(encoding for score, encoding in scores if score == best)
