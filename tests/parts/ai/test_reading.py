@@ -1,6 +1,7 @@
 """Reading: what a reader sees of a document, where it stands, and what they do not see kept apart."""
 
 import io
+import os
 import struct
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tillhouse.parts.ai.domain.reading import Page, Unreadable
 from tillhouse.parts.ai.ports.reading import Known, Total
 from tillhouse.parts.ai.providers.reading.formats.plain import decode
+from tillhouse.parts.ai.providers.reading.ocr.tesseract import Tesseract, installed
 from tillhouse.parts.ai.providers.reading.process import ReadingProcess
 from tillhouse.parts.ai.providers.reading.settings import ReadingSettings
 
@@ -118,6 +120,27 @@ def picture(*lines: str) -> Image.Image:
     for number, line in enumerate(lines):
         ImageDraw.Draw(found).text((40, 40 + 60 * number), line, fill="black", font=font)
     return found
+
+
+SCRIPTS = [
+    ("th", "Noto Sans Thai", "ใบกำกับภาษี จำนวนเงิน", "จำนวนเงิน"),
+    ("vi", "Noto Sans", "Hoá đơn điện tử số 42", "điện tử"),
+    ("hi", "Noto Sans Devanagari", "चालान सात दिनों में भेजा जाएगा", "दिनों"),
+    ("he", "Noto Sans Hebrew", "חשבונית מס תישלח", "חשבונית"),
+]
+
+
+@pytest.mark.parametrize(("language", "font", "text", "wanted"), SCRIPTS, ids=[row[0] for row in SCRIPTS])
+def test_pictures_in_the_languages_of_the_house_are_read_by_tesseract(
+    language: str, font: str, text: str, wanted: str
+) -> None:
+    if not installed() and "CI" not in os.environ:
+        pytest.skip("Tesseract is not installed")
+    source = f'#set page(width: 500pt, height: 120pt)\n#set text(font: "{font}", size: 28pt)\n{text}'
+    drawn = typst.compile(source.encode(), format="png", ppi=120.0)
+    assert isinstance(drawn, bytes)
+    words = Tesseract((language,)).read(Image.open(io.BytesIO(drawn)).convert("L"))
+    assert wanted in " ".join(word.piece.text for word in words)
 
 
 async def test_a_word_document_gives_headings_lists_tables_and_pages() -> None:

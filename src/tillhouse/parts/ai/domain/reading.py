@@ -9,6 +9,7 @@ writing to a machine, and they are neither indexed nor quoted.
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -20,6 +21,7 @@ BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
 PageSource = Literal["text", "ocr"]
 
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+_SARA_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _BETWEEN = "\n\n"
 _MOST_HIDDEN = 20
 _LONGEST_HIDDEN = 300
@@ -190,6 +192,11 @@ def from_wire(found: dict[str, object]) -> Page:
         confidence=float(str(found["confidence"])),
         fingerprint=str(found["fingerprint"]),
     )
+
+
+def composed(text: str) -> str:
+    """Text in one form however its letters were put together: NFC, and Thai sara am whole, as people type it."""
+    return _SARA_AM.sub("\\1\u0e33", unicodedata.normalize("NFC", text))
 
 
 def table_text(rows: Sequence[Sequence[str]]) -> str:

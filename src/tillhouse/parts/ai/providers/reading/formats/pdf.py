@@ -15,7 +15,7 @@ import pypdfium2 as pdfium
 from PIL import Image
 from pypdfium2 import raw
 
-from tillhouse.parts.ai.domain.reading import Page, Unreadable, page_of
+from tillhouse.parts.ai.domain.reading import Page, Unreadable, composed, page_of
 from tillhouse.parts.ai.providers.reading.formats import Known, Pages
 from tillhouse.parts.ai.providers.reading.layout import Piece, blocks
 from tillhouse.parts.ai.providers.reading.ocr import Ocr, ocr_of
@@ -176,7 +176,7 @@ def _far(run: _Run, box: tuple[float, float, float, float], size: float) -> bool
 
 def _piece(page: pdfium.PdfPage, run: _Run, size: tuple[float, float]) -> Piece | None:
     """The run with its box as the page is shown, turned and cut; None for blanks."""
-    text = unicodedata.normalize("NFC", "".join(run.letters).replace("\x00", "")).strip()
+    text = composed("".join(run.letters).replace("\x00", "")).strip()
     if not text:
         return None
     corners = [_shown_at(page, x, y, size) for x, y in ((run.left, run.top), (run.right, run.bottom))]

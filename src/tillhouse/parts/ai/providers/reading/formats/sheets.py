@@ -5,8 +5,8 @@ from datetime import date, datetime, time
 from io import BytesIO
 from zipfile import BadZipFile
 
-from openpyxl import Workbook, load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl import Workbook, load_workbook  # type: ignore[import-untyped]  # it has no types
+from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]  # nor here
 
 from tillhouse.parts.ai.domain.reading import Draft, Page, Unreadable, page_of, table_text
 from tillhouse.parts.ai.providers.reading.formats import Pages

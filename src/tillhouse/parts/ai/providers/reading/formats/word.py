@@ -11,7 +11,7 @@ from docx.oxml.ns import qn
 from docx.table import Table
 from docx.text.paragraph import Paragraph
 from docx.text.run import Run
-from lxml.etree import LxmlError
+from lxml.etree import LxmlError  # type: ignore[import-untyped]  # it has no types
 
 from tillhouse.parts.ai.domain.reading import Draft, Page, Unreadable, page_of, table_text
 from tillhouse.parts.ai.providers.reading.formats import Pages

@@ -13,7 +13,7 @@ from statistics import median
 
 from PIL import Image
 
-from tillhouse.parts.ai.domain.reading import Unreadable
+from tillhouse.parts.ai.domain.reading import Unreadable, composed
 from tillhouse.parts.ai.providers.reading.layout import Piece
 from tillhouse.parts.ai.providers.reading.ocr import Word
 
@@ -109,10 +109,10 @@ def _gap(one: Sequence[str], other: Sequence[str]) -> int:
 def _word(rows: Sequence[Sequence[str]], height: float) -> Word:
     text = rows[0][11]
     for before, row in pairwise(rows):
-        close = _gap(before, row) < 0.35 * height
+        close = _gap(before, row) < 0.45 * height
         joined = close and _UNSPACED.match(before[11][-1]) and _UNSPACED.match(row[11][0])
         text += row[11] if joined else f" {row[11]}"
     left, top = min(int(row[6]) for row in rows), min(int(row[7]) for row in rows)
     right, bottom = max(int(row[6]) + int(row[8]) for row in rows), max(int(row[7]) + int(row[9]) for row in rows)
     confidence = sum(float(row[10]) for row in rows) / len(rows) / 100
-    return Word(Piece(text, left, top, right, bottom, float(height)), confidence)
+    return Word(Piece(composed(text), left, top, right, bottom, float(height)), confidence)
