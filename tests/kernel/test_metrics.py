@@ -103,7 +103,7 @@ def test_a_port_that_two_want_is_named() -> None:
 
 def test_the_guide_names_every_metric_of_the_house_and_no_other() -> None:
     for module in CATALOGUE:  # loaded with what they count
-        module.jobs(), module.handlers(), module.api and module.api()
+        module.jobs(), module.handlers(), module.api and module.api(), module.pages and module.pages()
     ours = {metric.name for metric in REGISTRY.collect() if not metric.name.startswith(("python_", "process_"))}
     named = {
         name.removesuffix("_total")

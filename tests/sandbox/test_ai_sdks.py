@@ -171,11 +171,11 @@ def test_openai_lists_models_and_refuses_as_the_real_one(client: openai.OpenAI, 
 
 def test_a_stream_that_breaks_or_stands_still_is_noticed(client: openai.OpenAI, address: str) -> None:
     asked: Any = [{"role": "user", "content": CONTEXT}]
-    for kind, seconds in (("cut_stream", None), ("stall_stream", 30.0)):
-        fault(address, kind, "openai", seconds)
-        brief = client.with_options(timeout=0.5)
+    for kind, patience in (("cut_stream", 30), ("stall_stream", 2)):
+        fault(address, kind, "openai", 30.0)
+        brief = client.with_options(timeout=patience)
         text = ""
-        with pytest.raises(Exception, match=r"(?i)peer closed|timed out|incomplete"):
+        with pytest.raises(Exception, match=r"(?i)peer closed|timed out|connection error"):
             for chunk in brief.chat.completions.create(model="gpt-4.1-mini", messages=asked, stream=True):
                 text += chunk.choices[0].delta.content or ""
         assert text

@@ -38,6 +38,13 @@ def retrieval(options: tuple[str, ...]) -> None:
     _run("bench.retrieval", options)
 
 
+@command.command("ai", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def ai(options: tuple[str, ...]) -> None:
+    """The embedded defaults of ai: quotes, speech, metering; cold start, throughput, latency, memory."""
+    _run("bench.ai", options)
+
+
 def _run(module: str, options: Sequence[str]) -> None:
     if not (_ROOT / "bench").is_dir():
         raise click.ClickException("The benchmarks are part of the source: run this in a checkout.")

@@ -84,9 +84,11 @@ def _authorised(
     world: Here,
     response: Response,
     x_api_key: Annotated[str, Header()] = "",
+    authorization: Annotated[str, Header()] = "",
     anthropic_version: Annotated[str, Header()] = "",
 ) -> None:
-    if x_api_key != world.settings.anthropic_api_key:
+    # The header of the documentation, or the one that newer SDKs send.
+    if (x_api_key or authorization.removeprefix("Bearer ")) != world.settings.anthropic_api_key:
         raise AnthropicError("invalid x-api-key", 401)
     if not anthropic_version:
         raise AnthropicError("anthropic-version: header is required")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -161,7 +162,7 @@ def speech_chain(house: House, names: Sequence[str] = ()) -> list[tuple[str, Tra
 
 def embedding_model(house: House) -> tuple[str, EmbeddingEndpoint, int | None] | None:
     """The one model that makes vectors, and their length where it is known; None: this house has none."""
-    found = house.provided(InstalledEmbedding)
+    found = sorted(house.provided(InstalledEmbedding), key=lambda one: one.last)
     endpoints = {one.endpoint.name: one for one in found}
     model = house.settings_of(AISettings).embedding_model or next(iter(_defaults(found)), "")
     if not model:
@@ -184,3 +185,29 @@ def _known(model: str, endpoints: Collection[str]) -> str:
             known=", ".join(sorted(endpoints)) or "–",
         )
     return name
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An endpoint of this house as staff see it. `models` are its own defaults, by what they do."""
+
+    name: str
+    models: Sequence[tuple[CallKind, str]]
+    left_alone: bool
+
+
+def listed(house: House) -> list[Listed]:
+    """Every endpoint that is set up, the order of asking kept."""
+    alone = set(house.the(Switchboard).open_breakers())
+    found: dict[str, list[tuple[CallKind, str]]] = {}
+    kinds: tuple[tuple[CallKind, Sequence[_Installed]], ...] = (
+        ("chat", sorted(house.provided(InstalledChat), key=lambda one: one.last)),
+        ("transcription", sorted(house.provided(InstalledTranscription), key=lambda one: one.last)),
+        ("embedding", sorted(house.provided(InstalledEmbedding), key=lambda one: one.last)),
+    )
+    for kind, installed in kinds:
+        for one in installed:
+            models = found.setdefault(one.endpoint.name, [])
+            if one.default_model:
+                models.append((kind, one.default_model))
+    return [Listed(name, models, name in alone) for name, models in found.items()]

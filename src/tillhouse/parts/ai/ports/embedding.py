@@ -41,8 +41,10 @@ class EmbeddingEndpoint(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InstalledEmbedding:
-    """An adapter, as it is provided. `dimensions` of its default model's vectors, as it makes them."""
+    """An adapter, as it is provided. `dimensions` of its default model's vectors; `default_model` and `last` as for
+    chat."""
 
     endpoint: EmbeddingEndpoint
     default_model: str = ""
     dimensions: int | None = None
+    last: bool = False

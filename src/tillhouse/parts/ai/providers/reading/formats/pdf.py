@@ -6,12 +6,13 @@ colour, nobody sees it, be it white on white, transparent, covered or drawn outs
 
 import ctypes
 import hashlib
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import pypdfium2 as pdfium
+import pypdfium2 as pdfium  # type: ignore[import-untyped]  # it has no types
 from PIL import Image
 from pypdfium2 import raw
 
@@ -156,7 +157,7 @@ def _size(text: pdfium.PdfTextPage, index: int, box: tuple[float, float, float, 
     nominal = float(raw.FPDFText_GetFontSize(text, index))
     matrix = raw.FS_MATRIX()
     if raw.FPDFText_GetMatrix(text, index, ctypes.byref(matrix)):
-        scale = (matrix.c**2 + matrix.d**2) ** 0.5
+        scale = math.hypot(matrix.c, matrix.d)
         if scale > 0:
             return nominal * scale
     return max(nominal, box[3] - box[1])
@@ -214,10 +215,14 @@ def _has_contrast(picture: Image.Image, piece: Piece, scale: float) -> bool:
     right, bottom = min(picture.width, int(piece.right * scale) + 2), min(picture.height, int(piece.bottom * scale) + 2)
     if right - left < 2 or bottom - top < 2:
         return False  # outside the page
-    darkest, lightest = picture.crop((left, top, right, bottom)).getextrema()
-    assert isinstance(darkest, int)
-    assert isinstance(lightest, int)
-    return lightest - darkest >= _CONTRAST
+    return _contrast(picture.crop((left, top, right, bottom))) >= _CONTRAST
+
+
+def _contrast(grey: Image.Image) -> float:
+    darkest, lightest = grey.getextrema()
+    assert isinstance(darkest, int | float), "one number in shades of grey"
+    assert isinstance(lightest, int | float), "one number in shades of grey"
+    return lightest - darkest
 
 
 def _picture(page: pdfium.PdfPage, scale: float, pixels: int) -> Image.Image:
@@ -237,10 +242,7 @@ def _scanned(page: pdfium.PdfPage, number: int, ocr: Ocr, request: Request, titl
     """The page read from its picture; None when that is blank."""
     scale = min(_OCR_DPI / 72, 3_000 / max(page.get_size()))
     picture = _picture(page, scale, request.limits.pixels)
-    darkest, lightest = picture.getextrema()
-    assert isinstance(darkest, int)
-    assert isinstance(lightest, int)
-    if lightest - darkest < _CONTRAST:
+    if _contrast(picture) < _CONTRAST:
         return None
     return read_picture(picture, number, ocr, request, title=title)
 

@@ -6,6 +6,7 @@ from functools import cache
 
 from PIL import Image
 from rapidocr import RapidOCR
+from rapidocr.utils.output import RapidOCROutput
 
 from tillhouse.parts.ai.providers.reading.layout import Piece
 from tillhouse.parts.ai.providers.reading.ocr import Word
@@ -22,6 +23,7 @@ class Rapid:
 
     def read(self, picture: Image.Image) -> Sequence[Word]:
         found = self.recognise(picture.convert("RGB"))
+        assert isinstance(found, RapidOCROutput), "asked for all three steps"
         if found.boxes is None or found.txts is None or found.scores is None:
             return []
         words = []
