@@ -38,6 +38,13 @@ def documents(options: tuple[str, ...]) -> None:
     _run("bench.documents", options)
 
 
+@command.command("retrieval", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def retrieval(options: tuple[str, ...]) -> None:
+    """Search in documents: nDCG@10 and recall@10 on a folder in BEIR's format, by words, by meaning, and both."""
+    _run("bench.retrieval", options)
+
+
 @command.command("ai", context_settings=_PASSED_ON, add_help_option=False)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def ai(options: tuple[str, ...]) -> None:

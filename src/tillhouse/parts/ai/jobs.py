@@ -1,12 +1,16 @@
 """Background jobs of ai."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from tillhouse.kernel.db import Session, house_of
 from tillhouse.kernel.work import AnyJob, Job, Schedule
-from tillhouse.parts.ai.events import RemoveOldCalls, SweepCalls
+from tillhouse.parts.ai.events import IndexDocument, RemoveDocument, RemoveOldCalls, SweepCalls
+from tillhouse.parts.ai.flows.indexing import give_up, index_document, remove_document
 from tillhouse.parts.ai.service import metering
 from tillhouse.parts.ai.settings import AISettings
+
+_NO_DOCUMENT = UUID("00000000-0000-7000-8000-000000000000")
 
 
 async def sweep_calls(session: Session, _task: SweepCalls) -> None:
@@ -23,4 +27,13 @@ async def remove_old_calls(session: Session, _task: RemoveOldCalls) -> None:
 JOBS: tuple[AnyJob, ...] = (
     Job(task=SweepCalls, run=sweep_calls, schedule=Schedule(every=timedelta(minutes=5)), example=SweepCalls),
     Job(task=RemoveOldCalls, run=remove_old_calls, schedule=Schedule(cron="40 3 * * *"), example=RemoveOldCalls),
+    Job(
+        task=IndexDocument,
+        flow=index_document,
+        on_dead=give_up,
+        attempts=5,
+        time_limit=timedelta(hours=2),
+        example=lambda: IndexDocument(document_id=_NO_DOCUMENT, revision=1),
+    ),
+    Job(task=RemoveDocument, flow=remove_document, example=lambda: RemoveDocument(document_id=_NO_DOCUMENT)),
 )

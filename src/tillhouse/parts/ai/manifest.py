@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import HealthCheck, Module, NavItem, Process
+from tillhouse.kernel.manifest import HealthCheck, Invariant, Module, NavItem, Process
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.ai.providers import vendor_settings
@@ -33,6 +33,13 @@ def _jobs() -> Sequence[AnyJob]:
     return JOBS
 
 
+def _invariants() -> Sequence[Invariant]:
+    from tillhouse.parts.ai.store.passages import strangers
+
+    sentence = "A passage, its vector, its document and its collection have one owner."
+    return (Invariant("ai.passages_have_one_owner", sentence, strangers),)
+
+
 def _health() -> Sequence[HealthCheck]:
     from tillhouse.parts.ai.flows.health import endpoints_answer
 
@@ -49,13 +56,14 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ai.flows.switchboard import Switchboard
     from tillhouse.parts.ai.providers import installed
     from tillhouse.parts.ai.providers.price_list import read_prices
+    from tillhouse.parts.ai.service.documents import forget
     from tillhouse.parts.ai.service.metering import erase
     from tillhouse.parts.identity.api import Erasure
 
     settings = house.settings_of(AISettings)
     board = Switchboard(read_prices(settings.prices), settings)
     house.on_close(board.close)
-    return (board, Erasure("ai", erase), *installed(house))
+    return (board, Erasure("ai", erase), Erasure("ai.documents", forget), *installed(house))
 
 
 MODULE = Module(
@@ -70,6 +78,7 @@ MODULE = Module(
     pages=_pages,
     models=_models,
     jobs=_jobs,
+    invariants=_invariants,
     health=_health,
     nav=(NavItem(N_("Use of models"), "/console/ai/usage", "activity", "console", permission="ai.read", order=500),),
     permissions=(

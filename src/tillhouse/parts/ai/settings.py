@@ -1,6 +1,6 @@
 """Settings of ai that belong to no vendor."""
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from tillhouse.kernel.settings import ModuleSettings, setting
 from tillhouse.parts.ai.domain.deadlines import Deadlines
@@ -16,6 +16,10 @@ class AISettings(ModuleSettings):
         "Models that answer, each as endpoint/model, the preferred first; the next is asked when one cannot. Empty: "
         "the default model of every endpoint that is set up, then the extractive one, which quotes and writes nothing.",
     )
+    passage_characters: PositiveInt = setting(
+        1_200, "How long a passage of a document may be, in characters of Latin script."
+    )
+    passage_overlap: NonNegativeInt = setting(200, "How much of a passage the next one begins with, likewise.")
     speech_models: tuple[str, ...] = setting(
         (),
         "Models that listen, as endpoint/model, the preferred first. Empty: those of endpoints that are set up, then "

@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
-from tillhouse.kernel.house import House
-from tillhouse.kernel.settings import ModuleSettings
+if TYPE_CHECKING:  # a process that reads documents passes through here, and needs nothing of the house
+    from tillhouse.kernel.house import House
+    from tillhouse.kernel.settings import ModuleSettings
 
 
-def installed(house: House) -> Iterator[object]:
+def installed(house: "House") -> Iterator[object]:
     """Everything that the vendors' packages provide to this house."""
     for vendor in _vendors():
         install: Callable[[House], Sequence[object]] = import_module(f"{__name__}.{vendor}").install
         yield from install(house)
 
 
-def vendor_settings() -> Iterator[type[ModuleSettings]]:
+def vendor_settings() -> Iterator["type[ModuleSettings]"]:
     """The vendors' settings classes, for the manifest."""
     for vendor in _vendors():
         if find_spec(f"{__name__}.{vendor}.settings"):
