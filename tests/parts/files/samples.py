@@ -34,7 +34,7 @@ def picture(
 
 def moving(frames: int = 3) -> bytes:
     """A GIF of a few frames."""
-    made = [Image.new("RGB", (20, 20), (80 * number, 0, 0)) for number in range(frames)]
+    made = [Image.new("RGB", (20, 20), (80 * number % 256, number // 256 * 80, 0)) for number in range(frames)]
     out = io.BytesIO()
     made[0].save(out, "GIF", save_all=True, append_images=made[1:], duration=100, loop=0, comment=b"secret place")
     return out.getvalue()

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import io
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from tusclient.client import TusClient
 from tests.parts.files import samples
 from tests.parts.identity.town import Resident, Town
 from tillhouse.apps.compose import build_house, create_app
-from tillhouse.kernel import clock
+from tillhouse.kernel import clock, live
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
 from tillhouse.parts.files import api
@@ -111,18 +112,19 @@ async def on_a_port(app: FastAPI) -> AsyncIterator[str]:
 
 
 async def test_a_client_of_the_field_uploads_resumes_and_finishes_over_a_line_that_goes_dead(
-    town: Town, asha: Resident, tmp_path: Path
+    town: Town, asha: Resident
 ) -> None:
-    (tmp_path / "big.pdf").write_bytes(CONTENT)
+    phone = io.BytesIO(CONTENT)
     async with on_a_port(town.app) as address, browser(town.app, asha) as client:
         tus = TusClient(f"{address}/api/v1/files/uploads", headers={"Authorization": f"Bearer {asha.token}"})
         first = tus.uploader(
-            str(tmp_path / "big.pdf"), chunk_size=PIECE + 1, metadata={"filename": "बड़ा.pdf"}, upload_checksum=True
+            file_stream=phone, chunk_size=PIECE + 1, metadata={"filename": "बड़ा.pdf"}, upload_checksum=True
         )
         await asyncio.to_thread(first.upload, 2 * (PIECE + 1))
         assert first.url
         url = str(first.url).removeprefix(f"{address}/api/v1/files")
 
+        progress = await live.watch(town.house, f"files:{asha.id}")
         # The phone enters a lift: half of a request arrives, then nothing, then the line is cut.
         reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
         head = [f"PATCH /api/v1/files{url} HTTP/1.1", "Host: x", f"Authorization: Bearer {asha.token}"]
@@ -132,14 +134,18 @@ async def test_a_client_of_the_field_uploads_resumes_and_finishes_over_a_line_th
         await writer.drain()
         writer.close()
         assert await reader.read() == b""
-        async with asyncio.timeout(10):
-            while await offset_of(client, url) == first.offset:
-                await asyncio.sleep(0.02)
+        async with asyncio.timeout(20):
+            async for told in progress:
+                if isinstance(told.get("received"), int) and told["received"] > first.offset:
+                    break
+        await progress.aclose()
         kept = await offset_of(client, url)
         assert first.offset < kept <= first.offset + 100_000
         assert await state_of(client, url) == ("uploading", None)
 
-        again = tus.uploader(str(tmp_path / "big.pdf"), chunk_size=PIECE + 1, url=first.url, upload_checksum=True)
+        again = await asyncio.to_thread(
+            tus.uploader, file_stream=phone, chunk_size=PIECE + 1, url=first.url, upload_checksum=True
+        )
         assert again.offset == kept
         await asyncio.to_thread(again.upload)
         assert await state_of(client, url) == ("scanning", None)
@@ -159,8 +165,7 @@ async def test_another_process_goes_on_where_the_first_one_died(town: Town, asha
 
     async with browser(town.app, asha) as client:
         url = await begin(client)
-        with pytest.raises(ConnectionResetError):
-            await patch(client, url, 0, dying())
+        assert (await patch(client, url, 0, dying())).status_code == 500
     second = build_house(town.house.settings, catalogue=(IDENTITY, CHANNELS, FILES))
     try:
         async with browser(create_app(second), asha) as client:
@@ -233,7 +238,7 @@ async def test_an_upload_that_nobody_goes_on_with_ends_and_says_so(
         url = await begin(client)
         answer = await patch(client, url, 0, CONTENT[:1000])
         assert answer.headers["upload-expires"] == "Tue, 03 Mar 2026 09:30:00 GMT"
-        at.advance(timedelta(hours=23))
+        at.advance(timedelta(minutes=10))
         assert (await patch(client, url, 1000, CONTENT[1000:2000])).status_code == 204  # and has time again
         at.advance(timedelta(hours=24, seconds=1))
     await sweep(town)
@@ -256,7 +261,7 @@ async def test_an_upload_can_be_ended_and_another_persons_cannot_be_touched(town
         assert (await client.head(url, headers=TUS)).status_code == 404
         await sweep(town)
         assert pieces_on_disk(town) == []
-        assert (await client.get("")).json()["items"] == []
+        assert (await client.get("http://testserver/api/v1/files")).json()["items"] == []
 
 
 async def test_room_is_taken_when_an_upload_begins_and_given_back_when_it_ends(town: Town, asha: Resident) -> None:

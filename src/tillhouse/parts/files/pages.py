@@ -147,7 +147,7 @@ async def delete(request: Request, session: Write, me: Me, web: TheWeb, file_id:
 
 async def _context(session: ReadSession, request: Request, me: Principal, cursor: str | None) -> dict[str, object]:
     before = decode_id(cursor) if cursor else None
-    found = await service.list_of(session, me.person_id, _LIST + 1, before)
+    found = await service.sent_by(session, me.person_id, _LIST + 1, before)
     rows, next_cursor = cut(found, _LIST, lambda row: (str(row.id),))
     usage = await service.usage(session, me.person_id)
     settings = house_of_request(request).settings_of(FilesSettings)

@@ -90,11 +90,26 @@ async def blob_of(session: ReadSession, owner_id: UUID, file_id: UUID) -> tuple[
 
 
 async def list_of(
-    session: ReadSession, owner_id: UUID, limit: int, before: UUID | None, *, ready: bool = False
+    session: ReadSession,
+    owner_id: UUID,
+    limit: int,
+    before: UUID | None,
+    *,
+    ready: bool = False,
+    kinds: Sequence[str] | None = None,
 ) -> Sequence[StoredFile]:
-    """Files of this owner, newest first, in every state or only the `ready` ones; renditions are not among them."""
-    found = await store.files_of(session, owner_id, limit, before, ready=ready)
+    """Files of this owner, newest first: in every state or only the `ready` ones, of all kinds or of `kinds`.
+
+    Renditions are not among them.
+    """
+    found = await store.files_of(session, owner_id, limit, before, ready=ready, kinds=kinds)
     return [stored(row, upload) for row, upload in found]
+
+
+async def sent_by(session: ReadSession, owner_id: UUID, limit: int, before: UUID | None) -> Sequence[StoredFile]:
+    """Files of the kinds that a person sends by hand, in every state: what their own page and list show."""
+    kinds = [kind.name for kind in house_of(session).provided(FileKind) if kind.by_person]
+    return await list_of(session, owner_id, limit, before, kinds=kinds)
 
 
 async def renditions(session: ReadSession, owner_id: UUID, file_id: UUID) -> Sequence[StoredFile]:

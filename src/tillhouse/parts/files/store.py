@@ -37,7 +37,13 @@ async def lock_file(session: Session, file_id: UUID) -> FileRow | None:
 
 
 async def files_of(
-    session: ReadSession, owner_id: UUID, limit: int, before: UUID | None, *, ready: bool = False
+    session: ReadSession,
+    owner_id: UUID,
+    limit: int,
+    before: UUID | None,
+    *,
+    ready: bool = False,
+    kinds: Sequence[str] | None = None,
 ) -> Sequence[tuple[FileRow, UploadRow | None]]:
     """Files of this owner, newest first, each with its upload while there is one. Renditions are not among them."""
     statement = (
@@ -46,6 +52,8 @@ async def files_of(
         .where(FileRow.owner_id == owner_id, FileRow.parent_id.is_(None))
     )
     statement = statement.where(FileRow.state == "ready" if ready else FileRow.state != "deleted")
+    if kinds is not None:
+        statement = statement.where(FileRow.kind.in_(kinds))
     if before:
         statement = statement.where(FileRow.id < before)
     found = await session.execute(statement.order_by(FileRow.id.desc()).limit(limit))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
-_ONE = re.compile(r"(\d*)-(\d*)")
+_ONE = re.compile(r"([0-9]*)-([0-9]*)")
 _MOST_DIGITS = 19
 
 

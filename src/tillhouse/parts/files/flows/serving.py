@@ -11,6 +11,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.house import House
+from tillhouse.kernel.http import problem_json
 from tillhouse.kernel.text import N_
 from tillhouse.parts.files import service
 from tillhouse.parts.files.domain import SHOWN, Part, RangeNotSatisfiable, etag_of, part_of, unchanged
@@ -28,15 +29,20 @@ class RangeRefused(DomainError):
 async def serve(house: House, request: Request, owner_id: UUID, file_id: UUID) -> Response:
     """Answer GET or HEAD for a file of this owner. Must not be called in a transaction.
 
-    Raises `NotFound`, `TransientError`, `RangeRefused`.
+    Raises `NotFound`, `TransientError`.
     """
     async with house.database.reading() as session:
         found = await service.find(session, owner_id, file_id)
     etag = etag_of(found.sha256)
     headers = headers_of(found, etag)
-    if etag in [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]:
+    if _has_it(request, etag):
         return Response(status_code=304, headers=headers)
-    part = _part(request, found, etag)
+    try:
+        part = _part(request, found, etag)
+    except RangeRefused as refusal:
+        answer = problem_json(request, refusal)
+        answer.headers["Content-Range"] = f"bytes */{found.size}"
+        return answer
     headers["Content-Length"] = str(part.length if part else found.size)
     if part:
         headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{found.size}"
@@ -60,6 +66,11 @@ def headers_of(found: StoredFile, etag: str) -> dict[str, str]:
         "Cross-Origin-Resource-Policy": "same-site",
         "Cache-Control": "private, no-cache",
     }
+
+
+def _has_it(request: Request, etag: str) -> bool:
+    tags = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+    return etag in tags or tags == ["*"]
 
 
 def _part(request: Request, found: StoredFile, etag: str) -> Part | None:

@@ -35,6 +35,13 @@ class OffsetMoved(Conflict):
     code = "offset_moved"
 
 
+class LineLost(DomainError):
+    """The client went away in the middle of a request: nobody reads this but the log."""
+
+    code = "line_lost"
+    status = 400
+
+
 class ChecksumWrong(DomainError):
     """The bytes of this request are not those that the client hashed; none was kept (tus has a status of its own)."""
 
@@ -168,7 +175,10 @@ class _Writing:
                 self._held += piece
                 if len(self._held) >= most:
                     await self._store()
-        except (ClientDisconnect, asyncio.CancelledError):
+        except ClientDisconnect:
+            await self._keep_what_came()
+            raise LineLost(N_("The line was lost. Ask how far the upload is, and go on from there.")) from None
+        except asyncio.CancelledError:
             await self._keep_what_came()
             raise
         except PayloadTooLarge:
@@ -195,9 +205,8 @@ class _Writing:
             self._held.clear()
             await self.house.the(Objects).put(piece_of(self.upload.file_id, object_id), content)
             self._uncounted.append((object_id, len(content)))
-        if self.checksum and not end:
-            return
-        await self._count()
+        if self._uncounted and (end or not self.checksum):
+            await self._count()
 
     async def _count(self) -> None:
         total = sum(size for _, size in self._uncounted)

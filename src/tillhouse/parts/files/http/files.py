@@ -37,10 +37,10 @@ async def upload(house: TheHouse, me: Me, file: UploadFile) -> schemas.FileOut:
 
 @router.get("")
 async def list_files(session: Read, me: Me, cursor: str | None = None, limit: int = 50) -> Page[schemas.FileOut]:
-    """The caller's files in every state, newest first."""
+    """The files that the caller sent, in every state, newest first."""
     size = max(1, min(limit, 100))
     before = decode_id(cursor) if cursor else None
-    found = await service.list_of(session, me.person_id, size + 1, before)
+    found = await service.sent_by(session, me.person_id, size + 1, before)
     rows, next_cursor = cut(found, size, lambda row: (str(row.id),))
     return Page(items=[out(row) for row in rows], next_cursor=next_cursor)
 

@@ -1,9 +1,10 @@
 """ClamAV: bytes are streamed to clamd over its socket (the INSTREAM command), so that they need no shared disk."""
 
 import asyncio
+import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from tillhouse.kernel.db import in_transaction
@@ -27,48 +28,54 @@ class ClamAv:
         if in_transaction():
             raise RuntimeError("a file is scanned while a transaction is open: commit the intent first")
         try:
-            reader, writer = await self._open()
-        except OSError as error:
-            raise TransientError(_AWAY) from error
-        try:
-            with suppress(ConnectionError):  # clamd closes when it has had enough: its answer says why
-                await self._send(writer, content)
-            async with asyncio.timeout(_SECONDS):
-                answer = (await reader.read()).rstrip(b"\0").decode(errors="replace")
+            async with self._connected() as line:
+                with suppress(ConnectionError):  # clamd hangs up when it has had enough; its answer says why
+                    await _send(line, content)
+                answer = await _answer(line)
         except (OSError, TimeoutError) as error:
             raise TransientError(_AWAY) from error
-        finally:
-            writer.close()
         return _verdict(answer)
 
     async def reach(self) -> None:
         """See whether clamd answers. Raises `OSError`."""
-        reader, writer = await self._open()
-        try:
-            writer.write(b"zPING\0")
-            await writer.drain()
-            if await reader.read() != b"PONG\0":
+        async with self._connected() as line:
+            await asyncio.get_running_loop().sock_sendall(line, b"zPING\0")
+            if await _answer(line) != "PONG":
                 raise ConnectionError("clamd does not answer PING")
-        finally:
-            writer.close()
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        async with asyncio.timeout(5):
-            if self.address.startswith("/"):
-                return await asyncio.open_unix_connection(self.address)
-            host, _, port = self.address.rpartition(":")
-            return await asyncio.open_connection(host, int(port))
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[socket.socket]:
+        """A bare socket: a stream of asyncio forgets what was answered when it can send no more."""
+        local = self.address.startswith("/")
+        host, _, port = self.address.rpartition(":")
+        family = socket.AF_UNIX if local else socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as line:
+            line.setblocking(False)
+            async with asyncio.timeout(5):
+                where = self.address if local else (host.strip("[]"), int(port))
+                await asyncio.get_running_loop().sock_connect(line, where)
+            yield line
 
-    async def _send(self, writer: asyncio.StreamWriter, content: AsyncIterator[bytes]) -> None:
-        writer.write(b"zINSTREAM\0")
-        async for whole in content:
-            for start in range(0, len(whole), _PIECE):
-                piece = whole[start : start + _PIECE]
-                writer.write(struct.pack(">I", len(piece)) + piece)
-                async with asyncio.timeout(_SECONDS):
-                    await writer.drain()
-        writer.write(struct.pack(">I", 0))
-        await writer.drain()
+
+async def _send(line: socket.socket, content: AsyncIterator[bytes]) -> None:
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(line, b"zINSTREAM\0")
+    async for whole in content:
+        for start in range(0, len(whole), _PIECE):
+            piece = whole[start : start + _PIECE]
+            async with asyncio.timeout(_SECONDS):
+                await loop.sock_sendall(line, struct.pack(">I", len(piece)) + piece)
+    await loop.sock_sendall(line, struct.pack(">I", 0))
+
+
+async def _answer(line: socket.socket) -> str:
+    said = b""
+    async with asyncio.timeout(_SECONDS):
+        while piece := await asyncio.get_running_loop().sock_recv(line, 4096):
+            said += piece
+            if said.endswith(b"\0"):
+                break
+    return said.rstrip(b"\0").decode(errors="replace")
 
 
 def _verdict(answer: str) -> str | None:
