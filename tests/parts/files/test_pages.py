@@ -40,7 +40,13 @@ async def test_the_page_shows_what_is_there_how_it_stands_and_how_much_room_is_l
         begun = {"Tus-Resumable": "1.0.0", "Upload-Length": "1000", "X-CSRF-Token": token_of(empty)}
         await window.post("/files/uploads", headers=begun)
         page = (await window.get("/files")).text
-        for text in ("&lt;b&gt;bill.pdf", "Ready", "Uploading, 0%", "17 B", "1 kB of 5.0 GB"):
+        for text in (
+            "&lt;b&gt;bill.pdf",
+            "Ready",
+            "Uploading, 0%",
+            "17\N{NO-BREAK SPACE}B",
+            "1\N{NO-BREAK SPACE}kB of 5.0\N{NO-BREAK SPACE}GB",
+        ):
             assert text in page, text
         fragment = (await window.get("/files", headers={"HX-Request": "true"})).text
         assert "<html" not in fragment

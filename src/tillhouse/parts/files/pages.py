@@ -202,6 +202,6 @@ def size_text(size: int) -> str:
     value = Decimal(size)
     for unit in ("B", "kB", "MB"):
         if value < 1000:
-            return f"{formats.number(value, digits=1 if unit == 'MB' and value < 10 else 0)} {unit}"
+            return f"{formats.number(value, digits=1 if unit == 'MB' and value < 10 else 0)}\N{NO-BREAK SPACE}{unit}"
         value /= 1000
-    return f"{formats.number(value, digits=1)} GB"
+    return f"{formats.number(value, digits=1)}\N{NO-BREAK SPACE}GB"

@@ -152,7 +152,12 @@ input.addEventListener("change", () => {
   take(input.files);
   input.value = "";
 });
-box.addEventListener("dragover", (event) => event.preventDefault());
+const zone = box.querySelector(".upload-zone");
+box.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  zone.classList.add("over");
+});
+for (const name of ["dragleave", "drop"]) box.addEventListener(name, () => zone.classList.remove("over"));
 box.addEventListener("drop", (event) => {
   event.preventDefault();
   take(event.dataTransfer.files);
