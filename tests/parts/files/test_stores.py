@@ -37,8 +37,8 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
         "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1", "FILES_URL": "s3://house", "FILES_QUOTA_MEGABYTES": "1",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    httpx.post(f"{s3}/moto-api/reset").raise_for_status()
-    httpx.put(f"{s3}/house").raise_for_status()
+    httpx.post(f"{s3}/moto-api/reset", timeout=60).raise_for_status()
+    httpx.put(f"{s3}/house", timeout=60).raise_for_status()
     return s3
 
 
@@ -57,13 +57,13 @@ def calling(town: Town, who: Resident) -> httpx.AsyncClient:
 
 async def send(begun: Mapping[str, Any], content: bytes) -> None:
     """What a browser does with the address that it was given."""
-    async with httpx.AsyncClient() as stranger:
+    async with httpx.AsyncClient(timeout=60) as stranger:
         answer = await stranger.put(begun["url"], content=content, headers=begun["headers"])
         answer.raise_for_status()
 
 
 def keys(bucket: str) -> list[str]:
-    listing = httpx.get(f"{bucket}/house?list-type=2").text
+    listing = httpx.get(f"{bucket}/house?list-type=2", timeout=60).text
     return [one.partition("</Key>")[0] for one in listing.split("<Key>")[1:]]
 
 

@@ -156,6 +156,7 @@ async def test_a_client_of_the_field_uploads_resumes_and_finishes_over_a_line_th
         assert shown["sha256"] == hashlib.sha256(CONTENT).hexdigest()
         assert await content_of(client, url) == CONTENT
         assert pieces_on_disk(town) == []
+        assert await offset_of(client, url) == len(CONTENT), "whoever missed the last answer need not begin anew"
 
 
 async def test_another_process_goes_on_where_the_first_one_died(town: Town, asha: Resident) -> None:

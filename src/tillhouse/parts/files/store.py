@@ -233,12 +233,12 @@ async def add_upload(session: Session, row: UploadRow) -> None:
 
 
 async def upload(session: ReadSession, file_id: UUID, owner_id: UUID, way: str) -> UploadRow | None:
-    """An unfinished upload of this owner."""
+    """An upload of this owner, also for a while after its file was made: a client may have missed the last answer."""
     statement = (
         select(UploadRow)
         .join(FileRow, FileRow.id == UploadRow.file_id)
         .where(UploadRow.file_id == file_id, FileRow.owner_id == owner_id, UploadRow.way == way)
-        .where(FileRow.state.in_(("uploading", "scanning", "processing")))
+        .where(FileRow.state.in_(("uploading", "scanning", "processing", "ready")))
     )
     return (await session.execute(statement)).scalar_one_or_none()
 
@@ -304,15 +304,22 @@ async def overdue_uploads(session: ReadSession, now: datetime, limit: int) -> Se
     return (await session.execute(statement)).scalars().all()
 
 
-async def finished_uploads(session: ReadSession, limit: int) -> Sequence[UUID]:
-    """Uploads whose file is made, refused or deleted: their chunks are not needed any more."""
+async def finished_uploads(session: ReadSession, now: datetime, limit: int) -> Sequence[UUID]:
+    """Uploads that nobody asks about any more: of refused and deleted files at once, of others when their time ends."""
     statement = (
         select(UploadRow.file_id)
         .join(FileRow, FileRow.id == UploadRow.file_id)
-        .where(FileRow.state.in_(("ready", "refused", "deleted")))
+        .where(
+            or_(FileRow.state.in_(_GONE), (FileRow.state == "ready") & (UploadRow.expires_at <= now)),
+        )
         .limit(limit)
     )
     return (await session.execute(statement)).scalars().all()
+
+
+async def remove_chunks(session: Session, file_id: UUID) -> None:
+    """Remove the rows of an upload's chunks."""
+    await session.execute(delete(ChunkRow).where(ChunkRow.file_id == file_id))
 
 
 async def remove_upload(session: Session, file_id: UUID) -> None:

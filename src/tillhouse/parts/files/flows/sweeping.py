@@ -37,9 +37,11 @@ async def _end_what_is_over(run: JobRun) -> None:
 
 async def _remove_uploads(run: JobRun) -> None:
     async with run.transaction() as session:
-        finished = await store.finished_uploads(session, _AT_ONCE)
+        finished = await store.finished_uploads(session, clock.now(), _AT_ONCE)
     for file_id in finished:
         await uploads.discard(run.house, file_id)
+        async with run.transaction() as session:
+            await store.remove_upload(session, file_id)
 
 
 async def _remove_bytes(run: JobRun) -> None:

@@ -68,7 +68,11 @@ async def _make(house: House, row: FileRow, upload: UploadRow) -> None:
 async def _picture(house: House, row: FileRow, source: "_Source") -> None:
     if source.seen > storing.MOST_PICTURE:
         raise FileRefused("too_many_pixels")
-    checked = await storing.rewritten(house, b"".join([piece async for piece in source.read()]))
+    digest = source.digest
+    content = b"".join([piece async for piece in source.read()])
+    if source.digest != digest:
+        raise TransientError(_CHANGED)
+    checked = await storing.rewritten(house, content)
     await storing.keep(house, row, checked)
 
 

@@ -131,11 +131,10 @@ async def stop(house: House, owner_id: UUID, file_id: UUID) -> None:
 
 
 async def discard(house: House, file_id: UUID) -> None:
-    """Remove what an upload left: the objects first, and the rows after them."""
-    objects = house.the(Objects)
-    await objects.delete_all(folder_of(file_id))
+    """Remove the pieces of an upload: the objects first, and their rows after them."""
+    await house.the(Objects).delete_all(folder_of(file_id))
     async with house.database.transaction() as session:
-        await store.remove_upload(session, file_id)
+        await store.remove_chunks(session, file_id)
 
 
 def folder_of(file_id: UUID) -> str:
