@@ -29,6 +29,11 @@ from tillhouse.kernel.vault import Vault
 from tillhouse.kernel.web.deps import Web
 from tillhouse.kernel.web.preferences import Preferences
 
+# What uploads that resume (tus 1.0) say beside their bytes.
+TUS_REQUEST = ("Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Checksum")
+TUS_ANSWER = ("Location", "Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Upload-Offset",
+              "Upload-Length", "Upload-Expires")  # fmt: skip
+
 
 def chosen(names: Sequence[str] = (), catalogue: Sequence[Module] = CATALOGUE) -> tuple[Module, ...]:
     """The named modules (all, when none is named), what they require, and what plugs their ports.
@@ -140,9 +145,12 @@ def _middleware(house: House, web: Web) -> list[Middleware]:
         Middleware(
             CORSMiddleware,
             allow_origins=list(house.settings.cors_origins),
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
-            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "Idempotent-Replayed", "X-Request-ID"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID", *TUS_REQUEST],
+            expose_headers=[
+                *("RateLimit", "RateLimit-Policy", "Retry-After", "Idempotent-Replayed", "X-Request-ID"),
+                *TUS_ANSWER,
+            ],
         ),
         Middleware(CompressMiddleware, minimum_size=1000),
         Middleware(Preferences, translations=web.translations, secure=web.secure),

@@ -22,7 +22,7 @@ from tillhouse.kernel.web.preferences import LANGUAGE_COOKIE
 from tillhouse.kernel.web.render import Brand, Frame, Link, Nav, Templates, Viewer
 from tillhouse.kernel.web.static import Static
 from tillhouse.kernel.web.toasts import is_htmx
-from tillhouse.parts.identity.api import CONSOLE
+from tillhouse.parts.identity.api import CONSOLE, PictureKeeper
 
 _HERE = Path(__file__).parent
 # Where a page leads who may come in once they have shown who they are.
@@ -40,7 +40,7 @@ def build_web(house: House) -> Web:
     static = Static({"kernel": render.STATIC, **_folders(house.modules, "static")})
     key = hashlib.sha256(b"csrf\0" + house.settings.secret_key.encode()).digest()
     csrf = Csrf(key, session_of=_session_of, secure=secure)
-    frames = _Frames(house.modules)
+    frames = _Frames(house.modules, next(iter(house.provided(PictureKeeper)), None))
     folders = {"house": _HERE / "templates", **_folders(house.modules, "templates")}
     templates = Templates(folders, static, csrf, frame=frames)
     return Web(templates, csrf, static, translations, secure)
@@ -93,8 +93,8 @@ def _session_of(request: Request) -> str | None:
 class _Frames:
     """What surrounds a page: the brand and menus of the product it belongs to, and who looks at it."""
 
-    def __init__(self, modules: Iterable[Module]) -> None:
-        self._modules = tuple(modules)
+    def __init__(self, modules: Iterable[Module], keeper: PictureKeeper | None) -> None:
+        self._modules, self._keeper = tuple(modules), keeper
         self._by_name: Mapping[str, Module] = {module.name: module for module in self._modules}
         spoken = {tag for module in self._modules for tag in module.languages}
         self._languages = [tag for tag in i18n.LANGUAGES if tag in spoken]
@@ -106,7 +106,7 @@ class _Frames:
             brand=_brand(request, product),
             accent=product.accent if product else "house",
             nav=self._nav(principal, product),
-            viewer=_viewer(principal),
+            viewer=_viewer(principal, self._keeper),
             languages=product.languages if product else self._languages,
         )
 
@@ -152,5 +152,8 @@ def _sees(principal: Principal, item: NavItem) -> bool:
     return item.permission is None or principal.may(item.permission)
 
 
-def _viewer(principal: Principal) -> Viewer | None:
-    return Viewer(principal.display_name) if principal.kind == "person" else None
+def _viewer(principal: Principal, keeper: PictureKeeper | None) -> Viewer | None:
+    if principal.kind != "person":
+        return None
+    picture = principal.details.get("picture")
+    return Viewer(principal.display_name, picture=f"{keeper.address}?v={picture}" if picture and keeper else "")

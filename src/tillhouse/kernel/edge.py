@@ -37,10 +37,14 @@ class BrowserOrigin:
 
 @dataclass(frozen=True, slots=True)
 class BodyAllowance:
-    """A path whose requests may be larger than others, provided by the module that takes files there."""
+    """A path whose requests may be larger than others, provided by the module that takes files there.
+
+    `below`: every path under it, rather than itself.
+    """
 
     path: str
     most_bytes: int
+    below: bool = False
 
 
 class RequestContext:
@@ -136,13 +140,15 @@ class BodyLimit:
 
     def __init__(self, app: ASGIApp, limit: int = 1_048_576, allowances: Iterable[BodyAllowance] = ()) -> None:
         self.app, self._limit = app, limit
-        self._allowances = {allowance.path: allowance.most_bytes for allowance in allowances}
+        found = list(allowances)
+        self._allowances = {allowance.path: allowance.most_bytes for allowance in found if not allowance.below}
+        self._below = [(allowance.path + "/", allowance.most_bytes) for allowance in found if allowance.below]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self._allowances.get(scope["path"], self._limit)
+        limit = self._limit_of(scope["path"])
         declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isdigit() or int(declared) > limit:
             raise HTTPException(413)
@@ -157,3 +163,8 @@ class BodyLimit:
             return message
 
         await self.app(scope, counted, send)
+
+    def _limit_of(self, path: str) -> int:
+        if path in self._allowances:
+            return self._allowances[path]
+        return next((most for beginning, most in self._below if path.startswith(beginning)), self._limit)

@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from tests.parts.files import samples
 from tests.parts.identity.town import Resident, Town
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import NotFound, PayloadTooLarge, TransientError
@@ -17,7 +18,8 @@ from tillhouse.parts.files.domain import sniff, tidy_name
 from tillhouse.parts.files.events import Sweep
 from tillhouse.parts.files.providers.objects import Objects
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
+PNG = samples.picture("PNG")
+PDF = b"%PDF-1.7 one page"
 
 
 async def send(town: Town, who: Resident, name: str, content: bytes, claimed: str = "text/html") -> httpx.Response:
@@ -39,30 +41,40 @@ async def sweep(town: Town) -> None:
 
 async def test_a_file_comes_back_as_it_was_sent(town: Town) -> None:
     asha = await town.resident()
-    answer = await send(town, asha, "../../receipt.png", PNG)
+    answer = await send(town, asha, "../../receipt.pdf", PDF)
     assert answer.status_code == 201
     stored = answer.json()
-    assert (stored["name"], stored["media_type"], stored["size"]) == ("receipt.png", "image/png", len(PNG))
-    assert stored["sha256"] == hashlib.sha256(PNG).hexdigest()
+    assert (stored["name"], stored["media_type"], stored["size"]) == ("receipt.pdf", "application/pdf", len(PDF))
+    assert stored["sha256"] == hashlib.sha256(PDF).hexdigest()
+    assert stored["state"] == "ready"
     got = await town.call("GET", f"/files/{stored['id']}/content", token=asha.token)
-    assert got.content == PNG
-    assert got.headers["content-type"] == "image/png"
+    assert got.content == PDF
+    assert got.headers["content-type"] == "application/pdf"
     assert got.headers["content-disposition"].startswith("inline")
 
 
-async def test_what_a_browser_could_run_is_only_downloaded(town: Town) -> None:
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (b"<script>alert(1)</script>", "text/html"),
+        (b"<!-- x --><!DOCTYPE html><p>hi", "text/html"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', "image/svg+xml"),
+    ],
+)
+async def test_what_a_browser_could_run_is_only_downloaded(town: Town, content: bytes, media_type: str) -> None:
     asha = await town.resident()
-    stored = (await send(town, asha, "x.html", b"<script>alert(1)</script>")).json()
+    stored = (await send(town, asha, "x.html", content)).json()
     got = await town.call("GET", f"/files/{stored['id']}/content", token=asha.token)
-    assert got.headers["content-type"].startswith("text/plain")
+    assert got.headers["content-type"].startswith(media_type)
     assert got.headers["content-disposition"].startswith("attachment")
-    assert "sandbox" in got.headers["content-security-policy"]
+    assert got.headers["x-content-type-options"] == "nosniff"
+    assert got.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/content"), ("DELETE", "")])
 async def test_another_persons_file_is_not_found_even_by_staff(town: Town, method: str, path: str) -> None:
     asha = await town.resident()
-    stored = (await send(town, asha, "a.png", PNG)).json()
+    stored = (await send(town, asha, "a.pdf", PDF)).json()
     others = {
         "person": (await town.resident("ravi@example.com")).token,
         "admin": (await town.resident("root@example.com", role="admin")).token,
@@ -70,7 +82,7 @@ async def test_another_persons_file_is_not_found_even_by_staff(town: Town, metho
     for who, token in others.items():
         assert (await town.call(method, f"/files/{stored['id']}{path}", token=token)).status_code == 404, who
     assert (await town.call(method, f"/files/{stored['id']}{path}")).status_code == 401
-    assert (await town.call("GET", f"/files/{stored['id']}/content", token=asha.token)).content == PNG
+    assert (await town.call("GET", f"/files/{stored['id']}/content", token=asha.token)).content == PDF
 
 
 async def test_the_list_shows_ones_own_files_newest_first_page_by_page(town: Town) -> None:
@@ -87,12 +99,13 @@ async def test_the_list_shows_ones_own_files_newest_first_page_by_page(town: Tow
 async def test_a_deleted_file_is_gone_at_once_and_its_bytes_with_the_next_sweep(town: Town) -> None:
     asha = await town.resident()
     stored = (await send(town, asha, "a.png", PNG)).json()
-    kept = (await send(town, asha, "b.png", PNG)).json()
+    kept = (await send(town, asha, "b.pdf", PDF)).json()
     assert (await town.call("DELETE", f"/files/{stored['id']}", token=asha.token)).status_code == 204
     assert (await town.call("GET", f"/files/{stored['id']}", token=asha.token)).status_code == 404
     assert len(bytes_on_disk(town)) == 2
     await sweep(town)
-    assert [path.name for path in bytes_on_disk(town)] == [kept["id"]]
+    assert [path.read_bytes() for path in bytes_on_disk(town)] == [PDF]
+    assert (await town.call("GET", f"/files/{kept['id']}/content", token=asha.token)).content == PDF
 
 
 class Broken(Objects):
@@ -103,15 +116,16 @@ class Broken(Objects):
         raise TransientError("no answer")
 
 
-async def test_bytes_whose_storing_never_finished_are_swept_after_an_hour(town: Town, at: clock.TestClock) -> None:
+async def test_bytes_whose_storing_never_finished_are_swept_after_six_hours(town: Town, at: clock.TestClock) -> None:
     asha = await town.resident()
     whole = town.house.the(Objects)
     town.house._provided[:] = [t for t in town.house._provided if t is not whole] + [Broken(whole.store)]
     assert (await send(town, asha, "a.png", PNG)).status_code == 503
-    assert (await town.call("GET", "/files", token=asha.token)).json()["items"] == []
+    (item,) = (await town.call("GET", "/files", token=asha.token)).json()["items"]
+    assert item["state"] == "uploading"
     await sweep(town)
     assert len(bytes_on_disk(town)) == 1  # it might still be under way
-    at.advance(timedelta(hours=1, seconds=1))
+    at.advance(timedelta(hours=6, seconds=1))
     await sweep(town)
     assert bytes_on_disk(town) == []
 
@@ -120,13 +134,13 @@ async def test_an_empty_and_a_too_large_file_are_refused_and_nothing_is_kept(tow
     asha = await town.resident()
     assert (await send(town, asha, "a.png", b"")).json()["errors"][0]["pointer"] == "/file"
     with pytest.raises(PayloadTooLarge):
-        await api.store(town.house, UUID(asha.id), "a.png", b"\0" * 20_000_001)
+        await api.store_bytes(town.house, UUID(asha.id), "a.png", b"\0" * 20_000_001)
     assert bytes_on_disk(town) == []
 
 
 async def test_bytes_are_not_moved_inside_a_transaction(town: Town) -> None:
     asha = await town.resident()
-    found = await api.store(town.house, UUID(asha.id), "a.png", PNG)
+    found = await api.store_bytes(town.house, UUID(asha.id), "a.png", PNG)
     async with town.house.database.transaction() as session:
         with pytest.raises(RuntimeError, match="transaction"):
             await town.house.the(Objects).get(str(found.id))
@@ -135,10 +149,10 @@ async def test_bytes_are_not_moved_inside_a_transaction(town: Town) -> None:
 
 async def test_the_files_of_an_erased_person_go_too(town: Town) -> None:
     asha = await town.resident()
-    found = await api.store(town.house, UUID(asha.id), "passport asha.png", PNG)
+    found = await api.store_bytes(town.house, UUID(asha.id), "passport asha.png", PNG)
     assert (await town.call("DELETE", "/users/me", token=asha.token)).status_code == 204
     with pytest.raises(NotFound):
-        await api.open_(town.house, UUID(asha.id), found.id)
+        await api.read_bytes(town.house, UUID(asha.id), found.id)
     await sweep(town)
     assert bytes_on_disk(town) == []
 
@@ -155,12 +169,19 @@ async def test_the_files_of_an_erased_person_go_too(town: Town) -> None:
         (b"\0\0\0\x20ftypM4A ", "audio/mp4"),
         (b"\0\0\0\x20ftypisom", "video/mp4"),
         (b"PK\x03\x04....word/document.xml", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        (b"<svg/>", "image/svg+xml"),
+        (b"a < b and <b>bold</b>", "text/plain"),
         (b"PK\x03\x04....notes.txt", "application/zip"),
         ("नमस्ते, दुनिया".encode(), "text/plain"),
         ("न".encode() * 1366, "text/plain"),
         (b"a,b\r\n1,2\r\n", "text/plain"),
+        (b"\0\0\0\x20ftypheic", "image/heic"),
+        (b"\0\0\0\x20ftypqt  ", "video/quicktime"),
+        (b"\x1aE\xdf\xa3\x01\0\0\0\0\0\0\x1fB\x82\x84webm", "video/webm"),
+        (b"not RIFFWAVE", "text/plain"),
+        (b"\0ot RIFFWAVE", "application/octet-stream"),
         (b"\x00\x01\x02\x03", "application/octet-stream"),
-        (b"MZ\x90\x00\x03", "application/octet-stream"),
+        (b"MZ\x90\x00\x03", "application/x-msdownload"),
     ],
 )
 def test_a_file_is_what_its_bytes_say(content: bytes, media_type: str) -> None:

@@ -52,6 +52,13 @@ def ai(options: tuple[str, ...]) -> None:
     _run("bench.ai", options)
 
 
+@command.command("files", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def files(options: tuple[str, ...]) -> None:
+    """Uploads, downloads, pictures and recordings: how fast, and with how much memory."""
+    _run("bench.files", options)
+
+
 def _run(module: str, options: Sequence[str]) -> None:
     if not (_ROOT / "bench").is_dir():
         raise click.ClickException("The benchmarks are part of the source: run this in a checkout.")

@@ -60,6 +60,7 @@ class Viewer:
     detail: str = ""
     account: str = "/account"
     sign_out: str = "/sign-out"
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,58 @@
-"""The door of files. Every read names the owner; another owner's file is not found."""
+"""The door of files: bytes with an owner. Every read names the owner; another owner's file is not found.
 
-from tillhouse.parts.files.flows import read_file as open_
-from tillhouse.parts.files.flows import store_file as store
-from tillhouse.parts.files.service import StoredFile, delete, find, list_of
+Outside a transaction, because bytes move:
 
-__all__ = ["StoredFile", "delete", "find", "list_of", "open_", "store"]
+    found = await files.store_bytes(house, owner_id, "receipt.pdf", content, kind="documents.receipt")
+    found, content = await files.read_bytes(house, owner_id, file_id)
+    found, pieces = await files.stream(house, owner_id, file_id, start, end)
+
+Inside one:
+
+    await files.find(session, owner_id, file_id)              ready files; `look` for every state; `list_of`
+    await files.link(session, owner_id, file_id, lifetime)    an address for a player or a provider that fetches
+    await files.delete(session, owner_id, file_id)
+    await files.request_rendition(session, owner_id, file_id, "audio")    → RenditionReady; then `renditions`
+
+A module that keeps files of its own provides a `FileKind` for each kind of them; `events` tells when one is ready.
+"""
+
+from tillhouse.parts.files.domain import IMAGES, MEDIA, REASONS, FileRefused, sniff, tidy_name
+from tillhouse.parts.files.flows.reading import Link, link, read_bytes, stream
+from tillhouse.parts.files.flows.storing import store_bytes
+from tillhouse.parts.files.ports import FileKind, Rendition
+from tillhouse.parts.files.service import (
+    StoredFile,
+    Usage,
+    delete,
+    find,
+    list_of,
+    look,
+    renditions,
+    request_rendition,
+    usage,
+)
+
+__all__ = [
+    "IMAGES",
+    "MEDIA",
+    "REASONS",
+    "FileKind",
+    "FileRefused",
+    "Link",
+    "Rendition",
+    "StoredFile",
+    "Usage",
+    "delete",
+    "find",
+    "link",
+    "list_of",
+    "look",
+    "read_bytes",
+    "renditions",
+    "request_rendition",
+    "sniff",
+    "store_bytes",
+    "stream",
+    "tidy_name",
+    "usage",
+]

@@ -9,10 +9,10 @@ from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import CONSOLE, Identifier, parse_identifier
 from tillhouse.parts.identity.flows import COOKIE
-from tillhouse.parts.identity.ports import Code, CodeSource, Contact, Erasure, ErasureVeto, MessageSender
+from tillhouse.parts.identity.ports import Code, CodeSource, Contact, Erasure, ErasureVeto, MessageSender, PictureKeeper
 from tillhouse.parts.identity.service import machines
 from tillhouse.parts.identity.service.audit import audit
-from tillhouse.parts.identity.service.people import contacts, notify
+from tillhouse.parts.identity.service.people import contacts, notify, set_picture
 from tillhouse.parts.identity.service.second_factor import AuthenticatorTooNew, assert_may_let_money_out
 from tillhouse.parts.identity.service.sessions import StepUpRequired, assert_fresh, assert_recent
 
@@ -28,6 +28,7 @@ __all__ = [
     "Identifier",
     "MessageSender",
     "Person",
+    "PictureKeeper",
     "StepUpRequired",
     "assert_fresh",
     "assert_may_let_money_out",
@@ -41,6 +42,8 @@ __all__ = [
     "parse_identifier",
     "person",
     "person_by_identifier",
+    "picture",
+    "set_picture",
 ]
 
 
@@ -60,6 +63,12 @@ async def person(session: ReadSession, person_id: UUID) -> Person | None:
     """The person, None for an id that was never one."""
     row = await store.person(session, person_id)
     return Person(row.id, row.display_name, row.locale, row.zone, row.role, row.created_at) if row else None
+
+
+async def picture(session: ReadSession, person_id: UUID) -> UUID | None:
+    """The file that is a person's picture, None where there is none."""
+    row = await store.person(session, person_id)
+    return row.picture_id if row else None
 
 
 async def person_by_identifier(session: ReadSession, identifier: Identifier) -> Person | None:

@@ -29,6 +29,7 @@ class PersonRow(Base):
     zone: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    picture_id: Mapped[UUID | None]
 
 
 class IdentifierRow(Base):

@@ -35,6 +35,17 @@ class MessageSender:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureKeeper:
+    """Provided by the part that keeps pictures of people: the account page sends one to `form` (as `file`), shows it
+    from `address`, and asks `remove` to take it away. The part notes which is whose by `api.set_picture`.
+    """
+
+    form: str
+    remove: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """A one-time code, for the job that sends it, and until when it is good."""
 

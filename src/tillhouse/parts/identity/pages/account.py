@@ -26,6 +26,7 @@ from tillhouse.parts.identity import flows, store
 from tillhouse.parts.identity.domain import parse_identifier
 from tillhouse.parts.identity.pages import browser
 from tillhouse.parts.identity.pages.browser import Me
+from tillhouse.parts.identity.ports import PictureKeeper
 from tillhouse.parts.identity.service import people, second_factor, sessions
 
 router = APIRouter()
@@ -339,6 +340,7 @@ async def _render(here: Visit, forms: Forms, *, status: int = 200) -> Response:
             "qr": _qr(enrolment.uri) if enrolment else "",
             "locales": [Option(tag, language.name) for tag, language in i18n.LANGUAGES.items()],
             "zones": [Option(zone, zone.replace("_", " ")) for zone in dict.fromkeys((*_ZONES, me.zone))],
+            "pictures": next(iter(here.house.provided(PictureKeeper)), None),
             "refusal": forms.refusal,
             "reasons": _reasons(forms.refusal),
             "may_be_given_up": getattr(forms.refusal, "may_be_given_up", ()),

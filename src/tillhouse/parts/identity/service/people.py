@@ -237,8 +237,19 @@ async def erase(session: Session, principal: Principal, give_up: Collection[str]
         await part.erase(session, person.id, addresses)
     await store.delete_person_data(session, person.id, addresses)
     person.status, person.role, person.display_name, person.updated_at = "erased", "user", "", clock.now()
+    person.picture_id = None
     await session.flush()
     await emit(session, PersonErased(person_id=person.id))
+
+
+async def set_picture(session: Session, person_id: UUID, picture_id: UUID | None) -> UUID | None:
+    """Note which file is the picture of a person, for the part that keeps it; the one before. Raises `NotFound`."""
+    person = await store.lock_person(session, person_id)
+    if person is None or person.status != "active":
+        raise NotFound(N_("There is no such person."))
+    before, person.picture_id, person.updated_at = person.picture_id, picture_id, clock.now()
+    await session.flush()
+    return before
 
 
 async def set_role(session: Session, actor: Principal, person_id: UUID, role: PersonRole) -> PersonRow:

@@ -236,6 +236,7 @@ def principal_of(house: House, row: SessionRow, person: PersonRow) -> Principal:
         display_name=person.display_name,
         locale=person.locale,
         zone=person.zone,
+        details={"picture": str(person.picture_id)} if person.picture_id else {},
     )
 
 

@@ -2,22 +2,29 @@
 
 import asyncio
 import os
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, S3Store, from_url
 
 from tillhouse.kernel.db import in_transaction
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.text import N_
 
+_PIECE = 1 << 20  # bytes that are in memory at once while a file is read
+_PART = 8 << 20  # bytes of one part of a multipart upload: 10,000 of them are 80 GB
+_PARALLEL = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The place that a URL names; a folder when it is empty."""
+    """The place that a URL names; a folder when it is empty. Refuses to move bytes inside a transaction."""
 
     store: "obstore.store.ObjectStore"
 
@@ -28,6 +35,11 @@ class Objects:
             return cls(from_url(url))
         return cls(LocalStore(folder.resolve(), mkdir=True))
 
+    @property
+    def signs(self) -> bool:
+        """Whether a stranger can be given an address to read or write one object."""
+        return isinstance(self.store, S3Store | GCSStore | AzureStore)
+
     async def reach(self) -> None:
         """See whether the place is there. Raises what obstore raises, and `OSError`, when it is not."""
         if isinstance(self.store, LocalStore):
@@ -37,30 +49,67 @@ class Objects:
             await obstore.head_async(self.store, "health")
 
     async def put(self, key: str, content: bytes) -> None:
-        _outside()
-        try:
+        with _outside():
             await obstore.put_async(self.store, key, content)
-        except (BaseError, OSError) as error:
-            raise TransientError(_AWAY) from error
+
+    async def put_stream(self, key: str, content: AsyncIterator[bytes]) -> None:
+        """Write what comes, a few parts in memory at a time. An object that was begun and not finished is not there."""
+        with _outside():
+            await obstore.put_async(self.store, key, content, chunk_size=_PART, max_concurrency=_PARALLEL)
 
     async def get(self, key: str) -> bytes:
-        _outside()
-        try:
+        """The bytes. Raises `FileNotFoundError`, `TransientError`."""
+        with _outside():
             found = await obstore.get_async(self.store, key)
             return bytes(await found.bytes_async())
-        except (NotFoundError, FileNotFoundError):
-            raise FileNotFoundError(key) from None
-        except (BaseError, OSError) as error:
-            raise TransientError(_AWAY) from error
+
+    async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to, not with, `end`. Raises as `get` does, before the first of them."""
+        with _outside():
+            if end is None:
+                found = await obstore.get_async(self.store, key, options={"range": {"offset": start}} if start else {})
+            else:
+                found = await obstore.get_async(self.store, key, options={"range": (start, end)})
+        return _pieces(found)
+
+    async def size(self, key: str) -> int:
+        """How long an object is. Raises `FileNotFoundError`, `TransientError`."""
+        with _outside():
+            return int((await obstore.head_async(self.store, key))["size"])
 
     async def delete(self, key: str) -> None:
-        _outside()
-        try:
+        """Remove an object; one that is not there is removed already."""
+        with suppress(FileNotFoundError), _outside():
             await obstore.delete_async(self.store, key)
-        except (NotFoundError, FileNotFoundError):
-            return
-        except (BaseError, OSError) as error:
-            raise TransientError(_AWAY) from error
+
+    async def delete_all(self, prefix: str) -> None:
+        """Remove every object under a folder."""
+        with suppress(FileNotFoundError), _outside():
+            async for batch in obstore.list(self.store, prefix):
+                await obstore.delete_async(self.store, [meta["path"] for meta in batch])
+
+    async def sign(self, method: Literal["GET", "PUT"], key: str, lifetime: timedelta) -> str:
+        """An address under which a stranger may read or write this object. Raises `TransientError`, `LookupError`."""
+        if not isinstance(self.store, S3Store | GCSStore | AzureStore):
+            raise LookupError("a folder has no addresses")
+        with _outside():
+            return await obstore.sign_async(self.store, method, key, lifetime)
+
+    def local_path(self, key: str) -> Path | None:
+        """Where an object lies on this machine; None when it lies elsewhere."""
+        if isinstance(self.store, LocalStore) and self.store.prefix is not None:
+            return Path(self.store.prefix) / key
+        return None
+
+    def headers_of_put(self) -> dict[str, str]:
+        """What a stranger has to send beside the bytes."""
+        return {"x-ms-blob-type": "BlockBlob"} if isinstance(self.store, AzureStore) else {}
+
+
+async def _pieces(found: "obstore.GetResult") -> AsyncIterator[bytes]:
+    with _translated():
+        async for piece in found.stream(min_chunk_size=_PIECE):
+            yield bytes(piece)
 
 
 _AWAY = N_("The place where files are kept cannot be reached right now. Nothing was changed: try again.")
@@ -71,6 +120,19 @@ def _see_folder(folder: Path | None) -> None:
         raise PermissionError(f"{folder} is missing or not ours to write")
 
 
-def _outside() -> None:
+@contextmanager
+def _outside() -> Iterator[None]:
     if in_transaction():
         raise RuntimeError("bytes are moved while a transaction is open: commit the intent first")
+    with _translated():
+        yield
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError):
+        raise FileNotFoundError from None
+    except (BaseError, OSError) as error:
+        raise TransientError(_AWAY) from error

@@ -1,0 +1,1 @@
+"""Moving bytes: between transactions, never inside one."""
