@@ -11,6 +11,8 @@ from sqlalchemy import text
 
 from tests.parts.payments.desk import ROOT, Desk, Seat, open_desk, plain
 from tests.parts.payments.till import START, rupees
+from tillhouse.kernel.house import House
+from tillhouse.kernel.invariants import check_all
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.identity.domain import PersonRole
@@ -19,6 +21,7 @@ from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState, PayoutState, RefundState
 from tillhouse.parts.payments.domain.masking import HIDDEN, masked_body
 from tillhouse.parts.payments.flows.reconciliation import import_transfers
+from tillhouse.parts.payments.service.waiting import needs_a_person
 
 LISTS = ("orders", "payouts", "refunds", "disputes", "exceptions", "transfers", "events", "reconciliation/lines")
 PAGES = ("", *(f"/{name}" for name in LISTS), "/reconciliation", "/reconciliation/ageing")
@@ -339,6 +342,8 @@ async def test_an_event_that_was_put_aside_is_shown_without_names_and_replayed(d
     assert await desk.one("SELECT state FROM payments.provider_events WHERE id = :id", id=event) == "received"
     await desk.till.quiet()
     assert await desk.one("SELECT state FROM payments.provider_events WHERE id = :id", id=event) == "parked"
+    told = "SELECT count(*) FROM payments.exceptions WHERE subject = 'razorpay:evt_altered' AND closed_at IS "
+    assert (await desk.one(f"{told} NULL"), await desk.one(f"{told} NOT NULL")) == ("1", "1")
     assert await desk.audited() == ["payments.replay"]
 
 
@@ -584,3 +589,23 @@ async def test_each_table_is_a_file_with_the_same_rows(desk: Desk, meera: Seat) 
     narrowed = (await meera.client.get(f"{ROOT}/orders.csv?amount=75.00")).text.splitlines()
     assert len(narrowed) == 2
     assert str(order.id) in narrowed[1]
+
+
+# --- demo data ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_demo_gives_every_list_something_to_look_at_and_is_safe_to_repeat(house: House) -> None:
+    for _ in range(2):
+        for module in house.modules:
+            if module.demo and module.floor == "part":
+                async with house.database.transaction() as session:
+                    await module.demo().seed(session)
+        await run_due(house)
+    async with house.database.reading() as session:
+        found = {one.name: one.count for one in await needs_a_person(session)}
+        assert (found["payouts"], found["disputes"], found["transfers"], found["events"]) == (2, 1, 1, 1)
+        assert found["exceptions"] >= 3
+        broken = [one for one in await check_all(session, house.modules) if one.violations]
+        assert broken == []
+        states = (await session.execute(text("SELECT DISTINCT state FROM payments.orders"))).scalars()
+        assert set(states) == {"captured", "partially_refunded", "disputed", "failed"}

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.edge import BodyAllowance
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import Invariant, Module, NavItem, Process
+from tillhouse.kernel.manifest import Demo, Invariant, Module, NavItem, Process
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyHandler, AnyJob
@@ -65,6 +65,12 @@ def _cli() -> "click.Group":
     from tillhouse.parts.payments.cli import command
 
     return command
+
+
+def _demo() -> Demo:
+    from tillhouse.parts.payments.demo import seed
+
+    return Demo(seed)
 
 
 def _handlers() -> Sequence[AnyHandler]:
@@ -171,6 +177,7 @@ MODULE = Module(
     ),
     jobs=_jobs,
     cli=_cli,
+    demo=_demo,
     handlers=_handlers,
     nav=tuple(
         NavItem(title, f"/console/payments/{path}", icon, "console", permission="payments.read", order=50 + place)

@@ -103,8 +103,9 @@ async def run(request: Request, house: TheHouse, pages: Pages, web: TheWeb, *, m
 async def import_statement(request: Request, house: TheHouse, pages: Pages, *, me: Reconciler) -> Response:
     """Import a statement of our bank and show what it did. The same lines again add nothing."""
     form = await Form.read(request, StatementForm, name="statement")
-    sent = (await request.form()).get("file")
-    content = await sent.read(api.statement_max_bytes(house) + 1) if isinstance(sent, UploadFile) else b""
+    async with request.form() as fields:
+        sent = fields.get("file")
+        content = await sent.read(api.statement_max_bytes(house) + 1) if isinstance(sent, UploadFile) else b""
     if form.is_valid and not content:
         form.error = gettext("Choose a file of your bank.")
     imported: Sequence[api.Imported] = ()
