@@ -151,7 +151,7 @@ async def test_a_payout_whose_outcome_nobody_knows_is_told_once_it_should_have_b
     await run_due(desk.till.house)
     assert (await desk.till.see_payout(payout)).state == PayoutState.UNKNOWN
     assert "0 Payouts with an unknown outcome" in await meera.see("")
-    desk.till.at.advance(timedelta(minutes=10))
+    desk.till.at.advance(timedelta(minutes=11))
     assert "1 Payouts with an unknown outcome" in await meera.see("")
     assert "Outcome unknown" in await meera.see("/payouts?state=unknown")
     assert "Do not make another payout in its place" in await meera.see(f"/payouts/{payout.id}")
