@@ -1,4 +1,4 @@
-"""The staff console in a real browser: its frame and the ledger explorer, on a phone and on a desk."""
+"""The staff console in a real browser: its frame, the ledger explorer and payments, on a phone and on a desk."""
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -78,3 +78,38 @@ def test_on_a_phone_the_menu_leads_everywhere_by_keyboard_too(screen: Screen) ->
     screen.arrives("/console/ledger/checks")
     screen.click('form[action="/console/ledger/checks"] button')
     screen.reads("#checks", "just now")
+
+
+@looks
+def test_the_pages_of_payments_fit_and_break_no_rule(screen: Screen) -> None:
+    come_in(screen)
+    pages = {"payments": "/console/payments", "reconciliation": "/console/payments/reconciliation"}
+    for name in ("orders", "payouts", "refunds", "disputes", "exceptions", "transfers", "events"):
+        screen.go(f"/console/payments/{name}")
+        first = screen.find(f"#{name} tbody a").get_attribute("href") or ""
+        pages[name] = f"/console/payments/{name}"
+        pages[f"{name}-one"] = first.removeprefix(screen.town.web)
+    pages["report-lines"] = "/console/payments/reconciliation/lines"
+    pages["ageing"] = "/console/payments/reconciliation/ageing"
+    for name, path in pages.items():
+        screen.go(path)
+        screen.find("main h1")
+        screen.fits()
+        screen.shoot(f"console-{name}")
+        assert screen.complaints() == [], path
+
+
+@pytest.mark.parametrize("screen", [(1280, "light", "en")], indirect=True, ids=look_id)
+def test_a_payout_is_approved_after_its_effect_was_shown(screen: Screen) -> None:
+    come_in(screen)
+    screen.click('a.console-card[href*="payouts"]')
+    screen.arrives("/console/payments/payouts")
+    screen.click("#payouts tbody a")
+    screen.type("#approve-note", "called back on the known number")
+    screen.js("document.querySelector('#approve-reason').value = 'spoke_to_person'")
+    screen.click('form[action$="/approve"] button[type=submit]')
+    screen.reads("main h1", "Approve the payout of")
+    screen.shoot("console-confirm")
+    screen.click('form[action$="/approve"] button[type=submit]')
+    screen.reads(".timeline", "called back on the known number")
+    assert screen.complaints() == []

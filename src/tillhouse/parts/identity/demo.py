@@ -1,4 +1,4 @@
-"""Demo people: a driver, a member of staff, an admin. Development only; `till demo` refuses production."""
+"""Demo people: a driver, a shopkeeper, staff, an admin. Development only; `till demo` refuses production."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,13 @@ from tillhouse.parts.identity.service.passwords import passwords_of
 PASSWORD = "open-the-till"  # noqa: S105  printed by `till up`; refused in production with the rest of the demo
 
 DRIVER = Identifier("email", "ravi.kumar@demo.tillhouse.test")
+MERCHANT = Identifier("email", "sana.sheikh@demo.tillhouse.test")
 STAFF = Identifier("email", "meera.iyer@demo.tillhouse.test")
 ADMIN = Identifier("email", "arjun.nair@demo.tillhouse.test")
 
 _PEOPLE: tuple[tuple[str, str, PersonRole, str, tuple[Identifier, ...]], ...] = (
     ("A driver in Bengaluru", "Ravi Kumar", "user", "/drivopay", (DRIVER, Identifier("phone", "+919845012345"))),
+    ("A shopkeeper in Pune", "Sana Sheikh", "user", "/", (MERCHANT,)),
     ("Customer care", "Meera Iyer", "staff", "/console", (STAFF,)),
     ("An administrator", "Arjun Nair", "admin", "/console", (ADMIN,)),
 )

@@ -6,6 +6,7 @@ buyer's wallet in the purpose's `on_settled`. Functions that take a `House` call
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from tillhouse.kernel.access import Principal
@@ -184,6 +185,7 @@ __all__ = [
     "ageing",
     "approve",
     "check_order",
+    "check_proposal",
     "checkout_in_order",
     "checkout_of",
     "claim_order",
@@ -497,6 +499,13 @@ async def approve(session: Session, by: Principal, exception_id: UUID, resolutio
     details: JsonObject = {"resolution": str(resolution_id)}
     await identity.audit(session, by, "payments.approve_correction", f"exception:{exception_id}", details)
     return view
+
+
+async def check_proposal(
+    session: Session, by: Principal, exception_id: UUID, resolution_id: UUID, verdict: Literal["approve", "reject"]
+) -> None:
+    """Raise what `approve` or `reject` would raise for the caller, and decide nothing."""
+    await resolving.check_proposal(session, exception_id, resolution_id, by=by.person_id, verdict=verdict)
 
 
 async def reject(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:

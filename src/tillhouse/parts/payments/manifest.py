@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
+from tillhouse.kernel.edge import BodyAllowance
 from tillhouse.kernel.house import House
 from tillhouse.kernel.live import LiveTopic
-from tillhouse.kernel.manifest import Invariant, Module, Process
+from tillhouse.kernel.manifest import Demo, Invariant, Module, NavItem, Process
+from tillhouse.kernel.text import N_
 from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyHandler, AnyJob
 from tillhouse.parts.payments.providers import vendor_settings
@@ -18,6 +20,22 @@ from tillhouse.parts.payments.settings import PaymentsSettings, PayoutGuards
 
 if TYPE_CHECKING:
     import click
+
+
+_FORM_BYTES = 10_000  # what surrounds a file in a form
+
+# The console's menu: title, path, icon.
+_PAGES = (
+    (N_("What waits"), "", "inbox"),
+    (N_("Payments"), "orders", "credit-card"),
+    (N_("Payouts"), "payouts", "hand-coins"),
+    (N_("Refunds"), "refunds", "undo-2"),
+    (N_("Disputes"), "disputes", "scale"),
+    (N_("Exceptions"), "exceptions", "triangle-alert"),
+    (N_("Bank transfers"), "transfers", "landmark"),
+    (N_("Reconciliation"), "reconciliation", "clipboard-list"),
+    (N_("Events of providers"), "events", "webhook"),
+)
 
 
 def _api() -> APIRouter:
@@ -48,6 +66,12 @@ def _cli() -> "click.Group":
     from tillhouse.parts.payments.cli import command
 
     return command
+
+
+def _demo() -> Demo:
+    from tillhouse.parts.payments.demo import seed
+
+    return Demo(seed)
 
 
 def _handlers() -> Sequence[AnyHandler]:
@@ -114,8 +138,10 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.payments.service.deposits import PURPOSE, pending_of
     from tillhouse.parts.payments.service.published import PUBLISHED
     from tillhouse.parts.payments.service.reconciliation import books as settling
+    from tillhouse.parts.payments.service.waiting import CARDS
     from tillhouse.parts.wallets.api import PendingSource
 
+    statements = house.settings_of(PaymentsSettings).statement_max_bytes
     return (
         PURPOSE,
         *PUBLISHED,
@@ -129,6 +155,8 @@ def _provides(house: House) -> Sequence[object]:
         ErasureVeto("payments", reasons_to_keep),
         Erasure("payments", erase_person),
         *installed(house),
+        *CARDS,
+        BodyAllowance("/console/payments/reconciliation/statements", statements + _FORM_BYTES),
     )
 
 
@@ -152,7 +180,12 @@ MODULE = Module(
     ),
     jobs=_jobs,
     cli=_cli,
+    demo=_demo,
     handlers=_handlers,
+    nav=tuple(
+        NavItem(title, f"/console/payments/{path}", icon, "console", permission="payments.read", order=50 + place)
+        for place, (title, path, icon) in enumerate(_PAGES)
+    ),
     permissions=(
         Permission("payments.pay", "Pay in and withdraw one's own money", frozenset({"user"})),
         Permission("payments.status", "See where a payment stands", frozenset({"user", "machine"})),
@@ -165,6 +198,13 @@ MODULE = Module(
         Permission(
             "payments.approve", "See payouts that wait, approve or reject them", frozenset({"staff"}), assurance=2
         ),
+        Permission(
+            "payments.read",
+            "See payments, payouts, refunds, disputes and transfers of all",
+            frozenset({"staff"}),
+            assurance=2,
+        ),
+        Permission("payments.place", "Say what a bank transfer is for", frozenset({"staff"}), assurance=2),
         Permission("payments.refund", "Give money back to its payer", frozenset({"staff", "machine"}), assurance=2),
         Permission("payments.replay", "Have a provider's event looked at again", frozenset({"staff"}), assurance=2),
         Permission(

@@ -46,6 +46,7 @@ class OrderRow(Base):
         UniqueConstraint("provider", "provider_order_id"),
         Index("ix_orders_owner_id_id", "owner_id", "id"),
         Index("ix_orders_next_check_at", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+        Index("ix_orders_email", "email", postgresql_where=text("email IS NOT NULL")),
         {"schema": _SCHEMA},
     )
 
@@ -170,6 +171,7 @@ class DisputeRow(Base):
     __table_args__ = (
         UniqueConstraint("provider", "provider_dispute_id"),
         Index("ix_disputes_payment_id", "payment_id"),
+        Index("ix_disputes_running", "id", postgresql_where=text("closed_at IS NULL")),
         Index("ix_disputes_next_check_at", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
         {"schema": _SCHEMA},
     )
@@ -202,7 +204,8 @@ class TransferRow(Base):
     """A line of our bank account. `placed` minor units of it have left suspense; `content` is sealed: it names people.
 
     `waiting` is a part of what its order costs; `unplaced` could not be told to any order; `parked` and `outgoing` are
-    in no book of ours.
+    in no book of ours. A transfer that sent another one back is `placed` as that one is, both with the reason
+    `sent_back` and the ledger's transaction of that.
     """
 
     __tablename__ = "transfers"
@@ -263,6 +266,8 @@ class PayoutRow(Base):
         Index("ix_payouts_fingerprint", "fingerprint", "created_at", postgresql_where=text("fingerprint IS NOT NULL")),
         Index("ix_payouts_created_at", "created_at"),
         Index("ix_payouts_awaiting", "id", postgresql_where=text("state = 'awaiting_approval'")),
+        Index("ix_payouts_unknown", "id", postgresql_where=text("state IN ('sending', 'unknown')")),
+        Index("ix_payouts_utr", "utr", postgresql_where=text("utr IS NOT NULL")),
         {"schema": _SCHEMA},
     )
 
@@ -316,6 +321,16 @@ class ProviderEventRow(Base):
         Index("uq_provider_events_first", "provider", "event_id", unique=True, postgresql_where=text("is_first")),
         Index("ix_provider_events_provider_body_hash", "provider", "body_hash"),
         Index("ix_provider_events_received_at", "received_at"),
+        Index("ix_provider_events_order_id", "provider", "order_id", postgresql_where=text("order_id IS NOT NULL")),
+        Index(
+            "ix_provider_events_payment_id", "provider", "payment_id", postgresql_where=text("payment_id IS NOT NULL")
+        ),
+        Index(
+            "ix_provider_events_payout_reference",
+            "payout_reference",
+            postgresql_where=text("payout_reference IS NOT NULL"),
+        ),
+        Index("ix_provider_events_parked", "id", postgresql_where=text("state = 'parked'")),
         {"schema": _SCHEMA},
     )
 
@@ -353,6 +368,7 @@ class ExceptionRow(Base):
     __tablename__ = "exceptions"
     __table_args__ = (
         Index("uq_exceptions_open", "subject", "reason", unique=True, postgresql_where=text("closed_at IS NULL")),
+        Index("ix_exceptions_open", "id", postgresql_where=text("closed_at IS NULL")),
         {"schema": _SCHEMA},
     )
 

@@ -8,6 +8,7 @@ refunded    Dr wallet   Cr clearing:<gateway>      (by capturing the hold; sent 
 charged back    Dr wallet   Cr clearing:<gateway>, its fee Dr fees:<gateway>   Cr clearing:<gateway>
 advanced    Dr receivable   Cr wallet, what the wallet lacks for one of these; paid back: Dr wallet   Cr receivable
 transferred     Dr clearing:<provider>   Cr suspense:transfers, then Dr suspense:transfers   Cr wallet
+sent back       Dr suspense:transfers   Cr clearing:<provider>, when the bank tells of the transfer that did it
 
 "Wallet" is the person's, or, for a payer without an account, that of the order.
 """
@@ -92,6 +93,11 @@ TRANSACTION_KINDS = (
         name="payments.transfer_surplus",
         title=N_("Transferred beyond what was asked for"),
         legs=("house/suspense:transfers", "house/suspense:payments", *_WALLETS),
+    ),
+    ledger.TransactionKind(
+        name="payments.transfer_sent_back",
+        title=N_("Transfer sent back"),
+        legs=("house/suspense:transfers", "house/clearing:*"),
     ),
     ledger.TransactionKind(name="payments.claim", title=N_("Claimed from a payment"), legs=_WALLETS),
 )

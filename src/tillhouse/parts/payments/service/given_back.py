@@ -1,7 +1,7 @@
 """What was given back of a payment, by refunds and disputes together, and what that makes of it and of its order."""
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.db import Session
+from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.parts.payments.domain import left_to_refund, paid_state
 from tillhouse.parts.payments.models import OrderRow, PaymentRow
 from tillhouse.parts.payments.service.attention import order_moved
@@ -32,7 +32,7 @@ async def room_for(session: Session, payment: PaymentRow) -> int:
     )
 
 
-async def left_of(session: Session, payment: PaymentRow) -> int:
+async def left_of(session: ReadSession, payment: PaymentRow) -> int:
     """How much of a payment may still be given back: running disputes count as if they were lost."""
     disputes = await store.disputes_of_payment(session, payment.id)
     counted = sum(dispute.amount if dispute.closed_at is None else dispute.taken for dispute in disputes)

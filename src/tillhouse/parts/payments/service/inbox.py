@@ -87,6 +87,9 @@ async def replay_event(session: Session, event_row_id: UUID) -> ProviderEventRow
         raise NotFound(N_("There is no such event."))
     if not event.is_first:
         raise Conflict(N_("Another event came under this id before: replay that one."))
+    for reason in (event.reason, "unhandled_too_long"):
+        if reason:  # it is put before a person anew where it still cannot be settled
+            await store.close_exception(session, subject=f"{event.provider}:{event.event_id}", reason=reason)
     event.state, event.reason, event.handled_at = "received", None, None
     await enqueue(session, HandleEvent(event_row_id=event.id))
     await session.flush()

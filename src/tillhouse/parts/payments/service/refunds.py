@@ -14,6 +14,7 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import emit, enqueue
 from tillhouse.parts.identity import api as identity
+from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments.domain import (
     RefundFacts,
     RefundState,
@@ -34,6 +35,7 @@ from tillhouse.parts.payments.service.returns import (
     free_refund,
     return_refund,
     set_aside,
+    source_of,
 )
 from tillhouse.parts.payments.store import close_exception
 from tillhouse.parts.payments.store import refunds as store
@@ -64,6 +66,35 @@ class RefundSending:
     first: bool
     may_send: bool
     email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundPlan:
+    """What a refund would do: `left` of the payment remains, `source` is where it is taken from and what is free there,
+    `missing` is what the house would lend.
+    """
+
+    amount: Money
+    left: Money
+    source: ledger.AccountRef
+    available: Money
+    missing: Money
+
+
+async def plan_refund(session: Session, payment_id: UUID, amount: Money | None) -> RefundPlan:
+    """What giving `amount` of a payment back (all that is left, for None) would do. Nothing is begun.
+
+    Raises what `start_refund` raises for an amount that cannot be given back.
+    """
+    order, payment = await _locked(session, payment_id)
+    _check_possible(session, payment)
+    left = Money(await left_of(session, payment), payment.currency)
+    wanted = left if amount is None else amount
+    await _check_amount(session, payment, wanted)
+    source = await source_of(session, order, payment)
+    available = (await ledger.balance(session, source)).available
+    nothing = Money(0, wanted.unit)
+    return RefundPlan(wanted, left - wanted, source, available, max(wanted - available, nothing))
 
 
 async def start_refund(

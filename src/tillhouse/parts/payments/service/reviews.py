@@ -33,9 +33,7 @@ async def approve_payout(
     """
     payout = await _waiting(session, payout_id, by)
     known = _because(payout, reason, APPROVED_BECAUSE, usual="checked")
-    approved = [row for row in await store.reviews_of(session, [payout.id]) if row.decision == "approved"]
-    if by in {row.by for row in approved}:
-        raise Conflict(N_("You have approved this payout already: it waits for somebody else."))
+    approved = await _approvals_before(session, payout, by)
     await _note(session, payout, "approved", known, by=by, note=note)
     if len(approved) + 1 >= approvals_needed(session, payout):
         payout.approved_by = by
@@ -54,6 +52,18 @@ async def reject_payout(
     await turn_down(session, payout)
     await session.flush()
     return payout
+
+
+async def check_decision(
+    session: Session, payout_id: UUID, by: UUID, verdict: Literal["approve", "reject"], reason: str | None
+) -> None:
+    """Raise what `approve_payout` or `reject_payout` would raise, and decide nothing."""
+    payout = await _waiting(session, payout_id, by)
+    if verdict == "reject":
+        _because(payout, reason, REJECTED_BECAUSE, usual="not_explained")
+        return
+    _because(payout, reason, APPROVED_BECAUSE, usual="checked")
+    await _approvals_before(session, payout, by)
 
 
 async def release_waiting(session: Session, payee: PayeeRow) -> None:
@@ -94,6 +104,14 @@ async def _waiting(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
     if by in (payout.requested_by, payout.owner_id):
         raise Forbidden(N_("A payout is approved by somebody other than who asked for it."))
     return payout
+
+
+async def _approvals_before(session: ReadSession, payout: PayoutRow, by: UUID) -> list[PayoutReviewRow]:
+    """The approvals so far. Raises `Conflict` when one of them is theirs."""
+    approved = [row for row in await store.reviews_of(session, [payout.id]) if row.decision == "approved"]
+    if by in {row.by for row in approved}:
+        raise Conflict(N_("You have approved this payout already: it waits for somebody else."))
+    return approved
 
 
 def _because(payout: PayoutRow, reason: str | None, known: frozenset[str], *, usual: str) -> str:

@@ -8,6 +8,7 @@ Whatever comes in is booked into suspense first, and leaves it for the order's o
     two orders, their sum       both are paid; any other sum waits for a person
     no order of ours            it waits for a person, with the orders that cost as much
     an order that was paid      all of it goes to the owner's wallet, and a person looks
+    nobody's                    a person sends it back at the bank, and says which transfer that was
 
 What goes out, and what came to an account that takes no payments, is written down and booked nowhere.
 """
@@ -31,6 +32,8 @@ from tillhouse.parts.payments.service.registry import settings_of
 from tillhouse.parts.payments.service.returns import collect_debt
 from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.payments.store import transfers as store
+
+SENT_BACK = "sent_back"
 
 
 async def settle_transfer(session: Session, facts: TransferFacts) -> None:
@@ -83,6 +86,44 @@ async def release_transfer(session: Session, transfer_row_id: UUID) -> TransferR
     await _to_owner(session, transfer, order, transfer.money)
     _all_placed(transfer)
     await _close(session, transfer)
+    await session.flush()
+    return transfer
+
+
+async def check_waits(session: Session, transfer_row_id: UUID) -> None:
+    """Raise `NotFound`, or `Conflict` for a transfer whose money has left suspense. Keeps it locked."""
+    await _unplaced(session, transfer_row_id)
+
+
+async def send_back_transfer(session: Session, transfer_row_id: UUID, by_row_id: UUID) -> TransferRow:
+    """A person says that a transfer whose money waits was sent back to its sender, by the outgoing transfer that the
+    bank tells of: nothing is paid out here. The outgoing line of the bank is explained by it.
+
+    Raises `NotFound`, and `Conflict` unless that one left the same account, over the same amount, and explains nothing
+    yet.
+    """
+    transfer = await _unplaced(session, transfer_row_id)
+    outgoing = await store.lock_transfer(session, by_row_id)
+    if outgoing is None:
+        raise NotFound(N_("There is no such transfer."))
+    same = (transfer.provider, transfer.account, transfer.money)
+    if outgoing.state != "outgoing" or (outgoing.provider, outgoing.account, outgoing.money) != same:
+        raise Conflict(N_("That transfer did not send this one back: it has another amount, or explains another one."))
+    posting = ledger.Posting(
+        key=f"payments.transfer_sent_back:{transfer.id}",
+        kind="payments.transfer_sent_back",
+        legs=(
+            ledger.debit(ledger.house_account(TRANSFERS, transfer.currency), transfer.money),
+            ledger.credit(clearing(transfer.provider, transfer.currency), transfer.money),
+        ),
+        metadata={"transfer": str(transfer.id), "sent_back_by": str(outgoing.id)},
+    )
+    outgoing.transaction_id = (await ledger.post(session, posting)).id
+    for row in (transfer, outgoing):
+        _all_placed(row)
+        row.reason = SENT_BACK
+    await _close(session, transfer)
+    count_transfer(session, transfer.provider, SENT_BACK)
     await session.flush()
     return transfer
 

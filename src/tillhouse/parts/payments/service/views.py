@@ -78,6 +78,8 @@ class PaymentView:
     purpose_state: str | None
     purpose_reason: str | None
     captured_at: datetime | None
+    transaction_id: int | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,13 @@ class PayoutView:
     requested_by: UUID | None
     reasons: tuple[str, ...]
     waits_for_bank: bool
+    provider_payout_id: str | None
+    hold_id: int | None
+    transaction_id: int | None
+    reversal_id: int | None
+    fee: Money | None
+    sent_at: datetime | None
+    processed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +168,10 @@ class RefundView:
     failure_message: str | None
     created_at: datetime
     finished_at: datetime | None
+    sent_at: datetime | None
+    hold_id: int | None
+    transaction_id: int | None
+    reversal_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +191,8 @@ class DisputeView:
     respond_by: datetime | None
     opened_at: datetime
     closed_at: datetime | None
+    hold_id: int | None
+    transaction_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +212,15 @@ class TransferView:
     content: str
     bank_reference: str
     happened_at: datetime
+    transaction_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """An event of a provider, as it stands with us."""
+    """An event of a provider, as it stands with us. `about` names what it is about, as (kind, provider's or our id).
+
+    One that is not the first of its id claims what another claimed before.
+    """
 
     id: UUID
     provider: str
@@ -211,6 +230,9 @@ class EventView:
     reason: str | None
     received_at: datetime
     handled_at: datetime | None
+    is_first: bool
+    about: tuple[tuple[str, str], ...]
+    amount: Money | None
 
 
 def order_view(row: OrderRow) -> OrderView:
@@ -254,6 +276,8 @@ def payment_view(row: PaymentRow) -> PaymentView:
         purpose_state=row.purpose_state,
         purpose_reason=row.purpose_reason,
         captured_at=row.captured_at,
+        transaction_id=row.transaction_id,
+        created_at=row.created_at,
     )
 
 
@@ -302,6 +326,13 @@ def payout_view(row: PayoutRow) -> PayoutView:
         requested_by=row.requested_by,
         reasons=reasons,
         waits_for_bank=waits_for_bank,
+        provider_payout_id=row.provider_payout_id,
+        hold_id=row.hold_id,
+        transaction_id=row.transaction_id,
+        reversal_id=row.reversal_id,
+        fee=None if row.fee is None else Money(row.fee, row.currency),
+        sent_at=row.sent_at,
+        processed_at=row.processed_at,
     )
 
 
@@ -324,6 +355,10 @@ def refund_view(row: RefundRow) -> RefundView:
         failure_message=row.failure_message,
         created_at=row.created_at,
         finished_at=row.finished_at,
+        sent_at=row.sent_at,
+        hold_id=row.hold_id,
+        transaction_id=row.transaction_id,
+        reversal_id=row.reversal_id,
     )
 
 
@@ -343,6 +378,8 @@ def dispute_view(row: DisputeRow) -> DisputeView:
         respond_by=row.respond_by,
         opened_at=row.opened_at,
         closed_at=row.closed_at,
+        hold_id=row.hold_id,
+        transaction_id=row.transaction_id,
     )
 
 
@@ -362,11 +399,31 @@ def transfer_view(row: TransferRow, content: str) -> TransferView:
         content=content,
         bank_reference=row.bank_reference,
         happened_at=row.happened_at,
+        transaction_id=row.transaction_id,
     )
 
 
 def event_view(row: ProviderEventRow) -> EventView:
     """An event as others see it."""
+    named = {
+        "order": row.order_id,
+        "payment": row.payment_id,
+        "refund": row.refund_id,
+        "dispute": row.dispute_id,
+        "transfer": row.transfer_id,
+        "payout": row.payout_id or row.payout_reference,
+        "account_check": row.check_id,
+    }
     return EventView(
-        row.id, row.provider, row.event_id, row.name, row.state, row.reason, row.received_at, row.handled_at
+        id=row.id,
+        provider=row.provider,
+        event_id=row.event_id,
+        name=row.name,
+        state=row.state,
+        reason=row.reason,
+        received_at=row.received_at,
+        handled_at=row.handled_at,
+        is_first=row.is_first,
+        about=tuple((kind, value) for kind, value in named.items() if value),
+        amount=row.money,
     )

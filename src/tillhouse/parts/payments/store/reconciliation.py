@@ -140,7 +140,7 @@ async def _transfer_claims(session: ReadSession, provider: str, ids: Collection[
         Claim(
             row_id=row.id,
             subject_id=row.transfer_id,
-            amount=Money(row.amount, row.currency),
+            amount=Money(row.amount if row.direction == "in" else -row.amount, row.currency),
             fee=None,
             item=str(row.transaction_id),
             since=row.happened_at,
@@ -442,3 +442,13 @@ async def exceptions_page(
     if before is not None:
         query = query.where(ExceptionRow.id < before)
     return (await session.execute(query)).scalars().all()
+
+
+async def exceptions_open(session: ReadSession, *, proposed: bool | None = None) -> tuple[int, datetime | None]:
+    """How many exceptions are open, and since when the oldest: all, or those with (without) a proposal that waits."""
+    waits = exists().where(ResolutionRow.exception_id == ExceptionRow.id, ResolutionRow.state == "proposed")
+    query = select(func.count(), func.min(ExceptionRow.opened_at)).where(ExceptionRow.closed_at.is_(None))
+    if proposed is not None:
+        query = query.where(waits if proposed else ~waits)
+    row = (await session.execute(query)).one()
+    return row[0], row[1]

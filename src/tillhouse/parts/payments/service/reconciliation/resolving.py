@@ -89,7 +89,7 @@ async def propose(
     if await store.proposal_of(session, row.id):
         raise Conflict(N_("A proposal waits already: decide about that one first."))
     if legs:
-        check_correction(legs, _correctable(session))
+        check_correction(legs, correctable(session))
     proposal = ResolutionRow(
         id=new_id(),
         exception_id=row.id,
@@ -104,6 +104,15 @@ async def propose(
     return _view(row, proposal)
 
 
+async def check_proposal(
+    session: Session, exception_id: UUID, resolution_id: UUID, *, by: UUID, verdict: Literal["approve", "reject"]
+) -> None:
+    """Raise what `approve` or `reject` would raise for whoever decides, and decide nothing."""
+    _, proposal = await _proposed(session, exception_id, resolution_id)
+    if verdict == "approve":
+        _check_other(proposal, by)
+
+
 async def approve(session: Session, exception_id: UUID, resolution_id: UUID, *, by: UUID) -> ExceptionView:
     """Agree: exactly what was proposed is posted, and the exception ends.
 
@@ -111,11 +120,10 @@ async def approve(session: Session, exception_id: UUID, resolution_id: UUID, *, 
     proposed now, `Forbidden` for whoever proposed it, and what the ledger's `post` raises.
     """
     row, proposal = await _proposed(session, exception_id, resolution_id)
-    if by == proposal.proposed_by:
-        raise Forbidden(N_("A proposal is approved by somebody other than who made it."))
+    _check_other(proposal, by)
     legs = _legs(proposal)
     if legs:
-        check_correction(legs, _correctable(session))
+        check_correction(legs, correctable(session))
         posting = correction_posting(proposal.id, row.id, legs)
         proposal.transaction_id = (await ledger.post(session, posting)).id
     _decide(proposal, "approved", by)
@@ -133,6 +141,11 @@ async def reject(session: Session, exception_id: UUID, resolution_id: UUID, *, b
     _decide(proposal, "rejected", by)
     await session.flush()
     return _view(row, proposal)
+
+
+def _check_other(proposal: ResolutionRow, by: UUID) -> None:
+    if by == proposal.proposed_by:
+        raise Forbidden(N_("A proposal is approved by somebody other than who made it."))
 
 
 def _decide(proposal: ResolutionRow, state: str, by: UUID) -> None:
@@ -156,7 +169,7 @@ async def _proposed(session: Session, exception_id: UUID, resolution_id: UUID) -
     return row, proposal
 
 
-def _correctable(session: ReadSession) -> frozenset[str]:
+def correctable(session: ReadSession) -> frozenset[str]:
     """The accounts that a correction may name: those of this house's providers, suspense, bank, write-off."""
     names = registry.provider_names(house_of(session))
     with_provider = {f"{kind}:{name}" for kind in ("clearing", "settling", "fees") for name in names}
