@@ -13,6 +13,7 @@ MOST_STEPS = 60
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("flow", FLOWS, ids=str)
 async def test_killed_anywhere_it_is_done_once(settings: KernelSettings, flow: Flow) -> None:
     """One case is killed at each step, and the house goes on at once as another process would. Then the leases of the

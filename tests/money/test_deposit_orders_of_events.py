@@ -19,7 +19,7 @@ from tillhouse.sandbox.razorpay.qr_codes import QrCode
 from tillhouse.sandbox.razorpay.schemas import Order
 
 NEWS = (VERIFY, "payment.authorized", "payment.captured", "order.paid")
-BATCHES = 4
+BATCHES = 6
 
 
 def test_there_are_2520_orders_of_four_pieces_of_news_told_twice() -> None:
@@ -28,6 +28,7 @@ def test_there_are_2520_orders_of_four_pieces_of_news_told_twice() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("batch", range(BATCHES))
 async def test_every_order_of_the_news_told_twice_credits_once(settings: KernelSettings, batch: int) -> None:
     orders = list(islice(every_order(Counter(2 * NEWS)), batch, None, BATCHES))
@@ -42,6 +43,7 @@ async def test_every_order_of_the_news_told_twice_credits_once(settings: KernelS
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("way", [way for way in (*WAYS, BANKING) if way != CHECKOUT], ids=str)
 async def test_every_order_of_the_events_of_every_way_told_twice_credits_once(
     settings: KernelSettings, way: Way

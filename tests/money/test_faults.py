@@ -20,6 +20,7 @@ def test_every_provider_is_struck() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("faults", [WEBHOOK_FAULTS, CALL_FAULTS], ids=["webhooks", "calls"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_whatever_goes_wrong_outside_it_is_done_once(

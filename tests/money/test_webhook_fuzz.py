@@ -191,6 +191,8 @@ async def test_documents_of_any_shape_rightly_signed_change_nothing(doors_alone:
     await asyncio.to_thread(hammer(doors_alone, loop, st.sampled_from(DOORS), documents, values, knock=knock))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_recorded_events_with_other_values_in_them_change_nothing(siege: Siege) -> None:
     """Any field may hold anything; then up to three places of a real event do, and it comes twice."""
 

@@ -151,7 +151,7 @@ class ProviderEvent:
         said = (
             self.event_id, self.name, self.payment_id, self.order_id, self.receipt, self.payout_id,
             self.payout_reference, self.refund_id, self.dispute_id, self.transfer_id, self.check_id,
-            self.amount and self.amount.unit,
+            self.amount.unit if self.amount is not None else None,
         )  # fmt: skip
         in_range = self.amount is None or abs(self.amount.minor) <= MAX_MINOR
         return in_range and all(len(one) <= _LONGEST_ID and "\0" not in one for one in said if one)
