@@ -161,13 +161,14 @@ class Client:
             return None
 
     def _is_definite(self, answer: httpx.Response) -> bool:
-        """503 says that it was not done, 409 that it is under way, 429 that there were too many: all to be tried again.
+        """503 says that it was not done, 429 that there were too many, one 409 that it is under way: to be tried again.
 
         A 500 is a fault of ours, to be counted: the house has an answer for everything that breaks around it.
         """
         if answer.status_code == 500:
             self._load.crashes[answer.text[:200]] += 1
-        return answer.status_code < 500 and answer.status_code not in (409, 429)
+        in_flight = answer.status_code == 409 and answer.json()["code"] == "idempotency_in_flight"
+        return answer.status_code < 500 and answer.status_code != 429 and not in_flight
 
     def _told(self, name: str, answer: httpx.Response) -> dict[str, Any] | None:
         self._count(name, answer)
