@@ -23,7 +23,7 @@ def free_port() -> int:
 
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.work.process", "tests.money.process"])
+_FORKS.set_forkserver_preload(["tests.work.process"])
 
 
 class Fleet:
@@ -32,12 +32,12 @@ class Fleet:
     They are forked from a server that has loaded the code, so that a start takes no seconds.
     """
 
-    def __init__(self, env: Mapping[str, str], main: Callable[[str, Mapping[str, str]], None] = process.main) -> None:
-        self._env, self._main = dict(env), main
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = dict(env)
         self._processes: dict[str, ForkServerProcess] = {}
 
     def start(self, role: str) -> None:
-        self._processes[role] = _FORKS.Process(target=self._main, args=(role, self._env))
+        self._processes[role] = _FORKS.Process(target=process.main, args=(role, self._env))
         self._processes[role].start()
 
     def kill(self, role: str) -> None:
