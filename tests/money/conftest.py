@@ -5,6 +5,8 @@ import pytest
 from tests.parts.payments.till import Till, open_till
 from tillhouse.kernel.settings import KernelSettings
 
+pytest.register_assert_rewrite("tests.money.flows", "tests.money.news")  # what they find wrong is told with its values
+
 
 @pytest.fixture
 async def till(settings: KernelSettings) -> AsyncIterator[Till]:

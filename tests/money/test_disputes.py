@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.money.test_deposit_orders_of_events import every_order, side_by_side
+from tests.money.news import every_order, side_by_side
 from tests.parts.payments.till import Till, new_person, rupees
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.work import run_due

@@ -62,7 +62,7 @@ async def test_killed_anywhere_every_event_arrives_at_least_once_under_one_id(of
         assert kill_at < 100
         before = len(office.receiver.got)
         tip = await office.tip()
-        with suppress(Killed), killed_at(office.house, kill_at) as steps:
+        with suppress(Killed), killed_at(office.house, kill_at, machinery=True) as steps:
             await run_due(office.house)
         await restart(office)
         fresh = office.receiver.got[before:]

@@ -116,10 +116,21 @@ def test_an_order_notice_of_sepay_needs_its_secret() -> None:
             sepay(secret_key="s1").read_event(body, {"x-secret-key": secret})
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"\xff", b'{"id":1}', b'{"id":1,"transferType":"sideways"}'])
+_DEEP = b"[" * 100_000  # what Python's own reader ends with a RecursionError
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"null", b"\xff", b'{"id":1}', b'{"id":1,"transferType":"sideways"}', _DEEP]
+)
 def test_what_is_no_event_is_refused_not_crashed_on(body: bytes) -> None:
     with pytest.raises(BadSignature):
         sepay(api_keys=("k1",)).read_event(body, {"authorization": "Apikey k1"})
+
+
+def test_nothing_is_read_of_what_has_no_proof() -> None:
+    for headers in ({}, {"x-secret-key": "s2"}, {"authorization": "Apikey k2"}):
+        with pytest.raises(BadSignature, match="signature"):
+            sepay(api_keys=("k1",), secret_key="s1").read_event(_DEEP, headers)
 
 
 def test_sepays_form_is_signed_as_the_official_sdk_signs() -> None:

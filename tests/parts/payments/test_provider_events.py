@@ -49,6 +49,16 @@ async def test_an_event_over_another_amount_is_put_aside_however_well_it_is_sign
     assert await till.wallet(person) == "0.00"
 
 
+async def test_a_signed_event_that_no_table_could_hold_is_refused(till: Till) -> None:
+    _, event = await paid(till)
+    too_much = with_amount(event.body, 10**30)
+    assert await till.deliver(event, body=too_much, signature=signed(too_much)) == 403
+    assert await till.deliver(event, event_id="x" * 4000) == 403
+    with_nul = event.body.replace("pay_", "pay_\\u0000")
+    assert await till.deliver(event, body=with_nul, signature=signed(with_nul)) == 403
+    assert await till.parked() == []
+
+
 async def test_an_event_in_another_currency_is_put_aside(till: Till) -> None:
     person = new_person()
     await till.pay(await till.order(person))

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.money.test_deposit_orders_of_events import every_order, side_by_side
+from tests.money.news import every_order, side_by_side
 from tests.parts.payments.gateways import forget_refunds, payment_outside, refund_at_dashboard
 from tests.parts.payments.till import Till, new_person, open_till, rupees, shop
 from tillhouse.kernel.db import Session

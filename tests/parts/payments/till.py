@@ -181,12 +181,16 @@ class Till:
                 await enqueue(session, LookAfter())
             await self.quiet()
 
-    async def restart(self) -> None:
-        """Start again after a kill: the leases of what was running are over, the provider sends again, time passes."""
+    async def let_leases_end(self) -> None:
+        """What was running when its process was killed is run again."""
         async with self.house.database.transaction() as session:
             over = "UPDATE kernel.jobs SET state = 'queued', lease_holder = NULL WHERE state = 'running'"
             await session.execute(text(over))  # what the relay makes of a lease that has run out
         await self.quiet()
+
+    async def restart(self) -> None:
+        """Start again after a kill: the leases of what was running are over, the provider sends again, time passes."""
+        await self.let_leases_end()
         for _ in range(6):
             await self.pass_time(timedelta(minutes=6), step=timedelta(minutes=6))
         async with self.house.database.reading() as session:

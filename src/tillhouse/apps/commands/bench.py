@@ -59,6 +59,13 @@ def files(options: tuple[str, ...]) -> None:
     _run("bench.files", options)
 
 
+@command.command("chaos", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def chaos(options: tuple[str, ...]) -> None:
+    """The whole house under mixed load while its processes are killed: nothing lost, double or stuck."""
+    _run("bench.chaos", options)
+
+
 def _run(module: str, options: Sequence[str]) -> None:
     if not (_ROOT / "bench").is_dir():
         raise click.ClickException("The benchmarks are part of the source: run this in a checkout.")

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.errors import DomainError, Forbidden
-from tillhouse.kernel.money import Money
+from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.parts.payments.domain import (
     Destination,
     DisputeFacts,
@@ -23,6 +23,8 @@ from tillhouse.parts.payments.domain import (
     TransferFacts,
 )
 from tillhouse.parts.payments.domain import Offer as Offer  # noqa: PLC0414  adapters find it beside their port
+
+_LONGEST_ID = 255  # characters: what an index holds, and several times what any provider's ids have
 
 
 class Refused(DomainError):
@@ -142,6 +144,19 @@ class ProviderEvent:
     transfer_id: str | None = None
     check_id: str | None = None
     amount: Money | None = None
+
+    @property
+    def plausible(self) -> bool:
+        """Whether this can be stored and looked up. Signed or not: an id that is a page long, or a sum that no account
+        could hold, is nothing that a provider tells.
+        """
+        said = (
+            self.event_id, self.name, self.payment_id, self.order_id, self.receipt, self.payout_id,
+            self.payout_reference, self.refund_id, self.dispute_id, self.transfer_id, self.check_id,
+            self.amount.unit if self.amount is not None else None,
+        )  # fmt: skip
+        in_range = self.amount is None or abs(self.amount.minor) <= MAX_MINOR
+        return in_range and all(len(one) <= _LONGEST_ID and "\0" not in one for one in said if one)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import mismatch
 from tillhouse.parts.payments.events import HandleEvent
 from tillhouse.parts.payments.models import OrderRow, ProviderEventRow
-from tillhouse.parts.payments.ports import ProviderEvent
+from tillhouse.parts.payments.ports import BadSignature, ProviderEvent
 from tillhouse.parts.payments.service.attention import count_event, look_into
 from tillhouse.parts.payments.store.payees import payee_of_check
 
@@ -41,8 +41,10 @@ async def take_event(session: Session, provider: str, event: ProviderEvent, body
     """Store an event whose signature was right; what it is about is looked at after the commit.
 
     The very same event again changes nothing. The same id with another body, and the same body under another id, are
-    put aside: neither is what a provider does.
+    put aside: neither is what a provider does. Raises `BadSignature` for what cannot be an event.
     """
+    if not event.plausible:
+        raise BadSignature(N_("This is signed, but it is not an event."))
     row = _row(house_of(session).vault.seal(body.decode("utf-8", "replace")), provider, event, body)
     if await store.insert_event(session, row):
         if await store.body_came_before(session, row):

@@ -1,0 +1,223 @@
+"""The load of the chaos bench: people who pay in and out, staff who give back, machines that post.
+
+Everyone does what a careful client does: a request without a definite answer is sent again with the same key until
+there is one. What was answered is remembered, to be held against the books afterwards.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from tillhouse.kernel.ids import new_id
+
+_TRY_FOR = 300.0  # seconds until a client gives up on an answer
+_UPI = ("success@razorpay",) * 6 + ("failure@razorpay", "reversed@razorpay")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a session."""
+
+    id: UUID
+    token: str
+
+
+@dataclass
+class Load:
+    """What the clients share, and what they were told."""
+
+    web: str
+    sandbox: str
+    people: list[Person]
+    machine: str
+    ledger_owner: UUID
+    done: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    unanswered: list[str] = field(default_factory=list)
+    crashes: Counter[str] = field(default_factory=Counter)
+    orders: dict[str, dict[str, Any]] = field(default_factory=dict)  # what was promised, by order id
+    payouts: set[str] = field(default_factory=set)
+    refunds: set[str] = field(default_factory=set)
+    posted: dict[str, int] = field(default_factory=dict)  # minor units, by our key
+
+
+class Client:
+    """One of several who do one thing after another."""
+
+    def __init__(self, load: Load, chance: random.Random, http: httpx.AsyncClient) -> None:
+        self._load, self._chance, self._http = load, chance, http
+
+    async def run(self, until: Callable[[], bool]) -> None:
+        """Do things until it is time to stop."""
+        acts: list[tuple[int, Callable[[], Awaitable[None]]]] = [
+            (34, self.deposit), (16, self.checkout), (16, self.withdraw), (8, self.refund), (20, self.post),
+            (6, self.forge),
+        ]  # fmt: skip
+        weights, doing = [weight for weight, _ in acts], [act for _, act in acts]
+        while not until():
+            await self._chance.choices(doing, weights)[0]()
+            await asyncio.sleep(self._chance.uniform(0.0, 0.15))
+
+    # --- what they do -----------------------------------------------------------------------------------------------
+
+    async def deposit(self) -> None:
+        """Razorpay's checkout; the browser verifies once, twice or never, before or after the events."""
+        person = self._chance.choice(self._load.people)
+        body = {"amount": self._rupees(50, 900), "currency": "INR"}
+        order = await self._ask("deposit", person.token, "/wallets/deposit", body)
+        if order is None or order["status"] != "pending" or self._chance.random() < 0.08:
+            return
+        proof = await self._outside(f"razorpay/orders/{order['provider_order_id']}/pay", {})
+        if proof is None:
+            return
+        for _ in range(self._chance.choice((0, 1, 1, 2))):
+            await self._ask("verify", person.token, "/payments/verify", proof, keyed=False)
+
+    async def checkout(self) -> None:
+        """Any gateway: Stripe, Omise, SePay by transfer, Razorpay's codes and links."""
+        person = self._chance.choice(self._load.people)
+        way = self._chance.choice(_WAYS)
+        amount = str(self._chance.randint(200, 900)) + ("000" if way["currency"] == "VND" else ".00")
+        body = {"amount": amount, "purpose": "wallet_deposit", **way}
+        order = await self._ask("checkout", person.token, "/payments/checkout", body)
+        if order is None or order["status"] != "pending" or not order["provider_order_id"]:
+            return
+        path, more = _how_to_pay(order)
+        await self._outside(path, more)
+
+    async def withdraw(self) -> None:
+        """Some more than there is: that is refused."""
+        person = self._chance.choice(self._load.people)
+        to = {"type": "vpa", "vpa": self._chance.choice(_UPI)}
+        body = {"amount": self._rupees(5, 300), "currency": "INR", "destination": to}
+        made = await self._ask("withdraw", person.token, "/wallets/withdraw", body)
+        if made:
+            self._load.payouts.add(made["id"])
+
+    async def refund(self) -> None:
+        """A part of any paid order; sometimes more than is left."""
+        paid = [one for one in list(self._load.orders.values())[-200:] if one["provider"] != "sepay"]
+        if not paid:
+            return
+        order = self._chance.choice(paid)
+        body = {"order_id": order["id"], "amount": "20.00", "reason": "chaos"}
+        made = await self._ask("refund", self._load.machine, "/payments/refunds", body)
+        if made:
+            self._load.refunds.add(made["id"])
+
+    async def post(self) -> None:
+        """A posting of its own in the ledger."""
+        key, minor = str(new_id()), self._chance.randint(1, 10_000)
+        owner, amount = str(self._load.ledger_owner), f"{minor / 100:.2f}"
+        leg = {"owner_id": owner, "currency": "INR", "amount": amount}
+        legs = [
+            {**leg, "code": "asset:bank", "side": "debit"},
+            {**leg, "code": "customer:balance", "side": "credit"},
+        ]
+        if await self._ask("post", self._load.machine, "/ledger/transactions", {"legs": legs}, key=key):
+            self._load.posted[key] = minor
+
+    async def forge(self) -> None:
+        """A webhook that nobody signed."""
+        provider = self._chance.choice(("razorpay", "razorpayx", "stripe", "omise", "sepay"))
+        body = self._chance.randbytes(self._chance.randint(0, 400))
+        try:
+            answer = await self._http.post(f"{self._load.web}/api/v1/payments/webhook/{provider}", content=body)
+        except httpx.HTTPError:
+            return
+        self._count("forged webhook", answer)
+
+    # --- how they ask -----------------------------------------------------------------------------------------------
+
+    def _rupees(self, least: int, most: int) -> str:
+        return f"{self._chance.randint(least, most)}.{self._chance.randint(0, 99):02}"
+
+    async def _ask(
+        self, name: str, token: str, path: str, body: object, *, key: str | None = None, keyed: bool = True
+    ) -> dict[str, Any] | None:
+        """Ask until there is a definite answer; None when it was a refusal, or when none came in time."""
+        headers = {"Authorization": f"Bearer {token}"}
+        if keyed:
+            headers["Idempotency-Key"] = key or str(new_id())
+        end = asyncio.get_running_loop().time() + _TRY_FOR
+        while asyncio.get_running_loop().time() < end:
+            answer = await self._try(path, body, headers)
+            if answer is not None and self._is_definite(answer):
+                return self._told(name, answer)
+            await asyncio.sleep(self._chance.uniform(0.3, 1.2))
+        self._load.unanswered.append(f"{name} {headers.get('Idempotency-Key', '')}")
+        return None
+
+    async def _try(self, path: str, body: object, headers: dict[str, str]) -> httpx.Response | None:
+        try:
+            return await self._http.post(f"{self._load.web}/api/v1{path}", json=body, headers=headers)
+        except httpx.HTTPError:
+            return None
+
+    def _is_definite(self, answer: httpx.Response) -> bool:
+        """503 says that it was not done, 429 that there were too many, one 409 that it is under way: to be tried again.
+
+        A 500 is a fault of ours, to be counted: the house has an answer for everything that breaks around it.
+        """
+        if answer.status_code == 500:
+            self._load.crashes[answer.text[:200]] += 1
+        in_flight = answer.status_code == 409 and answer.json()["code"] == "idempotency_in_flight"
+        return answer.status_code < 500 and answer.status_code != 429 and not in_flight
+
+    def _told(self, name: str, answer: httpx.Response) -> dict[str, Any] | None:
+        self._count(name, answer)
+        if not answer.is_success:
+            return None
+        found: dict[str, Any] = answer.json()
+        if name in ("deposit", "checkout"):
+            self._load.orders[found["id"]] = found
+        return found
+
+    def _count(self, name: str, answer: httpx.Response) -> None:
+        if answer.status_code >= 500:
+            return
+        if answer.is_success:
+            self._load.done[name] += 1
+        else:
+            self._load.refused[f"{name} {answer.status_code}"] += 1
+
+    async def _outside(self, path: str, body: object) -> dict[str, Any] | None:
+        """What a person does at the provider's page. A sandbox that was killed meanwhile is asked again."""
+        for _ in range(40):
+            try:
+                answer = await self._http.post(f"{self._load.sandbox}/_sandbox/{path}", json=body)
+            except httpx.HTTPError:
+                await asyncio.sleep(0.5)
+                continue
+            self._load.done["paid outside"] += answer.is_success
+            found: dict[str, Any] | None = answer.json() if answer.is_success else None
+            return found
+        return None
+
+
+_WAYS: list[dict[str, str]] = [
+    {"currency": "INR", "method": "upi_qr", "country": "IN"},
+    {"currency": "INR", "method": "payment_link", "country": "IN"},
+    {"currency": "THB", "method": "checkout"},
+    {"currency": "THB", "method": "promptpay", "country": "TH"},
+    {"currency": "THB", "method": "mobile_banking", "country": "TH", "bank": "scb"},
+    {"currency": "VND", "method": "bank_transfer", "country": "VN"},
+]
+
+
+def _how_to_pay(order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    there, provider, method = order["provider_order_id"], order["provider"], order["method"]
+    if provider == "sepay":
+        return "sepay/transfers", {"amount": int(order["amount"]), "content": f"ck {there}"}
+    if provider == "omise":
+        return f"omise/charges/{there}/pay", {}
+    if provider == "stripe":
+        kind = "checkout_sessions" if method == "checkout" else "payment_intents"
+        return f"stripe/{kind}/{there}/pay", {}
+    return f"razorpay/{'qr_codes' if method == 'upi_qr' else 'payment_links'}/{there}/pay", {}
