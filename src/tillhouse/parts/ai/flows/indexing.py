@@ -172,7 +172,7 @@ async def _read(run: JobRun, document: DocumentRow) -> None:
 
 async def _content(house: House, document: DocumentRow) -> bytes:
     try:
-        _, content = await files.open_(house, document.owner_id, document.file_id)
+        _, content = await files.read_bytes(house, document.owner_id, document.file_id)
     except NotFound:
         raise Unreadable("gone") from None
     return content
