@@ -255,16 +255,15 @@ async def test_whatever_fails_is_written_down_and_costs_only_what_came(
                     assert (row.input_tokens, row.output_tokens, row.cost) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("kind", ["status_429", "status_500"])
-async def test_what_certainly_did_nothing_is_tried_again(
-    open_house: Open, fault: Callable[..., None], kind: str
-) -> None:
+async def test_what_certainly_did_nothing_is_tried_again(open_house: Open, fault: Callable[..., None]) -> None:
     house = open_house()
-    fault(kind, "openai")
-    reply = await chat.complete(house, USE, ASKED, models=["openai/gpt-4.1-mini"])
-    assert reply.finish == "stop"
-    assert [row.state for row in await rows(house)] == ["failed", "done"]
-    assert len({row.request_id for row in await rows(house)}) == 1
+    for number, kind in enumerate(("status_429", "status_500"), 1):
+        fault(kind, "openai")
+        reply = await chat.complete(house, USE, ASKED, models=["openai/gpt-4.1-mini"])
+        assert reply.finish == "stop"
+        found = await rows(house)
+        assert [(row.attempt, row.state) for row in found] == [(1, "failed"), (2, "done")] * number
+        assert found[-1].request_id == found[-2].request_id
 
 
 async def test_the_next_model_of_the_chain_answers_where_one_does_not(
