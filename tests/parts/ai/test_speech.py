@@ -6,7 +6,7 @@ import random
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -14,20 +14,24 @@ from typing import Any
 from uuid import uuid4
 from wave import open as open_wave
 
+import httpx
 import pytest
 from sqlalchemy import select
 
 from tests.parts.ai.conftest import Open
 from tillhouse.kernel.errors import InvalidInput, PayloadTooLarge
 from tillhouse.kernel.house import House
+from tillhouse.kernel.outbound import Outbound
 from tillhouse.parts.ai.api import chat, speech
 from tillhouse.parts.ai.api.chat import Deadlines, Owner, Use
 from tillhouse.parts.ai.api.speech import SpeechHints
 from tillhouse.parts.ai.domain.grammar import jsgf
 from tillhouse.parts.ai.domain.loudness import loud_spans
 from tillhouse.parts.ai.domain.pronouncing import phones
-from tillhouse.parts.ai.domain.speech import Span, Word, spoken_words
+from tillhouse.parts.ai.domain.speech import Sound, Span, Word, spoken_words
 from tillhouse.parts.ai.models import CallRow
+from tillhouse.parts.ai.providers.openai.dialects import Dialect
+from tillhouse.parts.ai.providers.openai.speech import OpenAITranscription
 
 SOUNDS = Path(__file__).parent / "sounds"
 VALVES = (SOUNDS / "valves.ogg").read_bytes()  # two boiler valves at forty five dollars each and three hours labour
@@ -207,3 +211,24 @@ def test_a_grammar_holds_the_names_and_nothing_that_could_break_it() -> None:
 )
 def test_an_unknown_name_has_sounds(word: str, sounds: str) -> None:
     assert phones(word) == sounds
+
+
+async def test_a_format_that_the_endpoint_does_not_take_is_sent_as_wav() -> None:
+    taken: list[bytes] = []
+
+    def take(request: httpx.Request) -> httpx.Response:
+        taken.append(request.content)
+        return httpx.Response(200, json={"text": " hello ", "language": "hindi", "words": None})
+
+    outbound = Outbound(mounts={"http://x": httpx.MockTransport(take)})
+    endpoint = OpenAITranscription(outbound, Dialect(name="openai", base="http://x", listens=True))
+    sound = Sound(pcm=b"\1\0" * 160, original=b"caff", media_type="application/octet-stream")
+    heard = await endpoint.transcribe("whisper-1", sound, SpeechHints(), 5)
+    assert (heard.text, heard.language, heard.words) == ("hello", "hi", ())
+    assert b'filename="sound.wav"' in taken[0]
+    assert b"RIFF" in taken[0]
+    await endpoint.transcribe("gpt-transcribe", replace(sound, media_type="audio/mpeg"), SpeechHints("th", ("a",)), 5)
+    assert b'filename="sound.mp3"' in taken[1]
+    assert b"caff" in taken[1]
+    assert b"verbose_json" in taken[0]
+    assert b"verbose_json" not in taken[1]

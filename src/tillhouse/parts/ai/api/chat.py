@@ -30,6 +30,7 @@ from tillhouse.parts.ai.domain.failures import (
 )
 from tillhouse.parts.ai.domain.rendering import as_plain_text, as_safe_html
 from tillhouse.parts.ai.flows.chat import Piece, Shaped, complete, stream, structured
+from tillhouse.parts.ai.flows.showing import shown
 
 __all__ = [
     "HOUSE",
@@ -63,6 +64,7 @@ __all__ = [
     "as_safe_html",
     "best_quotes",
     "complete",
+    "shown",
     "stream",
     "structured",
 ]

@@ -55,7 +55,7 @@ class PriceList:
 
     def under(self, other: "PriceList") -> "PriceList":
         """This list with another laid over it: what both name costs what the other says."""
-        return PriceList(other.version, other.unit, {**self.models, **other.models})
+        return PriceList(f"{other.version}+{self.version}", other.unit, {**self.models, **other.models})
 
     def rates(self, model: str) -> Rates:
         """The prices of `endpoint/model`. Raises `NoPrice`."""

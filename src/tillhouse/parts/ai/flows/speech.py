@@ -55,7 +55,7 @@ async def transcribe(
     chain = speech_chain(house, models)
     if not chain:
         raise ModelUnavailable(N_("Nothing here can listen to speech yet. Type it, or ask our staff to set it up."))
-    limits = deadlines or house.settings_of(AISettings).deadlines
+    limits = deadlines or _as_long_as_it_takes(house.settings_of(AISettings).deadlines, sound)
     most = Amounts(milliseconds=sound.milliseconds)
     question = Question(house=house, use=use, kind="transcription", most=most)
 
@@ -82,6 +82,11 @@ async def _checked(house: House, content: bytes) -> Sound:
     except UnreadableSound:
         unreadable = N_("This is not a recording that we can play. Send MP3, M4A, OGG, WAV, FLAC or WebM.")
         raise InvalidInput(unreadable, errors=[FieldError("/file", "unreadable", unreadable)]) from None
+
+
+def _as_long_as_it_takes(limits: Deadlines, sound: Sound) -> Deadlines:
+    """Who listens on this machine takes about as long as the sound."""
+    return replace(limits, total=limits.total + sound.milliseconds / 1000)
 
 
 def _decoded(house: House, content: bytes, most_milliseconds: int) -> Sound:

@@ -1,7 +1,10 @@
 """Transcription (https://platform.openai.com/docs/api-reference/audio/createTranscription)."""
 
+import wave
+from io import BytesIO
+
 from tillhouse.kernel.outbound import Outbound, Upload
-from tillhouse.parts.ai.domain.speech import Sound, SpeechHints, Transcript, Word
+from tillhouse.parts.ai.domain.speech import RATE, Sound, SpeechHints, Transcript, Word
 from tillhouse.parts.ai.providers.answers import Progress, read, refusal, request_id, translated
 from tillhouse.parts.ai.providers.openai.dialects import Dialect
 from tillhouse.parts.ai.providers.openai.wire import Transcription
@@ -12,7 +15,7 @@ _TAGS = {"english": "en", "hindi": "hi", "vietnamese": "vi", "thai": "th", "hebr
          "bengali": "bn", "marathi": "mr", "telugu": "te", "chinese": "zh", "japanese": "ja", "french": "fr",
          "german": "de", "spanish": "es"}  # fmt: skip
 _ENDINGS = {"audio/mpeg": "mp3", "audio/mp4": "m4a", "audio/ogg": "ogg", "audio/flac": "flac", "audio/wav": "wav",
-            "video/webm": "webm", "audio/webm": "webm", "video/mp4": "mp4"}  # fmt: skip
+            "audio/webm": "webm"}  # fmt: skip
 
 
 class OpenAITranscription:
@@ -37,7 +40,7 @@ class OpenAITranscription:
             form["language"] = hints.language
         if hints.phrases:
             form["prompt"] = ", ".join(hints.phrases)[:_LONGEST_PROMPT]
-        name = f"sound.{_ENDINGS.get(sound.media_type, 'wav')}"
+        upload = _upload(sound)
         with translated(Progress()):
             answer = await self._outbound.send(
                 self.name,
@@ -46,7 +49,7 @@ class OpenAITranscription:
                 form=form,
                 headers=self._dialect.headers,
                 timeout=seconds,
-                upload=Upload("file", name, sound.original, sound.media_type),
+                upload=upload,
             )
         if not answer.ok:
             raise refusal(answer.status, answer.headers, answer.body)
@@ -54,3 +57,16 @@ class OpenAITranscription:
         words = tuple(Word(one.word.strip(), one.start, one.end, one.probability) for one in found.words or ())
         spoken_in = (found.language or hints.language or "").lower() or None
         return Transcript(text=found.text.strip(), language=_TAGS.get(spoken_in or "", spoken_in), words=words)
+
+
+def _upload(sound: Sound) -> Upload:
+    """The file as it came where its format is one of those that are taken; else what was decoded from it."""
+    if ending := _ENDINGS.get(sound.media_type):
+        return Upload("file", f"sound.{ending}", sound.original, sound.media_type)
+    buffer = BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(sound.pcm)
+    return Upload("file", "sound.wav", buffer.getvalue(), "audio/wav")
