@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 _NO_VECTOR = (
-    "This database has no extension `vector` (pgvector 0.8 or newer), and the role of DATABASE_OWNER_URL may not create "
+    "This database has no extension `vector` (pgvector 0.8 or newer), and the role of DATABASE_OWNER_URL may not make "
     "it. Install pgvector on the server, then run once as a superuser in this database: CREATE EXTENSION vector"
 )
 # Vectors of other lengths are compared one by one, which is right up to some ten thousand a collection.
