@@ -78,7 +78,8 @@ _NEAREST = (
 _NEAREST_OF_ALL = "".join(
     (
         "WITH own AS MATERIALIZED (SELECT vectors.passage_id, vectors.embedding", _OWN, _WANTED,
-        ") SELECT own.passage_id FROM own ORDER BY ", _DISTANCE.replace("{vectors}", "own"), ", own.passage_id LIMIT :most",
+        ") SELECT own.passage_id FROM own ORDER BY ", _DISTANCE.replace("{vectors}", "own"),
+        ", own.passage_id LIMIT :most",
     )
 )  # fmt: skip
 
