@@ -9,8 +9,8 @@ branch_labels = None
 depends_on = None
 
 _NO_VECTOR = (
-    "This database has no extension `vector` (pgvector 0.8 or newer), and the role of DATABASE_OWNER_URL may not "
-    "create it. Install pgvector on the server, then run once as a superuser in this database: CREATE EXTENSION vector"
+    "This database has no extension `vector` (pgvector 0.8 or newer), and the role of DATABASE_OWNER_URL may not make "
+    "it. Install pgvector on the server, then run once as a superuser in this database: CREATE EXTENSION vector"
 )
 # Vectors of other lengths are compared one by one, which is right up to some ten thousand a collection.
 _INDEXED = (256, 384, 512, 768, 1024, 1536)

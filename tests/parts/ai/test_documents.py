@@ -12,6 +12,7 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.work import cancel, job, run_due
 from tillhouse.parts.ai.api import retrieval
 from tillhouse.parts.ai.service.documents import forget
+from tillhouse.parts.ai.store import passages as index
 from tillhouse.parts.ai.store.passages import strangers
 
 POLICY = """# Refunds
@@ -191,6 +192,18 @@ async def test_without_a_model_search_is_by_words_and_with_a_silent_one_it_still
     meanings.fails = True
     found = await retrieval.search(house, shelf.owner_id, "papers", "automobile")
     assert (found.way, len(found.passages)) == ("lexical", 2)
+
+
+async def test_a_large_collection_is_searched_by_the_index_of_vectors_and_still_its_own_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "_COMPARED", 0)
+    house.provide([Concepts([frozenset({"car", "automobile"})]).installed()])
+    asha, ravi = Shelf(house), Shelf(house)
+    await asha.put("\f".join(f"The automobile number {number}." for number in range(60)))
+    own = await ravi.put("A car of Ravi's own.")
+    assert [passage.document_id for passage in await ravi.find("automobile", "vector")] == [own]
+    assert len(await asha.find("car", "vector", limit=50)) == 50
 
 
 async def test_a_model_that_does_not_answer_delays_the_document_and_loses_no_page(house: House) -> None:

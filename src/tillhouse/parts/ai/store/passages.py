@@ -52,21 +52,36 @@ _LEXICAL = text("""
     GROUP BY hits.id ORDER BY score DESC, hits.id LIMIT :most
 """)
 
-_NEAREST = """
-    SELECT vectors.passage_id
+# Up to so many vectors of one collection are all compared, which misses nothing. The index stops looking after some
+# ten thousand vectors of others, and would leave a small owner of a large house with nothing.
+_COMPARED = 20_000
+_OWN = """
     FROM ai.vectors
     WHERE vectors.owner_id = :owner_id AND vectors.model = :model AND vectors.dimensions = {dimensions}
         AND vectors.collection_id = (
             SELECT id FROM ai.collections WHERE owner_id = :owner_id AND name = :collection
         )
+"""
+_WANTED = """
         AND NOT EXISTS (
             SELECT FROM ai.passages JOIN ai.documents ON documents.id = passages.document_id
             WHERE passages.id = vectors.passage_id AND (documents.state = 'deleting'
                 OR NOT (CAST(:documents AS uuid[]) IS NULL OR documents.id = ANY (CAST(:documents AS uuid[]))))
         )
-    ORDER BY (vectors.embedding::vector({dimensions})) <=> CAST(:question AS vector({dimensions}))
-    LIMIT :most
 """
+_DISTANCE = "({vectors}.embedding::vector({dimensions})) <=> CAST(:question AS vector({dimensions}))"
+# All that is put into these is each other, and the length of a vector.
+_COUNT = f"SELECT count(*) FROM (SELECT 1 {_OWN} LIMIT {_COMPARED + 1}) AS own"  # noqa: S608  # constants
+_NEAREST = (
+    "SELECT vectors.passage_id" + _OWN + _WANTED + f"ORDER BY {_DISTANCE.replace('{vectors}', 'vectors')} LIMIT :most"
+)
+_NEAREST_OF_ALL = "".join(
+    (
+        "WITH own AS MATERIALIZED (SELECT vectors.passage_id, vectors.embedding", _OWN, _WANTED,
+        ") SELECT own.passage_id FROM own ORDER BY ", _DISTANCE.replace("{vectors}", "own"),
+        ", own.passage_id LIMIT :most",
+    )
+)  # fmt: skip
 
 
 def term_vector(number: int, terms: Sequence[str]) -> str:
@@ -183,13 +198,16 @@ async def by_words(session: ReadSession, scope: Scope, terms: Sequence[str]) -> 
 async def by_meaning(session: ReadSession, scope: Scope, model: str, question: Sequence[float]) -> Sequence[UUID]:
     """Passages nearest to a question, as one model sees them."""
     dimensions = len(question)
-    if dimensions in INDEXED_DIMENSIONS:
+    asked = {**scope.parameters, "model": model, "question": f"[{','.join(repr(float(one)) for one in question)}]"}
+    own = {name: asked[name] for name in ("owner_id", "model", "collection")}
+    there = (await session.execute(text(_COUNT.format(dimensions=dimensions)), own)).scalar_one()
+    if there > _COMPARED and dimensions in INDEXED_DIMENSIONS:
         # The index goes on looking until enough of the owner's own are found.
         await session.execute(text("SET LOCAL hnsw.iterative_scan = 'strict_order'"))
         await session.execute(text(f"SET LOCAL hnsw.ef_search = {max(100, min(1_000, 2 * scope.most))}"))
-    vector = f"[{','.join(repr(float(one)) for one in question)}]"
-    nearest = text(_NEAREST.format(dimensions=dimensions))
-    rows = await session.execute(nearest, {**scope.parameters, "model": model, "question": vector})
+        rows = await session.execute(text(_NEAREST.format(dimensions=dimensions)), asked)
+    else:
+        rows = await session.execute(text(_NEAREST_OF_ALL.format(dimensions=dimensions)), asked)
     return [row[0] for row in rows]
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import BinaryIO
 
@@ -75,7 +76,8 @@ def _say(taken: BinaryIO, message: dict[str, object]) -> None:
 def _confine(request: Request) -> None:
     """So much memory and no more, no file written, and last in line for the processor."""
     os.nice(_NICER)
-    resource.setrlimit(resource.RLIMIT_AS, (request.memory_bytes, request.memory_bytes))
+    with suppress(ValueError, OSError):  # macOS has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (request.memory_bytes, request.memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import get_logger
+from tillhouse.kernel.settings import environment
 from tillhouse.parts.ai.domain.reading import Limits, Unreadable, from_wire
 from tillhouse.parts.ai.ports.reading import Known, Reader, Total, What
 from tillhouse.parts.ai.providers.reading.settings import ReadingSettings
@@ -77,10 +78,10 @@ class ReadingProcess:
 
 async def _start() -> Process:
     # Isolated (-I), and with an environment that holds no setting of the house: whoever breaks it finds no secret.
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "OMP_NUM_THREADS": "2"}
+    given = {"PATH": environment().get("PATH", os.defpath), "LANG": "C.UTF-8", "OMP_NUM_THREADS": "2"}
     arguments = (sys.executable, "-I", "-m", _CHILD)
     return await asyncio.create_subprocess_exec(
-        *arguments, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment, limit=_LONGEST_LINE
+        *arguments, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=given, limit=_LONGEST_LINE
     )
 
 

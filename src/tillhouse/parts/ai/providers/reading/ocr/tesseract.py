@@ -1,7 +1,6 @@
 """Tesseract, a program, where it is installed: `apt-get install tesseract-ocr tesseract-ocr-tha …`."""
 
 import io
-import os
 import re
 import shutil
 import subprocess
@@ -76,7 +75,7 @@ def _run(picture: Image.Image, *arguments: str) -> str:
         capture_output=True,
         timeout=_SECONDS,
         check=False,
-        env={"PATH": os.environ.get("PATH", ""), "OMP_THREAD_LIMIT": "1"},
+        env={"OMP_THREAD_LIMIT": "1"},
     )
     return done.stdout.decode("utf-8", "replace")
 
