@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -44,6 +45,8 @@ from tillhouse.parts.ledger.store import writing
 ACCOUNTS = 100_000
 BULK = 1_000
 AT_ONCE = 20
+READY = 60  # bulks made before they are measured
+LONG = 600.0  # seconds
 HOT = -1  # stands for the one account that every posting touches
 
 
@@ -129,36 +132,60 @@ async def rate(seconds: float, workers: int, work: Callable[[], Awaitable[int]])
     return done / (time.perf_counter() - started)
 
 
+async def batches_rate(
+    seconds: float,
+    workers: int,
+    batches: list[list[ledger.Posting]],
+    work: Callable[[Sequence[ledger.Posting]], Awaitable[None]],
+) -> float:
+    """How many postings a second `workers` write out of `batches`, until the time or the batches end."""
+    done, started = 0, time.perf_counter()
+
+    async def worker() -> None:
+        nonlocal done
+        while batches and time.perf_counter() < started + seconds:
+            batch = batches.pop()
+            await work(batch)
+            done += len(batch)
+
+    await asyncio.gather(*(worker() for _ in range(workers)))
+    return done / (time.perf_counter() - started)
+
+
+async def _single(bench: Bench, source: int | None) -> int:
+    await _post(bench, bench.posting(source))
+    return 1
+
+
+async def _made_bulk(bench: Bench, source: int | None) -> int:
+    await _bulk(bench, [bench.posting(source) for _ in range(BULK)])
+    return BULK
+
+
 async def bulks(bench: Bench) -> None:
+    """`post_many` of postings that are there already, as the rows of COPY and the arguments of the peers are."""
     for workers in (1, 2):
         for name, source in (("", None), (", one hot account", HOT)):
-
-            async def one(source: int | None = source) -> int:
-                await _bulk(bench, [bench.posting(source) for _ in range(BULK)])
-                return BULK
-
-            bench.report(f"post_many of 1,000, {workers} at once{name}", await rate(bench.seconds, workers, one))
+            ready = [[bench.posting(source) for _ in range(BULK)] for _ in range(READY)]
+            found = await batches_rate(bench.seconds, workers, ready, partial(_bulk, bench))
+            bench.report(f"post_many of 1,000, {workers} at once{name}", found)
 
 
 async def bulks_of_sql(bench: Bench) -> None:
     """The function alone: the arrays are ready, as they are when another process makes them."""
     chart = bench.house.the(HouseChart)
     for name, source in (("", None), (", one hot account", HOT)):
-        calls = [Call(chart.chart, [Order(bench.posting(source)) for _ in range(BULK)]) for _ in range(20)]
+        calls = [Call(chart.chart, chart.known, [Order(bench.posting(source)) for _ in range(BULK)]) for _ in range(20)]
         started = time.perf_counter()
         for call in calls:
-            await writing.post_at_once(bench.house.database, call.batch, chart.known)
+            await writing.post_at_once(bench.house.database, call.batch)
         bench.report(f"our SQL alone, bulks of 1,000{name}", len(calls) * BULK / (time.perf_counter() - started))
 
 
 async def singles(bench: Bench) -> None:
     for name, source in (("", None), (", one hot account", HOT)):
-
-        async def one(source: int | None = source) -> int:
-            await _post(bench, bench.posting(source))
-            return 1
-
-        bench.report(f"post in a transaction, {AT_ONCE} at once{name}", await rate(bench.seconds, AT_ONCE, one))
+        found = await rate(bench.seconds, AT_ONCE, partial(_single, bench, source))
+        bench.report(f"post in a transaction, {AT_ONCE} at once{name}", found)
 
 
 async def over_http(bench: Bench) -> None:
@@ -239,20 +266,27 @@ Rows = dict[str, list[tuple[object, ...]]]
 
 
 async def endure(bench: Bench, owner: asyncpg.Connection, seconds: float) -> None:
-    """One hot account for a long time: first as it is, then while somebody keeps an old snapshot open."""
-    for name, old in (("", False), (", an old snapshot open", True)):
-        reader = await asyncpg.connect(plain_dsn(bench.server.owner_url))
-        if old:
-            await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM ledger.accounts")
-        for slice_of_time in range(3):
-
-            async def one() -> int:
-                await _post(bench, bench.posting(HOT))
-                return 1
-
-            found = await rate(seconds / 3, AT_ONCE, one)
-            bench.report(f"one hot account, third {slice_of_time + 1} of {seconds:.0f} s{name}", found)
-        await reader.close()
+    """One hot account for a long time; then, in turns, with it and without; then with an old snapshot open besides."""
+    for third in (1, 2, 3):
+        found = await rate(seconds / 3, AT_ONCE, partial(_single, bench, HOT))
+        bench.report(f"one hot account, third {third} of {seconds:.0f} s", found)
+    turns: dict[str, list[float]] = {}
+    for _ in range(5):
+        for name, source in (("hot", HOT), ("wide", None)):
+            turns.setdefault(f"single, {name}", []).append(
+                await rate(seconds / 60, AT_ONCE, partial(_single, bench, source))
+            )
+            turns.setdefault(f"bulk, {name}", []).append(
+                await rate(seconds / 60, 1, partial(_made_bulk, bench, source))
+            )
+    for name, found_in_turn in turns.items():
+        bench.report(f"after {seconds:.0f} s: {name}", statistics.median(found_in_turn))
+    reader = await asyncpg.connect(plain_dsn(bench.server.owner_url))
+    await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM ledger.accounts")
+    for third in (1, 2, 3):
+        found = await rate(seconds / 30, AT_ONCE, partial(_single, bench, HOT))
+        bench.report(f"one hot account, an old snapshot open, third {third} of {seconds / 10:.0f} s", found)
+    await reader.close()
     updated = await owner.fetchrow("""
         SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'ledger.accounts'::regclass
     """)
@@ -271,6 +305,8 @@ _RATIOS = (
     ("our SQL alone / pgledger's SQL alone", "our SQL alone, 20 clients", "pgledger: 20 clients"),
     ("our SQL alone / pgledger's, one hot account", "our SQL alone, 20 clients, hot", "pgledger: 20 clients, hot"),
     ("HTTP / pgledger's SQL alone", "POST /transactions, 32 connections", "pgledger: 20 clients"),
+    ("after 10 minutes: single, hot / wide", "after 600 s: single, hot", "after 600 s: single, wide"),
+    ("after 10 minutes: bulk, hot / wide", "after 600 s: bulk, hot", "after 600 s: bulk, wide"),
     ("HTTP / HTTP, one hot account", "POST /transactions, 32 connections, one hot account",
      "POST /transactions, 32 connections"),
 )  # fmt: skip
@@ -307,7 +343,7 @@ async def measure(server: EmbeddedPostgres, given: argparse.Namespace) -> dict[s
         await singles(bench)
         await over_http(bench)
     if given.long:
-        await endure(bench, owner, 300)
+        await endure(bench, owner, LONG)
     await owner.close()
     await house.close()
     return {

@@ -9,5 +9,10 @@ MODULE = Module(
     title="Billing",
     floor="part",
     folder=Path(__file__).parent,
-    requires=("payments", "wallets", "ledger", "identity",),
+    requires=(
+        "payments",
+        "wallets",
+        "ledger",
+        "identity",
+    ),
 )

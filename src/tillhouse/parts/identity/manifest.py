@@ -46,13 +46,14 @@ def _jobs() -> Sequence[AnyJob]:
 
 
 def _provides(house: House) -> Sequence[object]:
-    from tillhouse.parts.identity.flows import authenticate
+    from tillhouse.parts.identity.flows import ApiKeys, authenticate
     from tillhouse.parts.identity.ports import CodeSource
     from tillhouse.parts.identity.service.challenges import code_to_send
     from tillhouse.parts.identity.service.passwords import Passwords
 
     return (
         AuthenticatedBy(authenticate),
+        ApiKeys(house),
         CodeSource(code_to_send),
         Passwords(house.settings_of(IdentitySettings)),
     )

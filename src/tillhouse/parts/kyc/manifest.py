@@ -9,5 +9,8 @@ MODULE = Module(
     title="KYC",
     floor="part",
     folder=Path(__file__).parent,
-    requires=("identity", "files",),
+    requires=(
+        "identity",
+        "files",
+    ),
 )
