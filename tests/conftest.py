@@ -5,6 +5,7 @@ template, so that real commits and real concurrency need no cleaning up. Only th
 settings differ from production.
 """
 
+import functools
 import itertools
 import logging
 import os
@@ -54,7 +55,7 @@ async def database_url(server: EmbeddedPostgres) -> AsyncIterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(server.superuser_dsn, database="postgres")
     try:
-        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" STRATEGY wal_log OWNER till_owner')
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" STRATEGY file_copy OWNER till_owner')
         yield make_url(server.app_url).set(database=name).render_as_string(hide_password=False)
         await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
@@ -72,10 +73,15 @@ def settings(database_url: str, tmp_path: Path) -> KernelSettings:
     )
 
 
+@functools.cache  # read from the environment once: it does not change between tests
+def _sandbox_settings() -> SandboxSettings:
+    return SandboxSettings(web="http://testserver")
+
+
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     """The outside world, in process. Nothing happens in it by itself: `await sandbox.deliver_due()`."""
-    created = create_sandbox(SandboxSettings(web="http://testserver"))
+    created = create_sandbox(_sandbox_settings())
     yield created
     await created.aclose()
 

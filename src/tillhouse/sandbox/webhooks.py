@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
+from ssl import SSLContext
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -88,6 +90,11 @@ class Delivery(Scheduled):
         self.attempts = [*self.attempts, Attempt(at_ms=at_ms, status=status, note=text)]
 
 
+@cache  # slow to read, and the same for every sandbox of a process
+def _trusted() -> SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class Disabled(Record):
     """The mark of a provider whose webhook was switched off after it failed for too long."""
 
@@ -107,7 +114,7 @@ class Webhooks:
         self._merchant_email = merchant_email
         self._policies: dict[str, Policy] = {}
         self._in_flight: set[str] = set()
-        self._client = httpx.AsyncClient(trust_env=False)
+        self._client = httpx.AsyncClient(trust_env=False, verify=_trusted())
         self._wake = wake
 
     def register(self, provider: str, policy: Policy) -> None:

@@ -7,7 +7,7 @@ sentences raised deep below all speak the same language without handing it aroun
 
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class Translations:
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
         """Read `<folder>/<language>/LC_MESSAGES/messages.po` of every module in `folders` (module name → `locale/`)."""
-        self._catalogues = {tag: _merged(tag, list(folders.values())) for tag in LANGUAGES}
+        self._catalogues = {tag: _merged(tag, _stamped(tag, folders.values())) for tag in LANGUAGES}
 
     def gettext(self, language: str, message: str) -> str:
         catalogue = self._catalogues.get(language)
@@ -63,12 +63,16 @@ class Translations:
         return catalogue.ungettext(one, many, count) if catalogue else (one if count == 1 else many)
 
 
-def _merged(tag: str, folders: Sequence[Path]) -> Catalogue | None:
+def _stamped(tag: str, folders: Iterable[Path]) -> tuple[tuple[Path, int], ...]:
+    """The catalogues of a language that exist, each with the time it was written."""
+    paths = (folder / tag / "LC_MESSAGES" / "messages.po" for folder in folders)
+    return tuple((path, path.stat().st_mtime_ns) for path in paths if path.is_file())
+
+
+@cache  # a process that builds the house more than once reads its words once
+def _merged(tag: str, stamped: tuple[tuple[Path, int], ...]) -> Catalogue | None:
     merged: Catalogue | None = None
-    for folder in reversed(folders):
-        path = folder / tag / "LC_MESSAGES" / "messages.po"
-        if not path.is_file():
-            continue
+    for path, _ in reversed(stamped):
         compiled = io.BytesIO()
         with path.open("rb") as source:
             write_mo(compiled, read_po(source, locale=tag))

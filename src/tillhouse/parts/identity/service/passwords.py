@@ -6,12 +6,22 @@ hash of nothing.
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from tillhouse.kernel.house import House
 from tillhouse.parts.identity.settings import IdentitySettings
+
+
+def _hasher(passes: int, memory_kib: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
+
+
+@cache
+def _hash_of_nothing(passes: int, memory_kib: int) -> str:
+    return _hasher(passes, memory_kib).hash("")
 
 
 @dataclass
@@ -24,10 +34,8 @@ class Passwords:
     _at_once: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
-        self.hasher = PasswordHasher(
-            time_cost=self.settings.argon2_passes, memory_cost=self.settings.argon2_memory_kib, parallelism=1
-        )
-        self._nothing = self.hasher.hash("")
+        self.hasher = _hasher(self.settings.argon2_passes, self.settings.argon2_memory_kib)
+        self._nothing = _hash_of_nothing(self.settings.argon2_passes, self.settings.argon2_memory_kib)
         self._at_once = asyncio.Semaphore(self.settings.argon2_at_once)
 
     async def hash(self, password: str) -> str:
