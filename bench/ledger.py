@@ -1,10 +1,13 @@
 """The ledger against its peers and against the machine's own limit, in one run on one server.
 
-    ./till bench ledger [--seconds 3] [--rounds 3] [--long] [--pgledger DIR] [--json FILE]
+    ./till bench ledger [--seconds 3] [--rounds 3] [--long] [--pgledger DIR] [--hordak] [--formance BIN] [--blnk BIN]
+                        [--peers-database URL] [--json FILE]
 
 Starts an embedded PostgreSQL in a temporary folder (fsync on) with 100,000 accounts. The limit is COPY of the same rows
 into the same tables with the same indexes. `--pgledger` names a checkout of github.com/pgr0ss/pgledger: its SQL runs on
-the same server. Everything here (server,
+the same server. `--hordak` installs django-hordak from PyPI in a venv of its own. `--formance` and `--blnk` name built
+binaries; they answer over HTTP with their transactions committed (Blnk: `skip_queue`), as our own web process does,
+one after another over the same number of accounts. Everything here (server,
 clients, web process) shares the machine's processors.
 """
 
@@ -19,12 +22,14 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 
-from bench import ledger_http, ledger_peers
+from bench import ledger_http, ledger_peers, ledger_services
+from bench.cost import Cost
 from tillhouse.apps import migrate
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.embedded import EmbeddedPostgres
@@ -44,6 +49,8 @@ from tillhouse.parts.ledger.store import writing
 ACCOUNTS = 100_000
 BULK = 1_000
 AT_ONCE = 20
+READY = 60  # bulks made before they are measured
+LONG = 600.0  # seconds
 HOT = -1  # stands for the one account that every posting touches
 
 
@@ -67,6 +74,13 @@ class Bench:
     def report(self, name: str, value: float, unit: str = "/s") -> None:
         self.rounds.setdefault(name, []).append(value)
         print(f"  {name:<58} {value:>10,.0f} {unit}", flush=True)
+
+    def cost(self, name: str, cost: Cost, count: float) -> None:
+        """Report what each of `count` has cost in processor time: in Python, and in PostgreSQL."""
+        ours, servers = cost.per(count)
+        self.report(f"{name}: Python", ours, "us")
+        self.report(f"{name}: PostgreSQL", servers, "us")
+        self.report(f"{name}: processor time", ours + servers, "us")
 
     def account(self, n: int) -> ledger.AccountRef:
         if n == HOT:
@@ -129,49 +143,91 @@ async def rate(seconds: float, workers: int, work: Callable[[], Awaitable[int]])
     return done / (time.perf_counter() - started)
 
 
+async def batches_rate(
+    seconds: float,
+    workers: int,
+    batches: list[list[ledger.Posting]],
+    work: Callable[[Sequence[ledger.Posting]], Awaitable[None]],
+) -> float:
+    """How many postings a second `workers` write out of `batches`, until the time or the batches end."""
+    done, started = 0, time.perf_counter()
+
+    async def worker() -> None:
+        nonlocal done
+        while batches and time.perf_counter() < started + seconds:
+            batch = batches.pop()
+            await work(batch)
+            done += len(batch)
+
+    await asyncio.gather(*(worker() for _ in range(workers)))
+    return done / (time.perf_counter() - started)
+
+
+async def _single(bench: Bench, source: int | None) -> int:
+    await _post(bench, bench.posting(source))
+    return 1
+
+
+async def _made_bulk(bench: Bench, source: int | None) -> int:
+    await _bulk(bench, [bench.posting(source) for _ in range(BULK)])
+    return BULK
+
+
 async def bulks(bench: Bench) -> None:
+    """`post_many` of postings that are there already, as the rows of COPY and the arguments of the peers are."""
     for workers in (1, 2):
         for name, source in (("", None), (", one hot account", HOT)):
-
-            async def one(source: int | None = source) -> int:
-                await _bulk(bench, [bench.posting(source) for _ in range(BULK)])
-                return BULK
-
-            bench.report(f"post_many of 1,000, {workers} at once{name}", await rate(bench.seconds, workers, one))
+            ready = [[bench.posting(source) for _ in range(BULK)] for _ in range(READY)]
+            cost = Cost(bench.server)
+            found = await batches_rate(bench.seconds, workers, ready, partial(_bulk, bench))
+            bench.report(f"post_many of 1,000, {workers} at once{name}", found)
+            if workers == 1:
+                bench.cost(f"post_many of 1,000{name}", cost, BULK * (READY - len(ready)))
 
 
 async def bulks_of_sql(bench: Bench) -> None:
     """The function alone: the arrays are ready, as they are when another process makes them."""
     chart = bench.house.the(HouseChart)
     for name, source in (("", None), (", one hot account", HOT)):
-        calls = [Call(chart.chart, [Order(bench.posting(source)) for _ in range(BULK)]) for _ in range(20)]
+        calls = [Call(chart.chart, chart.known, [Order(bench.posting(source)) for _ in range(BULK)]) for _ in range(20)]
         started = time.perf_counter()
         for call in calls:
-            await writing.post_at_once(bench.house.database, call.batch, chart.known)
+            await writing.post_at_once(bench.house.database, call.batch)
         bench.report(f"our SQL alone, bulks of 1,000{name}", len(calls) * BULK / (time.perf_counter() - started))
 
 
 async def singles(bench: Bench) -> None:
     for name, source in (("", None), (", one hot account", HOT)):
-
-        async def one(source: int | None = source) -> int:
-            await _post(bench, bench.posting(source))
-            return 1
-
-        bench.report(f"post in a transaction, {AT_ONCE} at once{name}", await rate(bench.seconds, AT_ONCE, one))
+        cost = Cost(bench.server)
+        found = await rate(bench.seconds, AT_ONCE, partial(_single, bench, source))
+        bench.report(f"post in a transaction, {AT_ONCE} at once{name}", found)
+        bench.cost(f"post in a transaction{name}", cost, found * (bench.seconds + 0.3))
 
 
 async def over_http(bench: Bench) -> None:
     async with bench.house.database.transaction() as session:
         key = (await machines.create(session, SYSTEM, "bench", ["ledger.post"])).key
-    with ledger_http.web_process(bench.house.settings.database_url) as port:
+    with ledger_http.web_process(bench.house.settings.database_url, "ledger", "identity") as web:
         for name, source in (("", None), (", one hot account", HOT)):
 
-            def body(source: int | None = source) -> bytes:
-                return json.dumps({"legs": [_leg(*leg) for leg in bench.posting(source).legs]}).encode()
+            def single(source: int | None = source) -> bytes:
+                return ledger_http.post("/api/v1/ledger/transactions", _body(bench.posting(source)), key=key)
 
-            found = await ledger_http.rate(port, key, body, connections=32, seconds=bench.seconds)
+            cost = Cost(bench.server, web.process)
+            found = await ledger_http.rate(web.port, single, connections=32, seconds=bench.seconds)
             bench.report(f"POST /transactions, 32 connections{name}", found)
+            bench.cost(f"POST /transactions{name}", cost, found * (bench.seconds + 1))
+
+        def bulk() -> bytes:
+            body = {"transactions": [_body(bench.posting()) for _ in range(ledger_services.BULK)]}
+            return ledger_http.post("/api/v1/ledger/transactions/bulk", body, key=key)
+
+        found = await ledger_http.rate(web.port, bulk, connections=8, seconds=bench.seconds)
+        bench.report("POST /transactions/bulk of 50, 8 connections", ledger_services.BULK * found)
+
+
+def _body(posting: ledger.Posting) -> dict[str, object]:
+    return {"legs": [_leg(*leg) for leg in posting.legs]}
 
 
 def _leg(account: ledger.AccountRef, amount: Money) -> dict[str, str]:
@@ -227,32 +283,40 @@ async def limit(bench: Bench, owner: asyncpg.Connection) -> None:
                 "keys": [(str(new_id()), row["input_hash"], row["transaction_id"] + by, None) for row in keys],
             }
         )
-    started = time.perf_counter()
+    cost, started = Cost(bench.server), time.perf_counter()
     for batch in made:
         async with owner.transaction():
             for table, records in batch.items():
                 await owner.copy_records_to_table(table, schema_name="ledger", records=records)
     bench.report("limit: COPY of the same rows", len(made) * BULK / (time.perf_counter() - started))
+    bench.cost("limit: COPY of the same rows", cost, len(made) * BULK)
 
 
 Rows = dict[str, list[tuple[object, ...]]]
 
 
 async def endure(bench: Bench, owner: asyncpg.Connection, seconds: float) -> None:
-    """One hot account for a long time: first as it is, then while somebody keeps an old snapshot open."""
-    for name, old in (("", False), (", an old snapshot open", True)):
-        reader = await asyncpg.connect(plain_dsn(bench.server.owner_url))
-        if old:
-            await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM ledger.accounts")
-        for slice_of_time in range(3):
-
-            async def one() -> int:
-                await _post(bench, bench.posting(HOT))
-                return 1
-
-            found = await rate(seconds / 3, AT_ONCE, one)
-            bench.report(f"one hot account, third {slice_of_time + 1} of {seconds:.0f} s{name}", found)
-        await reader.close()
+    """One hot account for a long time; then, in turns, with it and without; then with an old snapshot open besides."""
+    for third in (1, 2, 3):
+        found = await rate(seconds / 3, AT_ONCE, partial(_single, bench, HOT))
+        bench.report(f"one hot account, third {third} of {seconds:.0f} s", found)
+    turns: dict[str, list[float]] = {}
+    for _ in range(5):
+        for name, source in (("hot", HOT), ("wide", None)):
+            turns.setdefault(f"single, {name}", []).append(
+                await rate(seconds / 60, AT_ONCE, partial(_single, bench, source))
+            )
+            turns.setdefault(f"bulk, {name}", []).append(
+                await rate(seconds / 60, 1, partial(_made_bulk, bench, source))
+            )
+    for name, found_in_turn in turns.items():
+        bench.report(f"after {seconds:.0f} s: {name}", statistics.median(found_in_turn))
+    reader = await asyncpg.connect(plain_dsn(bench.server.owner_url))
+    await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM ledger.accounts")
+    for third in (1, 2, 3):
+        found = await rate(seconds / 30, AT_ONCE, partial(_single, bench, HOT))
+        bench.report(f"one hot account, an old snapshot open, third {third} of {seconds / 10:.0f} s", found)
+    await reader.close()
     updated = await owner.fetchrow("""
         SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relid = 'ledger.accounts'::regclass
     """)
@@ -262,6 +326,10 @@ async def endure(bench: Bench, owner: asyncpg.Connection, seconds: float) -> Non
 _RATIOS = (
     ("bulk / COPY", "post_many of 1,000, 1 at once", "limit: COPY of the same rows"),
     ("bulk, two at once / COPY", "post_many of 1,000, 2 at once", "limit: COPY of the same rows"),
+    ("bulk / COPY, by processor time", "limit: COPY of the same rows: processor time",
+     "post_many of 1,000: processor time"),
+    ("bulk / COPY, by PostgreSQL's processor time", "limit: COPY of the same rows: PostgreSQL",
+     "post_many of 1,000: PostgreSQL"),
     ("bulk / pgledger's best bulk", "post_many of 1,000, 1 at once", "pgledger: best bulk"),
     ("our SQL alone, bulk / COPY", "our SQL alone, bulks of 1,000", "limit: COPY of the same rows"),
     ("our SQL alone, bulk / pgledger's best", "our SQL alone, bulks of 1,000", "pgledger: best bulk"),
@@ -271,6 +339,14 @@ _RATIOS = (
     ("our SQL alone / pgledger's SQL alone", "our SQL alone, 20 clients", "pgledger: 20 clients"),
     ("our SQL alone / pgledger's, one hot account", "our SQL alone, 20 clients, hot", "pgledger: 20 clients, hot"),
     ("HTTP / pgledger's SQL alone", "POST /transactions, 32 connections", "pgledger: 20 clients"),
+    ("after 10 minutes: single, hot / wide", "after 600 s: single, hot", "after 600 s: single, wide"),
+    ("after 10 minutes: bulk, hot / wide", "after 600 s: bulk, hot", "after 600 s: bulk, wide"),
+    ("HTTP / Formance, single", "POST /transactions, 32 connections", "Formance: single, 32 connections"),
+    ("HTTP / Formance, bulk of 50", "POST /transactions/bulk of 50, 8 connections", "Formance: bulk of 50"),
+    ("HTTP / Blnk, single", "POST /transactions, 32 connections", "Blnk: single, 32 connections"),
+    ("HTTP / Blnk, bulk of 50", "POST /transactions/bulk of 50, 8 connections", "Blnk: bulk of 50"),
+    ("post in a transaction / django-hordak", f"post in a transaction, {AT_ONCE} at once", "django-hordak: 20 clients"),
+    ("bulk / django-hordak's bulk", "post_many of 1,000, 1 at once", "django-hordak: bulk of 1,000"),
     ("HTTP / HTTP, one hot account", "POST /transactions, 32 connections, one hot account",
      "POST /transactions, 32 connections"),
 )  # fmt: skip
@@ -296,18 +372,25 @@ async def measure(server: EmbeddedPostgres, given: argparse.Namespace) -> dict[s
     await ledger_peers.prepare_ours(server, bench.owners)
     if given.pgledger:
         await ledger_peers.prepare_pgledger(server, given.pgledger, ACCOUNTS)
+    services = await ledger_services.prepare(server, given, ACCOUNTS)
     for round_of_all in range(given.rounds):
         print(f"round {round_of_all + 1} of {given.rounds}", flush=True)
         await limit(bench, owner)
         await bulks(bench)
         await bulks_of_sql(bench)
+        for service in services:
+            await service.measure(bench.report, bench.seconds)
+        if given.hordak:
+            ledger_services.hordak(bench.report, server, bench.seconds)
         if given.pgledger:
             await ledger_peers.pgledger(bench.report, server, ACCOUNTS, bench.seconds)
         await ledger_peers.our_sql(bench.report, server, ACCOUNTS, bench.seconds)
         await singles(bench)
         await over_http(bench)
+    for service in services:
+        service.stop()
     if given.long:
-        await endure(bench, owner, 300)
+        await endure(bench, owner, LONG)
     await owner.close()
     await house.close()
     return {
@@ -325,6 +408,13 @@ def main() -> None:
     )
     parser.add_argument("--long", action="store_true", help="one hot account for ten minutes besides")
     parser.add_argument("--pgledger", type=Path, metavar="DIR", help="a checkout of pgr0ss/pgledger")
+    parser.add_argument("--hordak", action="store_true", help="django-hordak, from PyPI into .till/bench/hordak")
+    parser.add_argument("--formance", type=Path, metavar="BIN", help="Formance's ledger v2, built")
+    parser.add_argument("--blnk", type=Path, metavar="BIN", help="Blnk, built; needs redis-server on the path")
+    parser.add_argument(
+        "--peers-database", default="", metavar="URL",
+        help="a superuser's URL of the server for Formance and Blnk: they want pgcrypto, which the embedded has not",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found to this file, too")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder), durable=True) as server:

@@ -1,6 +1,7 @@
 """A web process of its own, and a client that costs little: plain HTTP/1.1 over kept connections."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -8,29 +9,45 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import httpx
+import psutil
 
 from tillhouse.kernel.ids import new_id
 
 
+@dataclass(frozen=True)
+class Web:
+    """A web process that answers."""
+
+    port: int
+    process: psutil.Process
+
+
 @contextmanager
-def web_process(database_url: str) -> Iterator[int]:
-    """`till serve ledger identity` on a free port, until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+def web_process(database_url: str, *modules: str, **environment: str) -> Iterator["Web"]:
+    """`till serve` with these modules on a free port, until the block ends."""
+    port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tillhouse.apps.cli", "serve", "ledger", "identity", "--port", str(port)],
-        env={**os.environ, "DATABASE_URL": database_url, "LOG_LEVEL": "warning"},
+        [sys.executable, "-m", "tillhouse.apps.cli", "serve", *modules, "--port", str(port)],
+        env={**os.environ, "DATABASE_URL": database_url, "LOG_LEVEL": "warning", **environment},
     )
     try:
         while not _answers(port):
             time.sleep(0.1)
-        yield port
+        yield Web(port, psutil.Process(process.pid))
     finally:
         process.terminate()
         process.wait(20)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def _answers(port: int) -> bool:
@@ -40,19 +57,17 @@ def _answers(port: int) -> bool:
         return False
 
 
-async def rate(port: int, key: str, body: Callable[[], bytes], *, connections: int, seconds: float) -> float:
-    """How many POSTs a second are answered with 201; any other answer ends the run."""
+async def rate(port: int, request: Callable[[], bytes], *, connections: int, seconds: float) -> float:
+    """How many requests a second are answered with success; any other answer ends the run."""
     done, counting, end = 0, False, time.perf_counter() + 1
 
     async def client() -> None:
         nonlocal done
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while time.perf_counter() < end:
-            writer.write(_request(key, body()))
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
-            answer = await reader.readexactly(length)
-            assert head.startswith(b"HTTP/1.1 201"), (head, answer)
+            writer.write(request())
+            head, answer = await _answer(reader)
+            assert head.startswith(b"HTTP/1.1 20"), (head, answer)
             done += counting
         writer.close()
 
@@ -63,8 +78,24 @@ async def rate(port: int, key: str, body: Callable[[], bytes], *, connections: i
     return done / (time.perf_counter() - started)
 
 
-def _request(key: str, body: bytes) -> bytes:
+async def _answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    lines = head.lower()
+    if b"transfer-encoding: chunked" not in lines:
+        return head, await reader.readexactly(int(lines.partition(b"content-length: ")[2].partition(b"\r")[0]))
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += await reader.readexactly(size)
+        await reader.readline()
+    await reader.readline()
+    return head, body
+
+
+def post(path: str, body: object, *, key: str = "") -> bytes:
+    """A request with an `Idempotency-Key` of its own, and with a bearer `key` where one is needed."""
+    text = json.dumps(body).encode()
+    bearer = f"Authorization: Bearer {key}\r\n" if key else ""
     return (
-        "POST /api/v1/ledger/transactions HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {key}\r\nIdempotency-Key: {new_id()}\r\nContent-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
+        f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n{bearer}"
+        f"Idempotency-Key: {new_id()}\r\nContent-Length: {len(text)}\r\n\r\n"
+    ).encode() + text

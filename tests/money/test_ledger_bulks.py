@@ -1,7 +1,7 @@
 """Bulks: all or none where asked, and the same rows whichever way the accounts are found and the postings are sent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.service.charts import HouseChart
+from tillhouse.parts.ledger.store.writing import KnownAccounts
 
 Step = tuple[int, int, int]
 
@@ -114,12 +115,13 @@ async def test_ids_that_belong_to_other_accounts_do_no_harm(books: Books) -> Non
     await books.fund(here, 10)
     await books.fund(there, 10)
     known = books.house.the(HouseChart).known
-    (a,), (b,) = known.ids([here]) or [0], known.ids([there]) or [0]
-    assert a != b
+    a, b = known.account(here).id, known.account(there).id
+    assert a is not None
+    assert b not in (None, a)
     known.learn({here: b, there: a, BANK: 999_999})
     await books.fund(here, 5)
     assert (await books.balance(here), await books.balance(there)) == ((15, 0, 15), (10, 0, 10))
-    assert known.ids([here]) == [a]
+    assert known.account(here).id == a
 
 
 async def test_what_rolls_back_teaches_nothing(books: Books) -> None:
@@ -128,16 +130,23 @@ async def test_what_rolls_back_teaches_nothing(books: Books) -> None:
         async with books.transaction() as session:
             await ledger.post(session, move(BANK, wallet, 5))
             raise KeyError
-    assert books.house.the(HouseChart).known.ids([wallet]) is None
+    assert books.house.the(HouseChart).known.account(wallet).id is None
 
 
-class Forgetful:
-    """Knows no account, so that every one is looked up by name."""
+async def test_a_process_that_forgets_its_accounts_between_calls_posts_on(books: Books) -> None:
+    wallets = [person() for _ in range(3)]
+    chart = books.house.the(HouseChart)
+    chart.known = KnownAccounts(chart.chart, most=2)
+    for _ in range(3):
+        async with books.transaction() as session:
+            await ledger.post_many(session, [move(BANK, wallet, 5) for wallet in (*wallets, *wallets)])
+    assert [(await books.balance(wallet))[0] for wallet in wallets] == [30, 30, 30]
 
-    def ids(self, accounts: Sequence[ledger.AccountRef]) -> None:
-        return None
 
-    def learn(self, ids: object) -> None:
+class Forgetful(KnownAccounts):
+    """Learns no id, so that every account is looked up by name."""
+
+    def learn(self, ids: Mapping[ledger.AccountRef, int]) -> None:
         pass
 
 
@@ -180,7 +189,7 @@ def test_the_same_batches_make_the_same_rows_by_id_by_name_and_one_by_one(settin
         @given(st.lists(st.lists(steps, min_size=1, max_size=12), min_size=1, max_size=4))
         def agree(batches: list[list[Step]]) -> None:
             by_id = runner.run(rows_after(books, batches, "bulk"))
-            chart.known = Forgetful()  # type: ignore[assignment]
+            chart.known = Forgetful(chart.chart)
             by_name = runner.run(rows_after(books, batches, "bulk"))
             chart.known = knowing
             assert by_id == by_name == runner.run(rows_after(books, batches, "one by one"))

@@ -32,6 +32,7 @@ class House:
     module_settings: Mapping[type[ModuleSettings], ModuleSettings]
     authenticator: Authenticator
     _provided: list[object] = field(default_factory=list)
+    _by_kind: dict[type, Sequence[object]] = field(default_factory=dict)  # asked several times for each request
     _closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def settings_of(self, cls: type[S]) -> S:
@@ -43,7 +44,10 @@ class House:
 
     def provided(self, kind: type[T]) -> Sequence[T]:
         """Everything the modules provide of one type, in the catalogue's order."""
-        return [thing for thing in self._provided if isinstance(thing, kind)]
+        found = self._by_kind.get(kind)
+        if found is None:
+            found = self._by_kind[kind] = [thing for thing in self._provided if isinstance(thing, kind)]
+        return found  # type: ignore[return-value]  # filed under their own type
 
     def the(self, kind: type[T]) -> T:
         """The one thing of its type. Raises `LookupError` when there is none or more than one."""
@@ -55,6 +59,7 @@ class House:
     def provide(self, things: Sequence[object]) -> None:
         """Add to the registries: for composition, before the first request."""
         self._provided.extend(things)
+        self._by_kind.clear()
 
     def on_close(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have `close` awaited when the house closes, before its connections go."""

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Literal
 
@@ -64,7 +65,7 @@ class RateLimit:
     @property
     def item(self) -> RateLimitItem:
         """The rule as the `limits` library knows it."""
-        return parse(self.rule)
+        return _parsed(self.rule)
 
     @property
     def _policy(self) -> str:
@@ -79,6 +80,9 @@ class RateLimit:
             if principal.id:
                 return f"{principal.kind}:{principal.id}"
         return f"ip:{_network_of(client_address(request))}"
+
+
+_parsed = lru_cache(1_000)(parse)  # asked at every request
 
 
 def rate_limit(rule: str, *, by: By = "caller", name: str = "") -> RateLimit:

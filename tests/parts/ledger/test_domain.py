@@ -1,13 +1,25 @@
 """Rules that need no database."""
 
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.money import Money
 from tillhouse.parts.ledger import api as ledger
-from tillhouse.parts.ledger.domain import Chart, hold_hash, natural_sign, posting_hash, recorded_at_of
+from tillhouse.parts.ledger.domain import (
+    Chart,
+    check_posting,
+    hold_hash,
+    natural_sign,
+    posting_hash,
+    recorded_at_of,
+)
 
 WALLET = ledger.AccountRef("person", UUID(int=7), "wallet", "INR")
 BANK = ledger.house_account("bank", "INR")
@@ -33,6 +45,62 @@ def test_the_hash_of_an_input_never_changes_between_versions() -> None:
         hold_hash(WALLET, Money(5, "INR"), MOMENT, {"a": 1}).hex()
         == "1d834ec6080e21f14ad4bb027e0c33557aeb98acff5f2c4dc23b88322d191e5d"
     )
+
+
+_texts = st.text(max_size=8)
+_refs = st.builds(
+    ledger.AccountRef,
+    st.sampled_from(["person", 'a"b']),
+    st.one_of(st.none(), st.uuids()),
+    _texts,
+    st.sampled_from(["INR", "USD"]),
+)
+_legs = st.lists(st.tuples(_refs, st.builds(Money, st.integers(-5, 5), st.sampled_from(["INR", "USD"]))), max_size=3)
+
+
+@given(
+    kind=_texts,
+    legs=_legs,
+    metadata=st.dictionaries(_texts, st.one_of(_texts, st.integers(), st.none()), max_size=3),
+    effective_at=st.sampled_from([None, MOMENT]),
+    reverses=st.sampled_from([None, 3]),
+)
+def test_the_text_that_is_hashed_is_the_canonical_json_of_the_input(
+    kind: str,
+    legs: list[ledger.Leg],
+    metadata: dict[str, object],
+    effective_at: datetime | None,
+    reverses: int | None,
+) -> None:
+    instant = None if effective_at is None else effective_at.isoformat(timespec="microseconds")
+    named = sorted([str(account), amount.minor] for account, amount in legs)
+    canonical = ["post", kind, named, instant, metadata, reverses, None]
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    wish = posting(kind=kind, legs=legs, metadata=metadata, effective_at=effective_at)
+    assert posting_hash(wish, reverses=reverses) == hashlib.sha256(text.encode()).digest()
+
+
+def refused(wish: ledger.Posting) -> bool:
+    try:
+        check_posting(wish)
+    except DomainError:
+        return True
+    return False
+
+
+@given(key=st.text(max_size=3), legs=_legs)
+def test_the_short_way_to_a_sound_posting_lets_nothing_else_through(key: str, legs: list[ledger.Leg]) -> None:
+    """With metadata every rule is asked one by one; without, a posting of two legs is judged at once."""
+    assert refused(posting(key=key, legs=legs, metadata={})) == refused(posting(key=key, legs=legs, metadata={"a": 1}))
+
+
+@given(a=_refs, b=_refs)
+def test_accounts_are_equal_when_all_of_their_name_is(a: ledger.AccountRef, b: ledger.AccountRef) -> None:
+    def name(ref: ledger.AccountRef) -> tuple[object, ...]:
+        return ref.owner_kind, ref.owner_id, ref.code, ref.unit
+
+    again = ledger.AccountRef(a.owner_kind, a.owner_id and UUID(bytes=a.owner_id.bytes), a.code, a.unit)
+    assert (a == again, hash(a) == hash(again), a == b, a == "a") == (True, True, name(a) == name(b), False)
 
 
 def test_an_instant_is_the_same_in_every_zone() -> None:

@@ -24,6 +24,13 @@ def ledger(options: tuple[str, ...]) -> None:
     _run("bench.ledger", options)
 
 
+@command.command("payments", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def payments(options: tuple[str, ...]) -> None:
+    """Events of providers: verified, stored and answered; and how long until they are settled."""
+    _run("bench.payments", options)
+
+
 @command.command("jobs", context_settings=_PASSED_ON, add_help_option=False)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def jobs(options: tuple[str, ...]) -> None:

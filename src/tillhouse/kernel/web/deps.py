@@ -36,8 +36,13 @@ def web_of(request: Request) -> Web:
     return web
 
 
-def _templates(request: Request) -> Templates:
+# `async`, since a dependency that is not is run in a thread.
+async def _templates(request: Request) -> Templates:
     return web_of(request).templates
+
+
+async def _the_web(request: Request) -> Web:
+    return web_of(request)
 
 
 async def _from_our_page(request: Request) -> None:
@@ -46,7 +51,7 @@ async def _from_our_page(request: Request) -> None:
 
 
 Pages = Annotated[Templates, Depends(_templates)]
-TheWeb = Annotated[Web, Depends(web_of)]
+TheWeb = Annotated[Web, Depends(_the_web)]
 
 # On every route that a form posts to. Raises `Forbidden` when another site sent it.
 FromOurPage = Depends(_from_our_page)

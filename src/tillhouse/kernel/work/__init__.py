@@ -16,7 +16,7 @@ from tillhouse.kernel.work.definitions import (
     task,
 )
 from tillhouse.kernel.work.due import fire_schedules, run_due
-from tillhouse.kernel.work.outbox import Occurrence, emit, enqueue, occurrence
+from tillhouse.kernel.work.outbox import Occurrence, emit, enqueue, enqueue_all, occurrence
 from tillhouse.kernel.work.running import Ran
 from tillhouse.kernel.work.watch import LastCheck, last_check
 
@@ -39,6 +39,7 @@ __all__ = [
     "dead_jobs",
     "emit",
     "enqueue",
+    "enqueue_all",
     "event",
     "fire_schedules",
     "job",

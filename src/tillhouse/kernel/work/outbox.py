@@ -1,10 +1,13 @@
 """Writing events and jobs in the business transaction. What commits is done; what rolls back never was."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from pydantic_core import to_jsonable_python
+from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel import clock
@@ -15,6 +18,7 @@ from tillhouse.kernel.signals import notifier_of
 from tillhouse.kernel.work.definitions import Event, Task
 from tillhouse.kernel.work.models import EventRow, JobRow
 
+_JOBS = cast("Table", JobRow.__table__)  # many rows at once go in faster round the ORM
 WORK_WAITS = "till_work"  # the channel that wakes the relay
 HANDLES = "handles"  # where a handler's session keeps the id of its event
 
@@ -86,6 +90,27 @@ async def enqueue(
     if created and (run_at is None or run_at <= now):
         wake_relay(session)
     return created
+
+
+async def enqueue_all(session: Session, tasks: Sequence[Task], *, caused_by: Sequence[str | None]) -> None:
+    """`enqueue` for many, to be done as soon as possible, in one statement. `caused_by` are their requests' ids."""
+    now = clock.now()
+    rows = [
+        {
+            "id": new_id(),
+            "name": task.name,
+            "lane": task.lane,
+            "payload": payload_of(task),
+            "run_at": now,
+            "wake_at": now,
+            "created_at": now,
+            "request_id": cause,
+        }
+        for task, cause in zip(tasks, caused_by, strict=True)
+    ]
+    if rows:
+        await session.execute(insert(_JOBS), rows)
+        wake_relay(session)
 
 
 def payload_of(message: Event | Task) -> JsonObject:

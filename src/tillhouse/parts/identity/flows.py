@@ -6,6 +6,7 @@ A wrong guess raises only after the transaction that counted it has committed.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Literal, TypeVar
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from tillhouse.kernel.errors import FieldError, InvalidInput, NotAuthenticated
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import house_of_request
 from tillhouse.kernel.text import N_
+from tillhouse.kernel.together import Together
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import (
     CODE_LIFE,
@@ -269,6 +271,14 @@ async def link(house: House, caller: Caller, principal: Principal, identifier: I
 # Who sent a request
 
 
+class ApiKeys:
+    """Keys of machines by their digest, read anew for each request; requests at the same time read together."""
+
+    def __init__(self, house: House) -> None:
+        self.together: Together[bytes, ApiKeyRow] = Together(partial(store.api_keys_by_hash, house.database))
+        house.on_close(self.together.close)
+
+
 async def authenticate(request: Request) -> Principal:
     """Who sent a request: a bearer token or key under `/api`, a cookie elsewhere, a ticket for a stream.
 
@@ -318,7 +328,12 @@ async def _by_session(house: House, request: Request, session_id: UUID) -> Princ
 
 
 async def _by_key(house: House, request: Request, key: str) -> Principal:
-    row: ApiKeyRow | None = await _reading(house, request, lambda s: store.api_key_by_hash(s, token_hash(key)))
+    digest = token_hash(key)
+    row: ApiKeyRow | None
+    if in_transaction():
+        row = await store.api_key_by_hash(request.state.session, digest)
+    else:
+        row = await house.the(ApiKeys).together.get(digest)
     principal = machines.principal_of_key(house, row) if row else None
     if row is None or principal is None:
         raise NotAuthenticated(N_("This key is not good, or no longer."))

@@ -47,7 +47,7 @@ def _jobs() -> Sequence[AnyJob]:
 
 
 def _provides(house: House) -> Sequence[object]:
-    from tillhouse.parts.identity.flows import authenticate, session_stands
+    from tillhouse.parts.identity.flows import ApiKeys, authenticate, session_stands
     from tillhouse.parts.identity.ports import CodeSource
     from tillhouse.parts.identity.service.challenges import code_to_send
     from tillhouse.parts.identity.service.passwords import Passwords
@@ -55,6 +55,7 @@ def _provides(house: House) -> Sequence[object]:
     return (
         AuthenticatedBy(authenticate),
         SessionsStand(session_stands),
+        ApiKeys(house),
         CodeSource(code_to_send),
         Passwords(house.settings_of(IdentitySettings)),
     )

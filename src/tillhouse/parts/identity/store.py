@@ -1,6 +1,6 @@
 """All SQL of identity."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -317,6 +317,17 @@ async def use_recovery_code(session: Session, person_id: UUID, code_hash: bytes,
 async def api_key_by_hash(session: ReadSession, key_hash: bytes) -> ApiKeyRow | None:
     """A key by its digest."""
     return (await session.execute(select(ApiKeyRow).where(ApiKeyRow.key_hash == key_hash))).scalar_one_or_none()
+
+
+async def api_keys_by_hash(database: Database, hashes: Sequence[bytes]) -> Mapping[bytes, ApiKeyRow]:
+    """Keys by their digests, in one round trip of their own; those that do not exist are left out."""
+    rows = await database.call(_KEYS_BY_HASH, list(hashes))
+    found = [ApiKeyRow(**dict(zip(_KEY_COLUMNS, row, strict=True))) for row in rows]
+    return {row.key_hash: row for row in found}
+
+
+_KEY_COLUMNS = tuple(ApiKeyRow.__table__.columns.keys())
+_KEYS_BY_HASH = f"SELECT {', '.join(_KEY_COLUMNS)} FROM identity.api_keys WHERE key_hash = ANY ($1)"  # noqa: S608
 
 
 async def api_key(session: ReadSession, key_id: UUID) -> ApiKeyRow | None:

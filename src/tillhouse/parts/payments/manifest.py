@@ -132,6 +132,7 @@ def _invariants() -> Sequence[Invariant]:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.identity.api import Erasure, ErasureVeto
+    from tillhouse.parts.payments.flows.events import EventDoor
     from tillhouse.parts.payments.providers import installed
     from tillhouse.parts.payments.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
     from tillhouse.parts.payments.service.checks import erase_person, reasons_to_keep
@@ -144,6 +145,7 @@ def _provides(house: House) -> Sequence[object]:
     statements = house.settings_of(PaymentsSettings).statement_max_bytes
     return (
         PURPOSE,
+        EventDoor(house),
         *PUBLISHED,
         *ACCOUNT_KINDS,
         *TRANSACTION_KINDS,

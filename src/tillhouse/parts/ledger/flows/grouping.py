@@ -89,9 +89,9 @@ class GroupedPosts:
 
     async def _post(self, orders: Sequence[Order]) -> Sequence[Result]:
         chart = self._house.the(HouseChart)
-        call = Call(chart.chart, orders)
+        call = Call(chart.chart, chart.known, orders)
         if call.batch.keys:
-            written = await writing.post_at_once(self._house.database, call.batch, chart.known)
+            written = await writing.post_at_once(self._house.database, call.batch)
             call.take(written.outcomes)
             chart.known.learn(written.looked_up)
         return call.results()

@@ -41,12 +41,16 @@ from tillhouse.parts.ledger.pages.common import (
 from tillhouse.parts.ledger.service import history, holding, lots_reading, reading
 
 router = APIRouter()
-
-Named = Annotated[AccountRef, Depends(account_at)]
-
 _LOTS = 20
 # Of how many days a curve is, and how many points of it are looked up.
 _CURVES: dict[int, int] = {7: 8, 30: 16, 90: 16, 365: 14}
+
+
+async def _named(owner: str, code: str, unit: str) -> AccountRef:
+    return account_at(owner, code, unit)
+
+
+Named = Annotated[AccountRef, Depends(_named)]
 
 
 class AccountForm(BaseModel):

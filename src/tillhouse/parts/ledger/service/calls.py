@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC
+from typing import NamedTuple
 
 from tillhouse.kernel.db import JsonValue
 from tillhouse.kernel.errors import DomainError, NotFound
@@ -27,23 +27,18 @@ from tillhouse.parts.ledger.domain import (
     posting_hash,
     recorded_at_of,
 )
-from tillhouse.parts.ledger.store.writing import Batch, Outcome
+from tillhouse.parts.ledger.store.writing import Batch, KnownAccount, KnownAccounts, Outcome
 
 Result = Transaction | DomainError
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A posting with what it does besides: end a hold, reverse a transaction, move the lots of an account."""
 
     posting: Posting
     captures: int | None = None
     reverses: int | None = None
     lots_of: AccountRef | None = None
-
-    @property
-    def hash(self) -> bytes:
-        return posting_hash(self.posting, captures=self.captures, reverses=self.reverses)
 
 
 class Call:
@@ -52,19 +47,21 @@ class Call:
     A key that stands among them a second time is not sent again: it gets the outcome of the first.
     """
 
-    def __init__(self, chart: Chart, orders: Sequence[Order]) -> None:
+    def __init__(self, chart: Chart, known: KnownAccounts, orders: Sequence[Order]) -> None:
         self.batch = Batch()
+        self._known = known
         self._orders = orders
         self._results: list[Result | None] = [None] * len(orders)
         self._sent: list[int] = []
-        self._first_of_key: dict[str, int] = {}
+        self._first_of_key: dict[str, tuple[int, bytes]] = {}
+        known.make_room()
         for place, order in enumerate(orders):
             try:
                 _check(chart, order)
             except DomainError as refusal:
                 self._results[place] = refusal
             else:
-                self._prepare(chart, place, order)
+                self._prepare(place, order)
 
     def take(self, outcomes: Sequence[Outcome]) -> None:
         """Read what the function answered. What it withheld because of others has no result."""
@@ -81,19 +78,42 @@ class Call:
         """One for each order."""
         return [self._result(place, order) for place, order in enumerate(self._orders)]
 
-    def _prepare(self, chart: Chart, place: int, order: Order) -> None:
-        first = self._first_of_key.setdefault(order.posting.key, place)
+    def _prepare(self, place: int, order: Order) -> None:
+        posting = order.posting
+        accounts = [self._known.account(account) for account, _ in posting.legs]
+        digest = posting_hash(
+            posting,
+            captures=order.captures,
+            reverses=order.reverses,
+            names=[known.text for known in accounts],
+        )
+        first, first_digest = self._first_of_key.setdefault(posting.key, (place, digest))
         if first == place:
-            _add(self.batch, chart, order)
             self._sent.append(place)
-        elif order.hash != self._orders[first].hash:
+            self._add(order, accounts, digest)
+        elif digest != first_digest:
             self._results[place] = _key_reused()
+
+    def _add(self, order: Order, accounts: Sequence[KnownAccount], digest: bytes) -> None:
+        posting, batch = order.posting, self.batch
+        batch.keys.append(posting.key)
+        batch.hashes.append(digest)
+        batch.kinds.append(posting.kind)
+        batch.effective.append(posting.effective_at)
+        batch.metadata.append(as_json(posting.metadata))
+        batch.captures.append(order.captures)
+        batch.reverses.append(order.reverses)
+        place = len(batch.keys)
+        for known, (_, amount) in zip(accounts, posting.legs, strict=True):
+            batch.leg_postings.append(place)
+            batch.leg_accounts.append(batch.accounts.setdefault(known, len(batch.accounts) + 1))
+            batch.leg_amounts.append(amount.minor)
 
     def _result(self, place: int, order: Order) -> Result:
         found = self._results[place]
         if found is not None:
             return found
-        first = self._results[self._first_of_key[order.posting.key]]
+        first = self._results[self._first_of_key[order.posting.key][0]]
         assert first is not None
         return _written(order, first.id, replayed=True) if isinstance(first, Transaction) else first
 
@@ -102,21 +122,6 @@ def _check(chart: Chart, order: Order) -> None:
     chart.check(order.posting, lots_of=order.lots_of)
     if (order.posting.kind == REVERSAL) != (order.reverses is not None):
         raise UnknownKind(N_("A reversal is written by reversing a transaction, not by posting."))
-
-
-def _add(batch: Batch, chart: Chart, order: Order) -> None:
-    posting = order.posting
-    batch.keys.append(posting.key)
-    batch.hashes.append(order.hash)
-    batch.kinds.append(posting.kind)
-    batch.effective.append(posting.effective_at)
-    batch.metadata.append(as_json(posting.metadata))
-    batch.captures.append(order.captures)
-    batch.reverses.append(order.reverses)
-    for account, amount in posting.legs:
-        batch.leg_postings.append(len(batch.keys))
-        batch.leg_accounts.append(batch.position(account, chart))
-        batch.leg_amounts.append(amount.minor)
 
 
 def as_json(metadata: Mapping[str, JsonValue]) -> str | None:
@@ -156,7 +161,9 @@ def _written(order: Order, number: int, *, replayed: bool) -> Transaction:
 
 def _insufficient(order: Order, batch: Batch, outcome: Outcome) -> InsufficientFunds:
     assert outcome.available is not None
-    account, amount = next(leg for leg in order.posting.legs if batch.positions[leg[0]] == outcome.account)
+    assert outcome.account is not None
+    refused = batch.account_at(outcome.account)
+    account, amount = next(leg for leg in order.posting.legs if leg[0] == refused)
     return InsufficientFunds(account, Money(outcome.available, account.unit), Money(abs(amount.minor), account.unit))
 
 

@@ -15,7 +15,6 @@ class HouseChart:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self.known = KnownAccounts()
 
     @cached_property
     def watchers(self) -> dict[tuple[str, str], list[AccountWatcher]]:
@@ -28,6 +27,11 @@ class HouseChart:
     @cached_property
     def chart(self) -> Chart:
         return Chart(self._house.provided(AccountKind), self._house.provided(TransactionKind))
+
+    @cached_property
+    def known(self) -> KnownAccounts:
+        """What this process knows of the accounts it has posted to."""
+        return KnownAccounts(self.chart)
 
 
 def house_chart(session: ReadSession) -> HouseChart:

@@ -97,9 +97,9 @@ async def _write_one(session: Session, order: Order) -> Transaction:
 
 async def _write(session: Session, orders: Sequence[Order], *, atomic: bool = False) -> list[Result]:
     house = house_chart(session)
-    call = Call(house.chart, orders)
+    call = Call(house.chart, house.known, orders)
     if call.batch.keys and not (atomic and call.refusals):
-        written = await writing.post(session, call.batch, house.known, all_or_nothing=atomic)
+        written = await writing.post(session, call.batch, all_or_nothing=atomic)
         call.take(written.outcomes)
         if written.looked_up:
             after_commit(session, lambda: house.known.learn(written.looked_up))

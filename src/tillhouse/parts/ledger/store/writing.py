@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,37 +17,53 @@ from tillhouse.parts.ledger.domain import AccountKind, AccountRef, Chart
 HOUSE = UUID(int=0)  # stands for "no owner" in a column that is part of a unique key
 
 
-class KnownAccounts:
-    """The ids of accounts that this process has posted to. They never change, so that nothing is ever stale.
+class KnownAccount:
+    """What a process knows of an account: its line of the chart, its name as text, and its id once one was learnt."""
 
-    Only what has committed is learnt. It spares `ledger.post` the look-up by name, which is a third of its work in a
-    bulk; the function compares the names all the same. Full, it begins anew: 100,000 are about 30 MB.
+    __slots__ = ("id", "kind", "ref", "text")
+
+    def __init__(self, ref: AccountRef, kind: AccountKind) -> None:
+        self.ref = ref
+        self.kind = kind
+        self.text = str(ref)
+        self.id: int | None = None
+
+
+class KnownAccounts:
+    """The accounts that this process has posted to, with their ids. They never change, so that nothing is ever stale.
+
+    An id is learnt only after its account has committed. It spares `ledger.post` the look-up by name, which is a third
+    of its work in a bulk; the function compares the names all the same. Full, it begins anew: these are about 60 MB.
     """
 
-    def __init__(self, most: int = 100_000) -> None:
-        self._ids: dict[AccountRef, int] = {}
+    def __init__(self, chart: Chart, most: int = 2**17) -> None:
+        self._chart = chart
         self._most = most
+        self._known: dict[AccountRef, KnownAccount] = {}
 
-    def ids(self, accounts: Sequence[AccountRef]) -> list[int] | None:
-        """The ids of `accounts`, or None when one of them is not known."""
-        try:
-            return [self._ids[account] for account in accounts]
-        except KeyError:
-            return None
+    def account(self, ref: AccountRef) -> KnownAccount:
+        """What is known of the account. Raises `UnknownAccount` when no line of the chart covers it."""
+        found = self._known.get(ref)
+        if found is None:
+            found = self._known[ref] = KnownAccount(ref, self._chart.account_kind(ref))
+        return found
+
+    def make_room(self) -> None:
+        """Forget everything when it is too much. Only before a call is put together: in it an account is one object."""
+        if len(self._known) >= self._most:
+            self._known.clear()
 
     def learn(self, ids: Mapping[AccountRef, int]) -> None:
         """Remember what a call has looked up. Call it after the commit."""
-        if len(self._ids) + len(ids) > self._most:
-            self._ids.clear()
-        self._ids.update(ids)
+        for ref, number in ids.items():
+            self.account(ref).id = number
 
 
 @dataclass(slots=True)
 class Batch:
-    """Postings as the columns that `ledger.post` takes; legs name the distinct `accounts` by position."""
+    """Postings as the columns that `ledger.post` takes; legs name the distinct `accounts` by position, from 1."""
 
-    positions: dict[AccountRef, int] = field(default_factory=dict)
-    kinds_of_accounts: list[AccountKind] = field(default_factory=list)
+    accounts: dict[KnownAccount, int] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
@@ -59,30 +75,30 @@ class Batch:
     leg_accounts: list[int] = field(default_factory=list)
     leg_amounts: list[int] = field(default_factory=list)
 
-    def position(self, account: AccountRef, chart: Chart) -> int:
-        """The position of `account`, counted from 1, added when it is new."""
-        found = self.positions.get(account)
-        if found is None:
-            found = self.positions[account] = len(self.positions) + 1
-            self.kinds_of_accounts.append(chart.account_kind(account))
-        return found
+    def account_at(self, position: int) -> AccountRef:
+        """The account that a leg, or an outcome, names by its position."""
+        return next(known.ref for known, place in self.accounts.items() if place == position)
 
-    def put_in_order(self, known: KnownAccounts) -> list[int] | None:
+    def put_in_order(self) -> list[int] | None:
         """The accounts' ids, when all are known; their positions are then in the order of the ids."""
-        accounts = list(self.positions)
-        ids = known.ids(accounts)
-        if ids is None:
+        ids = [known.id for known in self.accounts]
+        if None in ids:
             return None
-        order = sorted(range(len(ids)), key=ids.__getitem__)
-        moved = {old + 1: new for new, old in enumerate(order, 1)}
-        self.positions = {accounts[old]: new for new, old in enumerate(order, 1)}
-        self.kinds_of_accounts = [self.kinds_of_accounts[old] for old in order]
+        accounts = sorted(self.accounts, key=_id_of)
+        moved = [0] * (len(accounts) + 1)
+        for new, known in enumerate(accounts, 1):
+            moved[self.accounts[known]] = new
+        self.accounts = {known: new for new, known in enumerate(accounts, 1)}
         self.leg_accounts = [moved[position] for position in self.leg_accounts]
-        return [ids[old] for old in order]
+        return [_id_of(known) for known in accounts]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+def _id_of(known: KnownAccount) -> int:
+    assert known.id is not None
+    return known.id
+
+
+class Outcome(NamedTuple):
     """What became of one posting or hold: `account` is a position in the call, `available` natural minor units."""
 
     outcome: str
@@ -113,30 +129,28 @@ class Written:
     looked_up: Mapping[AccountRef, int]
 
 
-async def post(
-    session: Session, batch: Batch, known: KnownAccounts, *, all_or_nothing: bool, remember_refusals: bool = False
-) -> Written:
+async def post(session: Session, batch: Batch, *, all_or_nothing: bool, remember_refusals: bool = False) -> Written:
     """Write the postings in the session's transaction."""
-    return _written(batch, await call(session, _POST, *_columns(batch, known), all_or_nothing, remember_refusals))
+    return _written(batch, await call(session, _POST, *_columns(batch), all_or_nothing, remember_refusals))
 
 
-async def post_at_once(database: Database, batch: Batch, known: KnownAccounts) -> Written:
+async def post_at_once(database: Database, batch: Batch) -> Written:
     """Write the postings in a transaction of their own, committed when this returns; refusals are remembered.
 
     Raises `TransientError` when the database was away or would not, and nobody knows whether they were written: the
     same keys again tell.
     """
     try:
-        rows = await database.call(_POST, *_columns(batch, known), False, True)
+        rows = await database.call(_POST, *_columns(batch), False, True)
     except (DBAPIError, OSError) as error:
         raise TransientError(N_("The books could not be reached. Send the same again: it is written once.")) from error
     return _written(batch, rows)
 
 
-def _columns(batch: Batch, known: KnownAccounts) -> Sequence[object]:
-    ids = batch.put_in_order(known)
+def _columns(batch: Batch) -> Sequence[object]:
+    ids = batch.put_in_order()
     return (
-        *account_columns(list(batch.positions), batch.kinds_of_accounts),
+        *account_columns([known.ref for known in batch.accounts], [known.kind for known in batch.accounts]),
         ids,
         batch.keys, batch.hashes, batch.kinds, _or_null(batch.effective), _or_null(batch.metadata),
         _or_null(batch.reverses), _or_null(batch.captures),
@@ -158,14 +172,14 @@ def account_columns(accounts: Sequence[AccountRef], kinds: Sequence[AccountKind]
 
 def _or_null(column: Sequence[object]) -> Sequence[object] | None:
     """NULL for a column of nothing but NULL: the function reads it the same, and it need not be sent."""
-    return None if all(value is None for value in column) else column
+    return None if column.count(None) == len(column) else column
 
 
 def _written(batch: Batch, rows: Sequence[Sequence[Any]]) -> Written:
     looked_up = rows[0][4]
     return Written(
         outcomes=[Outcome(outcome, number, account, available) for outcome, number, account, available, _ in rows],
-        looked_up=dict(zip(batch.positions, looked_up, strict=True)) if looked_up else {},
+        looked_up=dict(zip([known.ref for known in batch.accounts], looked_up, strict=True)) if looked_up else {},
     )
 
 

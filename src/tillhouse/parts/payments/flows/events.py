@@ -1,16 +1,22 @@
 """Providers' events, after they are stored: the truth is asked of the provider and settled."""
 
+import asyncio
+from collections import deque
 from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import replace
 from uuid import UUID
 
+from tillhouse.kernel.context import request_id
 from tillhouse.kernel.db import Session
+from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.house import House
+from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.domain import PaymentFacts, PayoutFacts
 from tillhouse.parts.payments.flows.payees import check_payee
-from tillhouse.parts.payments.ports import Refused
+from tillhouse.parts.payments.ports import ProviderEvent, Refused
 from tillhouse.parts.payments.service.disputes import settle_dispute
-from tillhouse.parts.payments.service.inbox import Subject, conclude_event, subject_of
+from tillhouse.parts.payments.service.inbox import Arrived, Subject, conclude_event, subject_of, take_events
 from tillhouse.parts.payments.service.payouts import record_payout
 from tillhouse.parts.payments.service.refunds import settle_refund
 from tillhouse.parts.payments.service.registry import gateway, installed_gateway, payout_gateway
@@ -18,6 +24,66 @@ from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.payments.service.transfers import settle_transfer
 
 _UNKNOWN = "not_known_to_provider"
+_GROUP = 200  # events in one transaction
+_WAITING = 10_000  # what comes then is sent again by its provider: the queue of a process is not a store
+
+
+class EventDoor:
+    """Stores what comes in at the same time in one transaction: one commit, and one insert, for many events.
+
+    Whoever brought an event is answered when it is committed. One writer a process, which waits for nobody: idle, it
+    takes what there is. When a group fails, each of it is stored by itself, so that none fails because of another.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._waiting: deque[tuple[Arrived, asyncio.Future[None]]] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        house.on_close(self.close)
+
+    async def take(self, provider: str, event: ProviderEvent, body: bytes) -> None:
+        """Store an event whose signature was right (`take_events`). Raises `TransientError` when too many wait."""
+        if len(self._waiting) >= _WAITING:
+            raise TransientError(N_("There is more coming in than we can store. Nothing was stored: send it again."))
+        stored = asyncio.get_running_loop().create_future()
+        self._waiting.append((Arrived(provider, event, body, request_id()), stored))
+        if self._writer is None or self._writer.done():
+            # An empty context: it works for many requests, and is none of them in the logs.
+            self._writer = asyncio.get_running_loop().create_task(self._write(), context=Context())
+        await stored
+
+    async def close(self) -> None:
+        """Wait until everything that came in is stored."""
+        if self._writer:
+            await asyncio.wait([self._writer])
+
+    async def _write(self) -> None:
+        while self._waiting:
+            await self._store(self._group())
+
+    def _group(self) -> list[tuple[Arrived, asyncio.Future[None]]]:
+        """What waits, from the front, up to one that shares a claim with another of the group."""
+        group: list[tuple[Arrived, asyncio.Future[None]]] = []
+        claims: set[tuple[str, str]] = set()
+        while self._waiting and len(group) < _GROUP and claims.isdisjoint(self._waiting[0][0].claims):
+            claims.update(self._waiting[0][0].claims)
+            group.append(self._waiting.popleft())
+        return group
+
+    async def _store(self, group: Sequence[tuple[Arrived, asyncio.Future[None]]]) -> None:
+        try:
+            async with self._house.database.transaction() as session:
+                await take_events(session, [arrived for arrived, _ in group])
+        except Exception as error:  # noqa: BLE001  whoever brought it is told; the writer goes on for the others
+            if len(group) > 1:
+                for one in group:
+                    await self._store([one])
+            elif not group[0][1].done():
+                group[0][1].set_exception(error)
+        else:
+            for _, stored in group:
+                if not stored.done():  # whoever brought it may have gone meanwhile
+                    stored.set_result(None)
 
 
 async def handle_event(house: House, event_row_id: UUID) -> None:

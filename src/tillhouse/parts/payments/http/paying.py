@@ -22,10 +22,10 @@ from tillhouse.kernel.web.i18n import gettext, reader
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import api, schemas, store
 from tillhouse.parts.payments.flows.deposits import CheckoutProof, start_order, verify_checkout
+from tillhouse.parts.payments.flows.events import EventDoor
 from tillhouse.parts.payments.ports import InstalledGateway
 from tillhouse.parts.payments.service import registry
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
-from tillhouse.parts.payments.service.inbox import take_event
 from tillhouse.parts.payments.service.orders import NewOrder, order_for
 from tillhouse.parts.payments.service.payouts import payout_for
 from tillhouse.parts.payments.service.views import OrderView, PayoutView, order_view, payment_view, payout_view
@@ -41,7 +41,7 @@ _PAYERS = UUID("5a0c3c0e-5f0a-5c6e-9c43-1f4b8b9d2a77")
 
 _EVENTS = (
     Depends(open_to_all("a provider signs what it sends; nothing is done without its signature")),
-    Depends(rate_limit("6000/minute", by="ip")),
+    Depends(rate_limit("120000/minute", by="ip")),  # a provider's whole traffic comes from few addresses
 )
 
 payments = APIRouter(prefix="/payments", route_class=IdempotentRoute)
@@ -184,8 +184,7 @@ async def _take(request: Request, house: House, provider: str) -> schemas.Receiv
     names = {installed.gateway.name for installed in house.provided(InstalledGateway)}
     known = registry.gateway(house, provider) if provider in names else registry.payout_gateway(house, provider)
     event = known.read_event(body, request.headers)
-    async with house.database.transaction() as session:
-        await take_event(session, provider, event, body)
+    await house.the(EventDoor).take(provider, event, body)
     return schemas.Received()
 
 

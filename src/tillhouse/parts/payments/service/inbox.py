@@ -1,15 +1,17 @@
 """The door for providers' events: stored once, looked at later, settled by what the provider then says."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from tillhouse.kernel import clock
+from tillhouse.kernel.context import request_id
 from tillhouse.kernel.db import Session, house_of
 from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.work import enqueue
+from tillhouse.kernel.work import enqueue, enqueue_all
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import mismatch
 from tillhouse.parts.payments.events import HandleEvent
@@ -37,26 +39,64 @@ class Subject:
     payee_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An event whose signature was right, with the bytes that were signed and the request that brought it.
+
+    Raises `BadSignature` for what is signed and cannot be an event: no table could hold it.
+    """
+
+    provider: str
+    event: ProviderEvent
+    body: bytes
+    request_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.event.plausible:
+            raise BadSignature(N_("This is signed, but it is not an event."))
+
+    @property
+    def claims(self) -> tuple[tuple[str, str], ...]:
+        """What no two events of one call of `take_events` may share: the id, and the body."""
+        digest = hashlib.sha256(self.body).hexdigest()
+        return (self.provider, f"id:{self.event.event_id or digest}"), (self.provider, f"body:{digest}")
+
+
 async def take_event(session: Session, provider: str, event: ProviderEvent, body: bytes) -> None:
-    """Store an event whose signature was right; what it is about is looked at after the commit.
+    """`take_events` for one."""
+    await take_events(session, [Arrived(provider, event, body, request_id())])
+
+
+async def take_events(session: Session, arrived: Sequence[Arrived]) -> None:
+    """Store events; what each is about is looked at after the commit.
 
     The very same event again changes nothing. The same id with another body, and the same body under another id, are
-    put aside: neither is what a provider does. Raises `BadSignature` for what cannot be an event.
+    put aside: neither is what a provider does. No two of them share a claim (`Arrived.claims`).
     """
-    if not event.plausible:
-        raise BadSignature(N_("This is signed, but it is not an event."))
-    row = _row(house_of(session).vault.seal(body.decode("utf-8", "replace")), provider, event, body)
-    if await store.insert_event(session, row):
-        if await store.body_came_before(session, row):
+    seal = house_of(session).vault.seal
+    rows = {_row(seal(one.body.decode("utf-8", "replace")), one.provider, one.event, one.body): one for one in arrived}
+    # In one order, whoever else stores the same at this moment.
+    in_order = sorted(rows, key=lambda row: (row.provider, row.event_id, row.body_hash))
+    inserted = await store.insert_events(session, in_order)
+    replayed = await store.bodies_came_before(session, inserted) if inserted else set()
+    fresh = [row for row in in_order if row.id in inserted and row.id not in replayed]
+    for row in fresh:
+        count_event(session, row.provider, "received")
+    tasks = [HandleEvent(event_row_id=row.id) for row in fresh]
+    await enqueue_all(session, tasks, caused_by=[rows[row].request_id for row in fresh])
+    for row in in_order:
+        if row.id in replayed:
             await _conclude(session, await _stored(session, row.id), "parked", "replayed_under_another_id")
-        else:
-            count_event(session, provider, "received")
-            await enqueue(session, HandleEvent(event_row_id=row.id))
-        return
+        elif row.id not in inserted:
+            await _put_aside(session, row, rows[row].event)
+
+
+async def _put_aside(session: Session, row: ProviderEventRow, event: ProviderEvent) -> None:
+    """An event that was there already: nothing new, or another body under its id."""
     row.is_first, row.state, row.reason, row.handled_at = False, "parked", "id_used_for_another_body", clock.now()
     if await store.insert_event(session, row):
-        count_event(session, provider, "parked")
-        await look_into(session, "event", f"{provider}:{event.event_id}", "id_used_for_another_body")
+        count_event(session, row.provider, "parked")
+        await look_into(session, "event", f"{row.provider}:{event.event_id}", "id_used_for_another_body")
 
 
 async def subject_of(session: Session, event_row_id: UUID) -> Subject | None:

@@ -1,12 +1,13 @@
 """All SQL of payments. Locks are taken on the order or payout first, on the ledger's accounts after."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Select, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import Select, Table, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, rows_of
@@ -27,6 +28,7 @@ Row = TypeVar("Row", OrderRow, PayoutRow)
 Due = TypeVar("Due", OrderRow, PayoutRow, RefundRow, DisputeRow)
 
 _AT_ONCE = 500
+_EVENTS = cast("Table", ProviderEventRow.__table__)  # many rows at once go in faster round the ORM
 
 
 # --- orders and payments --------------------------------------------------------------------------------------------
@@ -225,6 +227,13 @@ async def open_business(session: ReadSession, owner_id: UUID) -> tuple[bool, boo
 # --- providers' events ----------------------------------------------------------------------------------------------
 
 
+async def insert_events(session: Session, rows: Sequence[ProviderEventRow]) -> set[UUID]:
+    """`insert_event` for many, in one statement and in order; returns the ids of those that were inserted."""
+    statement = insert(_EVENTS).on_conflict_do_nothing().returning(_EVENTS.c.id)
+    values = [{column.key: getattr(row, column.key) for column in _EVENTS.columns} for row in rows]
+    return set((await session.execute(statement, values)).scalars())
+
+
 async def insert_event(session: Session, row: ProviderEventRow) -> bool:
     """Insert an event. False when its id (as the first of it) or this very body was there already.
 
@@ -235,16 +244,17 @@ async def insert_event(session: Session, row: ProviderEventRow) -> bool:
     return rows_of(await session.execute(statement)) == 1
 
 
-async def body_came_before(session: ReadSession, row: ProviderEventRow) -> bool:
-    """Whether the same bytes came before under another event id."""
-    statement = select(
-        exists().where(
-            ProviderEventRow.provider == row.provider,
-            ProviderEventRow.body_hash == row.body_hash,
-            ProviderEventRow.event_id != row.event_id,
-        )
+async def bodies_came_before(session: ReadSession, ids: Collection[UUID]) -> set[UUID]:
+    """Those of these events whose bytes came before under another event id."""
+    other = aliased(ProviderEventRow)
+    before = exists().where(
+        other.provider == ProviderEventRow.provider,
+        other.body_hash == ProviderEventRow.body_hash,
+        other.event_id != ProviderEventRow.event_id,
     )
-    return bool((await session.execute(statement)).scalar_one())
+    return set(
+        (await session.execute(select(ProviderEventRow.id).where(ProviderEventRow.id.in_(ids), before))).scalars()
+    )
 
 
 async def lock_event(session: Session, event_row_id: UUID) -> ProviderEventRow | None:

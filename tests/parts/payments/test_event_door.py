@@ -1,0 +1,66 @@
+"""Events that come in at the same time share a transaction, and nothing else."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+
+from sqlalchemy import text
+
+from tests.parts.payments.till import Till, new_person, with_amount
+
+SECRET = b"rzp_test_webhook_secret_tillhouse"
+
+
+def signed(body: str) -> str:
+    return hmac.new(SECRET, body.encode(), hashlib.sha256).hexdigest()
+
+
+async def states(till: Till) -> list[tuple[str, str | None]]:
+    async with till.house.database.reading() as session:
+        rows = await session.execute(text("SELECT state, reason FROM payments.provider_events ORDER BY state, reason"))
+        return [(row.state, row.reason) for row in rows]
+
+
+async def test_events_at_once_are_each_stored_and_judged_as_if_they_came_alone(till: Till) -> None:
+    for _ in range(4):
+        await till.pay(await till.order(new_person()))
+    first, *others = till.webhooks("payment.captured")
+    other_body = with_amount(first.body, 1_500_000)
+    answers = await asyncio.gather(
+        *(till.deliver(one) for one in (first, *others, first, first)),
+        till.deliver(first, body=other_body, signature=signed(other_body)),
+        till.deliver(others[0], event_id="claimed-again"),
+        till.deliver(others[1], signature="0" * 64),
+    )
+    assert answers == [200] * 8 + [403]
+    stored = await states(till)
+    assert [one for one in stored if one[0] == "received"] == [("received", None)] * 4
+    assert {reason for state, reason in stored if state == "parked"} == {
+        "id_used_for_another_body",
+        "replayed_under_another_id",
+    }
+    assert len(stored) == 6
+
+
+async def test_an_event_that_cannot_be_stored_fails_no_other(till: Till) -> None:
+    for _ in range(3):
+        await till.pay(await till.order(new_person()))
+    captured = till.webhooks("payment.captured")
+    bad = json.dumps({**json.loads(captured[0].body), "event": "payment.captured\0"})
+    answers = await asyncio.gather(
+        till.deliver(captured[0]),
+        till.deliver(captured[0], body=bad, signature=signed(bad), event_id="not-storable"),
+        *(till.deliver(one) for one in captured[1:]),
+    )
+    assert answers == [200, 422, 200, 200]
+    assert await states(till) == [("received", None)] * 3
+
+
+async def test_the_job_of_an_event_carries_the_id_of_the_request_that_brought_it(till: Till) -> None:
+    await till.pay(await till.order(new_person()))
+    (captured,) = till.webhooks("payment.captured")
+    assert await till.deliver(captured) == 200
+    async with till.house.database.reading() as session:
+        query = "SELECT request_id FROM kernel.jobs WHERE name = 'payments.handle_event'"
+        assert (await session.execute(text(query))).scalar_one()
