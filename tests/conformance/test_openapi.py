@@ -90,6 +90,13 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/users/me/totp/confirm"): {"code": "000000"},
     ("PUT", "/users/{person_id}/role"): {"role": "admin"},
     ("POST", "/api-keys"): {"name": "robot", "scopes": ["payments.status"], "expires_at": "2027-01-01T00:00:00Z"},
+    ("POST", "/organisations"): {"name": "Rao & Sons", "country": "IN", "slug": "rao-and-sons"},
+    ("PATCH", "/organisations/{organisation_id}"): {"name": "Rao & Daughters"},
+    ("POST", "/organisations/{organisation_id}/transfer"): {"person_id": ELSEWHERE},
+    ("PATCH", "/organisations/{organisation_id}/members/{person_id}"): {"role": "accountant"},
+    ("POST", "/organisations/{organisation_id}/invitations"): {"email": "new@example.com", "role": "member"},
+    ("POST", "/invitations/{invitation_id}/accept"): {"code": "x" * 26},
+    ("POST", "/invitations/{invitation_id}/decline"): {"code": None},
     ("POST", "/payments/create-order"): {"amount": "150", "currency": "INR", "purpose": "wallet_deposit"},
     ("POST", "/payments/checkout"): {
         "amount": "150", "currency": "INR", "purpose": "wallet_deposit", "reference": None, "country": "IN",

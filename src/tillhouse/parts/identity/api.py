@@ -8,24 +8,47 @@ from uuid import UUID
 from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import CONSOLE, Identifier, parse_identifier
+from tillhouse.parts.identity.domain.organisations import MANAGERS, MONEY_READERS, Role
 from tillhouse.parts.identity.flows import COOKIE
-from tillhouse.parts.identity.ports import Code, CodeSource, Contact, Erasure, ErasureVeto, MessageSender
+from tillhouse.parts.identity.ports import (
+    Code,
+    CodeSource,
+    Contact,
+    Erasure,
+    ErasureVeto,
+    MessageSender,
+    OrganisationClosing,
+)
 from tillhouse.parts.identity.service import machines
 from tillhouse.parts.identity.service.audit import audit
+from tillhouse.parts.identity.service.organisations import (
+    Member,
+    Membership,
+    members,
+    membership,
+    organisations_of,
+    require_member,
+)
 from tillhouse.parts.identity.service.people import contacts, notify
 from tillhouse.parts.identity.service.sessions import StepUpRequired, assert_fresh, assert_recent
 
 __all__ = [
     "CONSOLE",
     "COOKIE",
+    "MANAGERS",
+    "MONEY_READERS",
     "Code",
     "CodeSource",
     "Contact",
     "Erasure",
     "ErasureVeto",
     "Identifier",
+    "Member",
+    "Membership",
     "MessageSender",
+    "OrganisationClosing",
     "Person",
+    "Role",
     "StepUpRequired",
     "assert_fresh",
     "assert_recent",
@@ -33,11 +56,15 @@ __all__ = [
     "contact",
     "contacts",
     "machine_works",
+    "members",
+    "membership",
     "names",
     "notify",
+    "organisations_of",
     "parse_identifier",
     "person",
     "person_by_identifier",
+    "require_member",
 ]
 
 

@@ -19,10 +19,15 @@ def _api() -> APIRouter:
 
 
 def _provides(house: House) -> Sequence[object]:
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto, OrganisationClosing
     from tillhouse.parts.ledger.api import AccountKind
     from tillhouse.parts.wallets.domain import ACCOUNT_CODE
-    from tillhouse.parts.wallets.service import close_wallets, reasons_to_keep
+    from tillhouse.parts.wallets.service import (
+        close_organisation,
+        close_wallets,
+        reasons_to_keep,
+        reasons_to_keep_organisation,
+    )
 
     return (
         AccountKind(
@@ -30,6 +35,7 @@ def _provides(house: House) -> Sequence[object]:
         ),
         ErasureVeto("wallets", reasons_to_keep),
         Erasure("wallets", close_wallets),
+        OrganisationClosing("wallets", reasons_to_keep_organisation, close_organisation),
     )
 
 
