@@ -97,6 +97,12 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/organisations/{organisation_id}/invitations"): {"email": "new@example.com", "role": "member"},
     ("POST", "/invitations/{invitation_id}/accept"): {"code": "x" * 26},
     ("POST", "/invitations/{invitation_id}/decline"): {"code": None},
+    ("POST", "/kyc/{level}/submit"): {
+        "details": {
+            "name": "Asha Rao", "birth_date": "1990-04-01", "country": "IN", "id_kind": "pan",
+            "id_number": "ABCPR1234D",
+        },
+    },
     ("POST", "/payments/create-order"): {"amount": "150", "currency": "INR", "purpose": "wallet_deposit"},
     ("POST", "/payments/checkout"): {
         "amount": "150", "currency": "INR", "purpose": "wallet_deposit", "reference": None, "country": "IN",

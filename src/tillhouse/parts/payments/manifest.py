@@ -111,9 +111,10 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.payments.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
     from tillhouse.parts.payments.service.checks import erase_person, reasons_to_keep
     from tillhouse.parts.payments.service.deposits import PURPOSE, pending_of
+    from tillhouse.parts.payments.service.payees import payout_accounts
     from tillhouse.parts.payments.service.published import PUBLISHED
     from tillhouse.parts.payments.service.reconciliation import books as settling
-    from tillhouse.parts.wallets.api import PendingSource
+    from tillhouse.parts.wallets.api import PayoutAccounts, PendingSource
 
     return (
         PURPOSE,
@@ -123,6 +124,7 @@ def _provides(house: House) -> Sequence[object]:
         *settling.ACCOUNT_KINDS,
         *settling.TRANSACTION_KINDS,
         PendingSource(pending_of),
+        PayoutAccounts(payout_accounts),
         ErasureVeto("payments", reasons_to_keep),
         Erasure("payments", erase_person),
         *installed(house),
