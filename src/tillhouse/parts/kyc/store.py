@@ -53,7 +53,7 @@ async def standing_levels(session: ReadSession, owner: Owner, at: datetime) -> M
         .where(_of(owner), CaseRow.state == "approved", CaseRow.expires_at > at)
         .group_by(CaseRow.level)
     )
-    return {row[0]: row[1] for row in await session.execute(statement)}
+    return {level: until for level, until in await session.execute(statement) if until}
 
 
 async def approved_case(session: ReadSession, owner: Owner, level: str, at: datetime) -> CaseRow | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -64,12 +64,6 @@ class DetailsForm(BaseModel):
     country: str = Field(pattern=r"^[A-Z]{2}$")
     id_kind: IdKind
     id_number: str = Field(min_length=4, max_length=40)
-
-
-class NothingForm(BaseModel):
-    """A level that asks for papers alone."""
-
-    sure: Literal["yes"] = "yes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +151,12 @@ async def submit(
 ) -> Response:
     """Hand it in."""
     owner = await cases.owner_of(session, me, organisation_id)
-    form = await Form.read(request, DetailsForm if LEVELS[level].asks_details else NothingForm)
-    if form.is_valid:
+    form = await Form.read(request, DetailsForm)
+    if form.is_valid or not LEVELS[level].asks_details:
         try:
             async with session.begin_nested():  # a refusal keeps nothing of what was begun
-                await cases.submit(session, me, owner, LEVELS[level], _details(form.data))
+                details = Details(**form.data.model_dump()) if LEVELS[level].asks_details else None
+                await cases.submit(session, me, owner, LEVELS[level], details)
             said = Toast(gettext("Handed in"), gettext("We write to you as soon as it is decided."))
             return redirect(request, _address(level, organisation_id), said, secure=web.secure)
         except DomainError as refusal:
@@ -188,7 +183,7 @@ async def _page(
     *,
     owner: Owner,
     level: LevelName,
-    form: Form[DetailsForm] | Form[NothingForm],
+    form: Form[DetailsForm],
 ) -> Response:
     found = await cases.standing(session, owner, LEVELS[level])
     context = {
@@ -237,10 +232,6 @@ def _papers(found: cases.Standing) -> Sequence[Wanted]:
         Wanted(kind, gettext(PAPERS[kind]), kind in found.wanted, sent.get(kind))
         for kind in (*found.wanted, *found.also)
     ]
-
-
-def _details(said: DetailsForm | NothingForm) -> Details | None:
-    return Details(**said.model_dump()) if isinstance(said, DetailsForm) else None
 
 
 def _country(code: str) -> str:

@@ -1,7 +1,7 @@
 """Checks that ask nobody outside: what a number itself says, and what the house knows of bank accounts already."""
 
 from tillhouse.kernel.house import House
-from tillhouse.parts.kyc.domain import Finding
+from tillhouse.parts.kyc.domain import Finding, OwnerKind
 from tillhouse.parts.kyc.domain.numbers import check_pan
 from tillhouse.parts.kyc.ports import BankAccountCheck, NumberCheck, Subject
 from tillhouse.parts.wallets.api import PayoutAccounts
@@ -19,7 +19,7 @@ async def _thai_id(house: House, subject: Subject) -> Finding:
 async def _gstin(house: House, subject: Subject) -> Finding:
     """The PAN inside says what kind of holder it is, and the first letter of the name."""
     pan = subject.details.id_number[2:12]
-    holder = "person" if pan[3] == "P" else "organisation"  # a sole trader's own
+    holder: OwnerKind = "person" if pan[3] == "P" else "organisation"  # a sole trader's own
     found = check_pan(pan, subject.details.name, holder)
     return Finding("gstin", found.result, found.reason)
 

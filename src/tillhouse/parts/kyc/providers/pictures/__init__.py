@@ -6,7 +6,7 @@ Loaded when the first paper comes. Sizes are asked before anything is decoded.
 import io
 from collections.abc import Sequence
 
-import pypdfium2
+import pypdfium2  # type: ignore[import-untyped]  # it has no types
 from PIL import Image, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
