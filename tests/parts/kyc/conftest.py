@@ -28,7 +28,6 @@ async def house(
     settings: KernelSettings, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, at: clock.TestClock
 ) -> AsyncIterator[House]:
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
-    monkeypatch.setenv("IDENTITY_SESSION_DAYS", "3650")
     async with smtp_server(sandbox.world.inbox, "127.0.0.1", 0) as port:
         monkeypatch.setenv("SMTP_PORT", str(port))
         built = build_house(settings, mounts={"http://sandbox": SandboxTransport(sandbox)})

@@ -1,13 +1,13 @@
 """A town with a desk at which papers are handed in and looked at."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import httpx
 from PIL import Image
 
-from tests.parts.identity.town import Resident, Town
+from tests.parts.identity.town import PASSWORD, Resident, Town
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.kyc import store
@@ -60,6 +60,11 @@ class Desk(Town):
         assert answer.status_code == 200, answer.text
         await run_due(self.house)
         return (await self.newest(who)).id
+
+    async def again(self, who: Resident) -> Resident:
+        """Signed in anew."""
+        body = {"identifier": who.identifier.value, "password": PASSWORD}
+        return replace(who, token=(await self.post("/auth/login", body)).json()["access_token"])
 
     async def newest(self, who: Resident) -> CaseRow:
         async with self.house.database.reading() as session:

@@ -188,6 +188,32 @@ async def test_an_approval_ends_with_a_reminder_and_papers_are_deleted_in_time(d
         assert [one.decision for one in await store.decisions(session, case_id)] == ["approved"]
 
 
+async def test_a_renewal_in_time_ends_the_old_approval_silently_and_is_taken_back_whole(
+    desk: Desk, at: clock.TestClock
+) -> None:
+    asha, reviewer = await desk.resident(), await desk.resident("r@example.com", role="staff")
+    await desk.approve(await desk.hand_in(asha), reviewer)
+    assert (await desk.send(asha, "basic", "id_front")).json()["code"] == "wrong_state"
+    at.advance(timedelta(days=710))
+    asha = await desk.again(asha)
+    renewed = await desk.hand_in(asha)
+    assert ((await desk.state(asha))["state"], await level(desk, asha.id)) == ("in_review", "basic")
+    await desk.approve(renewed, reviewer)
+    told = len(await desk.messages_to("asha@example.com"))
+    async with desk.house.database.transaction() as session:
+        await reviews.take_back(session, principal(reviewer), renewed, ["document_expired"])
+    assert await level(desk, asha.id) is None
+    await run_due(desk.house)
+    assert len(await desk.messages_to("asha@example.com")) == told + 1
+    assert (await desk.submit(asha)).status_code == 200
+    await run_due(desk.house)
+    await desk.approve(renewed, reviewer)
+    told = len(await desk.messages_to("asha@example.com"))
+    at.advance(timedelta(days=21))  # past the end of the first
+    await desk.look_after()
+    assert (await level(desk, asha.id), len(await desk.messages_to("asha@example.com"))) == ("basic", told)
+
+
 async def test_an_approval_can_be_taken_back(desk: Desk) -> None:
     asha, reviewer = await desk.resident(), await desk.resident("r@example.com", role="staff")
     case_id = await desk.hand_in(asha)

@@ -1,6 +1,8 @@
 """Pure rules: numbers of documents, what a case may become, papers as they are kept."""
 
 import io
+import struct
+import zlib
 from datetime import date
 
 import pytest
@@ -156,6 +158,16 @@ def many_pages() -> bytes:
     return out.getvalue()
 
 
+def bomb() -> bytes:
+    """A small PNG that says it is 400 megapixels large."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    chunks = b"".join(
+        struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+        for body in (header, b"IDAT", b"IEND")
+    )
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [
@@ -164,6 +176,7 @@ def many_pages() -> bytes:
         (photo()[:500], "unreadable"),
         (photo((500, 100)), "too_small"),
         (many_pages(), "too_many_pages"),
+        (bomb(), "unreadable"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", "unreadable"),
     ],
 )

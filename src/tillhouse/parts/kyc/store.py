@@ -64,6 +64,12 @@ async def approved_case(session: ReadSession, owner: Owner, level: str, at: date
     return (await session.scalars(statement.order_by(CaseRow.id.desc()).limit(1))).one_or_none()
 
 
+async def end_approvals(session: Session, owner: Owner, level: str, at: datetime) -> None:
+    """End every approval of a level that stands."""
+    statement = update(CaseRow).where(_of(owner), CaseRow.level == level, CaseRow.state == "approved")
+    await session.execute(statement.values(state="expired", expires_at=at, updated_at=at))
+
+
 async def same_number(session: ReadSession, owner: Owner, fingerprint: bytes) -> Sequence[CaseRow]:
     """Cases of other owners in which the same number was given, the newest first."""
     statement = select(CaseRow).where(CaseRow.fingerprint == fingerprint, ~_of(owner))

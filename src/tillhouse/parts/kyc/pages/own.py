@@ -96,7 +96,11 @@ async def level(
 ) -> Response:
     """One level: its papers, what it asks for, and where it stands."""
     owner = await cases.owner_of(session, me, organisation_id)
+    before = await cases.said_before(session, owner, LEVELS[level])
     form = Form.blank(DetailsForm, country="IN", id_kind=IDS_OF[owner.kind][0])
+    if before:  # all but the number: no page needs to show that again
+        form = Form.blank(DetailsForm, country=before.country, id_kind=before.id_kind, birth_date=before.birth_date)
+        form.values["name"] = [before.name]
     return await _page(request, session, pages, me, owner=owner, level=level, form=form)
 
 

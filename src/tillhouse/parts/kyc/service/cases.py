@@ -92,6 +92,12 @@ async def standing(session: ReadSession, owner: Owner, level: Level) -> Standing
     return await _standing(session, owner, level, await store.cases_of(session, owner))
 
 
+async def said_before(session: ReadSession, owner: Owner, level: Level) -> Details | None:
+    """What an owner said when they last handed this level in, so that they correct it rather than write it anew."""
+    newest = next((row for row in await store.cases_of(session, owner) if row.level == level.name), None)
+    return details_of(house_of(session), newest) if newest else None
+
+
 async def add_paper(
     session: Session, me: Principal, owner: Owner, level: Level, *, kind: PaperKind, pages: Sequence[bytes]
 ) -> Paper:

@@ -9,6 +9,7 @@ from tillhouse.kernel.work import emit, enqueue
 from tillhouse.parts.kyc import store
 from tillhouse.parts.kyc.domain import WAITING, Finding, State, step
 from tillhouse.parts.kyc.events import CheckCase, KycExpired, KycExpiring
+from tillhouse.parts.kyc.models import CaseRow
 from tillhouse.parts.kyc.ports import Subject
 from tillhouse.parts.kyc.service.reviews import owner_of_case
 from tillhouse.parts.kyc.service.sealing import details_of
@@ -32,7 +33,8 @@ async def _remind(session: Session) -> list[UUID]:
         case = await store.lock_case(session, case_id)
         if case and case.state == State.APPROVED and case.reminded_at is None:
             case.reminded_at = clock.now()
-            await emit(session, KycExpiring(case_id=case.id))
+            if not await _renewed(session, case):
+                await emit(session, KycExpiring(case_id=case.id))
     return due
 
 
@@ -42,8 +44,15 @@ async def _expire(session: Session) -> list[UUID]:
         case = await store.lock_case(session, case_id)
         if case and case.state == State.APPROVED:
             case.state, case.updated_at = step(State.APPROVED, State.EXPIRED), clock.now()
-            await emit(session, KycExpired(case_id=case.id))
+            if not await _renewed(session, case):
+                await emit(session, KycExpired(case_id=case.id))
     return due
+
+
+async def _renewed(session: Session, case: CaseRow) -> bool:
+    """Whether a newer approval of the same level stands: then nobody needs to be told that this one ends."""
+    newest = await store.approved_case(session, owner_of_case(case), case.level, clock.now())
+    return newest is not None and newest.id != case.id
 
 
 async def _erase(session: Session) -> list[UUID]:

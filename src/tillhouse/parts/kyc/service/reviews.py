@@ -104,7 +104,10 @@ async def reject(session: Session, me: Principal, case_id: UUID, reasons: Sequen
 
 
 async def take_back(session: Session, me: Principal, case_id: UUID, reasons: Sequence[str], note: str = "") -> CaseRow:
-    """End an approval that should not stand. Raises `NotFound`, `WrongState`, `InvalidInput`, `Forbidden`."""
+    """End an approval that should not stand, and any older one of the level beside it.
+
+    Raises `NotFound`, `WrongState`, `InvalidInput`, `Forbidden`.
+    """
     _check_reasons(reasons)
     case = await store.lock_case(session, case_id)
     if case is None:
@@ -117,6 +120,7 @@ async def take_back(session: Session, me: Principal, case_id: UUID, reasons: Seq
     await _decide(session, me, case, "taken_back", reasons=reasons, note=note)
     case.expires_at = None
     await _turn_down(session, case)
+    await store.end_approvals(session, owner_of_case(case), case.level, clock.now())
     return case
 
 

@@ -1,9 +1,11 @@
 """Papers through Pillow and pdfium: every page is drawn anew as a JPEG of its pixels alone.
 
-Loaded when the first paper comes. Sizes are asked before anything is decoded.
+Loaded when the first paper comes. Sizes are asked before anything is decoded, and one paper is drawn at a time: pdfium
+takes one caller, and a large photo takes some 150 MB while it is decoded.
 """
 
 import io
+import threading
 from collections.abc import Sequence
 
 import pypdfium2  # type: ignore[import-untyped]  # it has no types
@@ -21,15 +23,18 @@ _LONGEST = 2200  # pixels of the longer side that are kept: the small print of a
 _SHORTEST = 320  # less than this shows no text
 _MOST_PAGES = 6
 _QUALITY = 85
+_ONE_AT_A_TIME = threading.Lock()
 _UNREADABLE = (
-    UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, MemoryError, pypdfium2.PdfiumError,
+    UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError, MemoryError,
+    pypdfium2.PdfiumError,
 )  # fmt: skip
 
 
 def pages_of(content: bytes) -> Sequence[bytes]:
     """The pages of a photo (JPEG, PNG, WebP, HEIC) or of a PDF, as JPEG. Raises `InvalidInput`."""
     try:
-        return _of_pdf(content) if content[:1024].lstrip().startswith(b"%PDF") else [_of_picture(content)]
+        with _ONE_AT_A_TIME:
+            return _of_pdf(content) if content[:1024].lstrip().startswith(b"%PDF") else [_of_picture(content)]
     except _UNREADABLE:
         raise _refused("unreadable", N_("We cannot read this file. Send a photo (JPEG, PNG, HEIC) or a PDF.")) from None
 
@@ -41,7 +46,9 @@ def _of_picture(content: bytes) -> bytes:
         if min(image.size) < _SHORTEST:
             raise _refused("too_small", N_("This picture is too small to be read: send the photo as it was taken."))
         image.draft("RGB", (_LONGEST, _LONGEST))  # JPEG alone can decode less than all
-        return _written(ImageOps.exif_transpose(image))
+        small = image.convert("RGBA") if image.mode in ("1", "P", "PA") else image
+        small.thumbnail((_LONGEST, _LONGEST), Image.Resampling.LANCZOS)  # before anything copies it
+        return _written(ImageOps.exif_transpose(small))
 
 
 def _of_pdf(content: bytes) -> list[bytes]:
@@ -66,7 +73,6 @@ def _written(image: Image.Image) -> bytes:
     flat = Image.new("RGB", image.size, "white")
     rgba = image.convert("RGBA")
     flat.paste(rgba, mask=rgba.getchannel("A"))
-    flat.thumbnail((_LONGEST, _LONGEST), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     flat.save(out, "JPEG", quality=_QUALITY)
     return out.getvalue()
