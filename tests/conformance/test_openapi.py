@@ -165,6 +165,8 @@ each_module = pytest.mark.parametrize("module", [one for one in CATALOGUE if one
 async def house(settings: KernelSettings, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """The whole house at noon, its limits patient; afterwards every invariant holds."""
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")  # guesses are cheap in tests, and nowhere else
+    for whose in ("PERSON", "PAYEE"):  # every route with an id in its path has a payout of its own
+        monkeypatch.setenv(f"PAYOUTS_{whose}_LIMITS", "INR=day:1000:100000000")
     with clock.held(NOON):
         built = build_house(settings, mounts={"http://sandbox": SandboxTransport(sandbox)})
         built.provide([Patient()])

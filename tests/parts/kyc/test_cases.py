@@ -12,7 +12,7 @@ from tillhouse.kernel.errors import Conflict, Forbidden, InvalidInput
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.kyc import api, store
 from tillhouse.parts.kyc.domain import Owner, State, WrongState
-from tillhouse.parts.kyc.service import reviews
+from tillhouse.parts.kyc.service import checks, reviews
 from tillhouse.parts.wallets.api import PayoutAccount, PayoutAccounts
 
 SECRETS = ("Asha Rao", "ABCPR1234D", "1990-04-01")
@@ -104,6 +104,13 @@ async def test_where_money_follows_two_different_persons_approve(desk: Desk) -> 
         await desk.approve(case_id, first)
     await desk.approve(case_id, second)
     assert ((await desk.state(asha, "payout"))["state"], await level(desk, asha.id)) == ("approved", "payout")
+
+    async with desk.house.database.transaction() as session:
+        assert await checks.approved_by_enough(session) == []
+        await session.execute(text("UPDATE kyc.cases SET level = 'payout' WHERE level = 'basic'"))
+        assert [line.partition(": ")[2] for line in await checks.approved_by_enough(session)] == [
+            "payout stands by 1 of 2 people"
+        ]
 
 
 def _accounts(name: str):  # type: ignore[no-untyped-def]

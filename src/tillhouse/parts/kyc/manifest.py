@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.edge import BodyAllowance
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import Module, NavItem, Process
+from tillhouse.kernel.manifest import Invariant, Module, NavItem, Process
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyHandler, AnyJob
@@ -44,6 +44,18 @@ def _handlers() -> Sequence[AnyHandler]:
     from tillhouse.parts.kyc.handlers import HANDLERS
 
     return HANDLERS
+
+
+def _invariants() -> Sequence[Invariant]:
+    from tillhouse.parts.kyc.service.checks import approved_by_enough
+
+    return (
+        Invariant(
+            "kyc.approved_by_enough",
+            "Every approval was given by as many different people as its level asks for.",
+            approved_by_enough,
+        ),
+    )
 
 
 def _read_paper(content: bytes) -> Sequence[bytes]:
@@ -90,7 +102,7 @@ MODULE = Module(
     title=N_("KYC"),
     floor="part",
     folder=Path(__file__).parent,
-    requires=("identity", "files", "ledger", "wallets"),
+    requires=("identity", "ledger", "wallets"),
     plugged_by=("channels", "payments"),
     settings=(KycSettings,),
     api_roots=("/kyc",),
@@ -109,5 +121,6 @@ MODULE = Module(
         Process("kyc", "web", most=2),
         Process("kyc-worker", "worker", queues=("kyc.quick", "kyc.slow"), most=2, scales_by="queue_age"),
     ),
+    invariants=_invariants,
     provides=_provides,
 )

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import case as case_of
 from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel.db import ReadSession, Session
@@ -140,6 +141,27 @@ async def decisions(session: ReadSession, case_id: UUID) -> Sequence[DecisionRow
     """What was decided about a case, the oldest first."""
     statement = select(DecisionRow).where(DecisionRow.case_id == case_id).order_by(DecisionRow.id)
     return (await session.scalars(statement)).all()
+
+
+async def approved_by_too_few(session: ReadSession, needed: Mapping[str, int]) -> Sequence[tuple[UUID, str, int]]:
+    """Approved cases with the level and how many different people approved them, where that is less than needed."""
+    people = func.count(func.distinct(DecisionRow.by))
+    enough = case_of(dict(needed), value=CaseRow.level, else_=1)
+    statement = (
+        select(CaseRow.id, CaseRow.level, people)
+        .outerjoin(
+            DecisionRow,
+            (DecisionRow.case_id == CaseRow.id)
+            & (DecisionRow.attempt == CaseRow.attempt)
+            & (DecisionRow.decision == "approved"),
+        )
+        .where(CaseRow.state.in_(("approved", "expired")))
+        .group_by(CaseRow.id, CaseRow.level)
+        .having(people < enough)
+        .order_by(CaseRow.id)
+        .limit(_AT_ONCE)
+    )
+    return [(row[0], row[1], row[2]) for row in await session.execute(statement)]
 
 
 # Time

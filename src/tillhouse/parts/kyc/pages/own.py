@@ -214,12 +214,13 @@ async def _for(session: ReadSession, me: Principal, owner: Owner) -> dict[str, o
         "suffix": f"?{urlencode({'organisation_id': str(owner.id)})}" if place else "",
         "levels": LEVELS,
         "tones": TONES,
-        "titles": _titles(),
+        "titles": state_titles(),
         "sentence": sentence,
     }
 
 
-def _titles() -> dict[str, str]:
+def state_titles() -> dict[str, str]:
+    """What the states are called, in the reader's language."""
     return {
         "not_started": gettext("Not started"),
         "submitted": gettext("Handed in"),

@@ -23,7 +23,7 @@ from tillhouse.kernel.web.render import Templates
 from tillhouse.kernel.web.toasts import Toast, redirect
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.kyc.domain import FINDINGS, ID_KINDS, LEVELS, PAPERS, REASONS
-from tillhouse.parts.kyc.pages.own import TONES
+from tillhouse.parts.kyc.pages.own import TONES, state_titles
 from tillhouse.parts.kyc.service import reviews
 
 _HOME = "/console/kyc"
@@ -130,6 +130,7 @@ async def _page(
         "review": found,
         "case": found.case,
         "tones": TONES,
+        "states": state_titles(),
         "results": _RESULTS,
         "findings": FINDINGS,
         "titles": PAPERS,
