@@ -302,6 +302,8 @@ async def test_what_belongs_to_someone_else_is_not_found_and_stays_as_it_was(str
             continue
         body = json.dumps(GOOD.get((method, route.path), {})).encode()
         name = re.findall(r"{(\w+)}", route.path)[0]
+        if name == "level":  # not a thing of anybody's: each caller has their own at every level
+            continue
         for one in theirs[name]:
             before = await archive.digest()
             answer = await knock(street, method, filled(route.path, {name: [one]}), other, body)
