@@ -133,9 +133,21 @@ class Street:
             "identifier_id": (await self._got(who, "/users/me"))["identifiers"][0]["id"],
             "person_id": str(who.id),
             "provider": "razorpay",
+            **await self._organisation(who),
         }
         ids = {name: [one] for name, one in found.items()}
         return {**ids, "id": [found["order"], found["payout"]]}
+
+    async def _organisation(self, who: Caller) -> dict[str, str]:
+        """An organisation that the caller owns, and an invitation to it that waits."""
+        mine = [one["id"] for one in (await self._got(who, "/organisations"))["items"] if one["role"] == "owner"]
+        rao = {"name": "Rao & Sons", "country": "IN"}
+        organisation = mine[0] if mine else await self._made(who, "/organisations", json=rao)
+        path = f"/organisations/{organisation}/invitations"
+        waiting = (await self._got(who, path))["items"]
+        guest = {"email": "guest@example.com", "role": "member"}
+        invitation = waiting[0]["id"] if waiting else await self._made(who, path, json=guest)
+        return {"organisation_id": organisation, "invitation_id": invitation}
 
     async def _made(self, who: Caller, path: str, **body: Any) -> str:
         headers = {**who.headers, "Idempotency-Key": str(uuid4())}

@@ -50,6 +50,21 @@ ROUTES: dict[tuple[str, str], tuple[object, object]] = {
     ("GET", "/api-keys"): (ADMIN, None),
     ("POST", "/api-keys"): (ADMIN, {"name": "robot", "scopes": ["x"]}),
     ("DELETE", "/api-keys/{key_id}"): (ADMIN, None),
+    ("POST", "/organisations"): (OWN, {"name": "Rao & Sons", "country": "IN"}),
+    ("GET", "/organisations"): (OWN, None),
+    ("GET", "/organisations/{organisation_id}"): (OWN, None),
+    ("PATCH", "/organisations/{organisation_id}"): (OWN, {"name": "Rao & Daughters"}),
+    ("DELETE", "/organisations/{organisation_id}"): (OWN, None),
+    ("POST", "/organisations/{organisation_id}/transfer"): (OWN, {"person_id": ELSEWHERE}),
+    ("GET", "/organisations/{organisation_id}/members"): (OWN, None),
+    ("PATCH", "/organisations/{organisation_id}/members/{person_id}"): (OWN, {"role": "member"}),
+    ("DELETE", "/organisations/{organisation_id}/members/{person_id}"): (OWN, None),
+    ("GET", "/organisations/{organisation_id}/invitations"): (OWN, None),
+    ("POST", "/organisations/{organisation_id}/invitations"): (OWN, {"email": "new@example.com", "role": "member"}),
+    ("DELETE", "/organisations/{organisation_id}/invitations/{invitation_id}"): (OWN, None),
+    ("GET", "/invitations"): (OWN, None),
+    ("POST", "/invitations/{invitation_id}/accept"): (OWN, {"code": "x"}),
+    ("POST", "/invitations/{invitation_id}/decline"): (OWN, {"code": None}),
     ("POST", "/channels/webhook/twilio"): (OPEN, None),
 }
 
@@ -87,7 +102,7 @@ async def test_a_route_lets_in_those_it_is_for_and_changes_nothing_for_others(
     wanted = dict(zip(WHO, expected, strict=True)) if isinstance(expected, tuple) else dict.fromkeys(WHO, "in")
     subject = await town.resident("subject@example.com")
     path = route[1].replace("{person_id}", subject.id)
-    for name in ("{session_id}", "{identifier_id}", "{key_id}"):
+    for name in ("{session_id}", "{identifier_id}", "{key_id}", "{organisation_id}", "{invitation_id}"):
         path = path.replace(name, ELSEWHERE)
     tokens, cookie = await callers(town)
     before = await snapshot(town)

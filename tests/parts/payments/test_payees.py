@@ -25,7 +25,8 @@ from tillhouse.parts.payments.domain.names import masked_name, match_names
 from tillhouse.parts.payments.domain.payees import account_of
 from tillhouse.parts.payments.service.checks import erase_person
 from tillhouse.parts.payments.service.guards import PayeeCooling, PayeeRefused
-from tillhouse.parts.payments.service.payees import TooManyPayees, fingerprint
+from tillhouse.parts.payments.service.payees import TooManyPayees, fingerprint, payout_accounts
+from tillhouse.parts.wallets.api import PayoutAccount
 from tillhouse.sandbox.razorpay.validations import FundAccountValidation
 
 HDFC = BankAccount("Asha Rao", "HDFC0001234", "50100012345678")
@@ -238,6 +239,21 @@ async def test_the_bank_says_whose_a_saved_account_is(till: Till) -> None:
     known = await payee(till, person)
     assert (known.state, known.registered_name, known.name_match) == (PayeeState.VERIFIED, "Asha R…", NameMatch.MATCH)
     assert len(checks_outside(till)) == 1
+
+
+async def test_what_banks_said_of_accounts_is_compared_with_any_name(till: Till) -> None:
+    person, unknown = await rich(till), new_person()
+    await save(till, person)
+
+    async def told(owner: UUID, name: str) -> list[PayoutAccount]:
+        async with till.house.database.reading() as session:
+            return await payout_accounts(session, "person", owner, name)
+
+    assert await told(person, "Asha Rao") == [PayoutAccount(False, "unknown")]
+    await till.pass_time(timedelta(minutes=3))
+    assert await told(person, "RAO ASHA") == [PayoutAccount(True, "match")]
+    assert await told(person, "Ravi Kumar") == [PayoutAccount(True, "mismatch")]
+    assert await told(unknown, "Asha Rao") == []
 
 
 @pytest.mark.parametrize(

@@ -290,8 +290,8 @@ async def test_a_cursor_beyond_any_movement_is_harmless(api: httpx.AsyncClient, 
 
 
 async def test_a_person_with_money_is_not_erased_and_one_without_leaves_closed_wallets(books: Books) -> None:
-    (veto,) = books.house.provided(ErasureVeto)
-    (erasure,) = books.house.provided(Erasure)
+    (veto,) = [one for one in books.house.provided(ErasureVeto) if one.name == "wallets"]
+    (erasure,) = [one for one in books.house.provided(Erasure) if one.name == "wallets"]
     await books.post(receive(10_000))
     await books.hold(wallets.account_ref(DRIVER, "INR"), 4_000)
     async with books.house.database.reading() as session:

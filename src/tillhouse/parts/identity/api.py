@@ -8,10 +8,28 @@ from uuid import UUID
 from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import CONSOLE, Identifier, parse_identifier
+from tillhouse.parts.identity.domain.organisations import MANAGERS, MONEY_READERS, Role
 from tillhouse.parts.identity.flows import COOKIE
-from tillhouse.parts.identity.ports import Code, CodeSource, Contact, Erasure, ErasureVeto, MessageSender, PictureKeeper
+from tillhouse.parts.identity.ports import (
+    Code,
+    CodeSource,
+    Contact,
+    Erasure,
+    ErasureVeto,
+    MessageSender,
+    OrganisationClosing,
+    PictureKeeper,
+)
 from tillhouse.parts.identity.service import machines
 from tillhouse.parts.identity.service.audit import audit
+from tillhouse.parts.identity.service.organisations import (
+    Member,
+    Membership,
+    members,
+    membership,
+    organisations_of,
+    require_member,
+)
 from tillhouse.parts.identity.service.people import contacts, notify, set_picture
 from tillhouse.parts.identity.service.second_factor import AuthenticatorTooNew, assert_may_let_money_out
 from tillhouse.parts.identity.service.sessions import StepUpRequired, assert_fresh, assert_recent
@@ -19,6 +37,8 @@ from tillhouse.parts.identity.service.sessions import StepUpRequired, assert_fre
 __all__ = [
     "CONSOLE",
     "COOKIE",
+    "MANAGERS",
+    "MONEY_READERS",
     "AuthenticatorTooNew",
     "Code",
     "CodeSource",
@@ -26,9 +46,13 @@ __all__ = [
     "Erasure",
     "ErasureVeto",
     "Identifier",
+    "Member",
+    "Membership",
     "MessageSender",
+    "OrganisationClosing",
     "Person",
     "PictureKeeper",
+    "Role",
     "StepUpRequired",
     "assert_fresh",
     "assert_may_let_money_out",
@@ -37,12 +61,16 @@ __all__ = [
     "contact",
     "contacts",
     "machine_works",
+    "members",
+    "membership",
     "names",
     "notify",
+    "organisations_of",
     "parse_identifier",
     "person",
     "person_by_identifier",
     "picture",
+    "require_member",
     "set_picture",
 ]
 

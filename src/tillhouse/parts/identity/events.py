@@ -19,6 +19,28 @@ class PersonErased(Event):
     person_id: UUID
 
 
+@event("identity.organisation_closed")
+class OrganisationClosed(Event):
+    """An organisation is no more; the id stays wherever the books need an owner."""
+
+    organisation_id: UUID
+
+
+@event("identity.membership_ended")
+class MembershipEnded(Event):
+    """A person belongs to an organisation no longer."""
+
+    organisation_id: UUID
+    person_id: UUID
+
+
+@task("identity.send_invitation", lane="quick")
+class SendInvitation(Task):
+    """Send the link of an invitation to an organisation."""
+
+    invitation_id: UUID
+
+
 @task("identity.answer_challenge", lane="quick")
 class AnswerChallenge(Task):
     """Send what a challenge calls for: a code, a word that there is an account already, or nothing.

@@ -48,8 +48,9 @@ def _jobs() -> Sequence[AnyJob]:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.identity.flows import ApiKeys, authenticate, session_stands
-    from tillhouse.parts.identity.ports import CodeSource
-    from tillhouse.parts.identity.service.challenges import code_to_send
+    from tillhouse.parts.identity.ports import CodeSource, Erasure, ErasureVeto
+    from tillhouse.parts.identity.service import organisations
+    from tillhouse.parts.identity.service.messages import code_to_send
     from tillhouse.parts.identity.service.passwords import Passwords
 
     return (
@@ -58,6 +59,8 @@ def _provides(house: House) -> Sequence[object]:
         ApiKeys(house),
         CodeSource(code_to_send),
         Passwords(house.settings_of(IdentitySettings)),
+        ErasureVeto("organisations", organisations.reasons_to_keep),
+        Erasure("organisations", organisations.erase),
     )
 
 
@@ -79,7 +82,7 @@ MODULE = Module(
     floor="part",
     folder=Path(__file__).parent,
     settings=(IdentitySettings,),
-    api_roots=("/auth", "/users", "/api-keys"),
+    api_roots=("/auth", "/users", "/api-keys", "/organisations", "/invitations"),
     api=_api,
     pages=_pages,
     models=_models,

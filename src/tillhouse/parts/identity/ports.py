@@ -75,6 +75,19 @@ class ErasureVeto:
 
 
 @dataclass(frozen=True, slots=True)
+class OrganisationClosing:
+    """Provided by a part in which organisations own something.
+
+    `reasons` returns sentences for the owner who wants to close one (marked with `N_`), none when nothing stands
+    against it; `close` ends what is left, in the transaction that closes the organisation.
+    """
+
+    name: str
+    reasons: Callable[[ReadSession, UUID], Awaitable[Sequence[str]]]
+    close: Callable[[Session, UUID], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Erasure:
     """Provided by a part that holds personal data: `erase` removes it, in the transaction that erases the person.
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tillhouse.parts.identity.domain import DEFAULT_ZONE, IdentifierKind, PersonRole
+from tillhouse.parts.identity.domain.organisations import Role
 
 # No NUL anywhere: PostgreSQL cannot store one.
 _NO_NUL = r"^[^\x00]*$"
@@ -15,6 +16,9 @@ Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, 
 Password = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=_NO_NUL)]
 CodeText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=4, max_length=20, pattern=_NO_NUL)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=_NO_NUL)]
+Slug = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40, pattern=_NO_NUL)]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+InvitationCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=_NO_NUL)]
 Locale = Literal["en", "hi", "vi", "th", "he"]
 
 
@@ -244,3 +248,74 @@ class AuditOut(BaseModel):
     action: str
     subject: str
     at: datetime
+
+
+class OrganisationIn(Strict):
+    """An organisation to make."""
+
+    name: Name = Field(examples=["Rao & Sons"])
+    country: Country = Field(description="Two letters, ISO 3166-1.", examples=["IN"])
+    slug: Slug | None = Field(default=None, description="A short name for addresses; made when left out.")
+
+
+class OrganisationNameIn(Strict):
+    """What an organisation is called from now on."""
+
+    name: Name = Field(examples=["Rao & Daughters"])
+
+
+class OrganisationOut(BaseModel):
+    """An organisation that the caller belongs to, and as what."""
+
+    id: UUID
+    name: str
+    slug: str
+    country: str
+    role: Role
+    joined_at: datetime
+
+
+class MemberOut(BaseModel):
+    """Someone in an organisation."""
+
+    person_id: UUID
+    name: str
+    role: Role
+    joined_at: datetime
+
+
+class MemberRoleIn(Strict):
+    """The role of a member."""
+
+    role: Role
+
+
+class TransferIn(Strict):
+    """Who owns the organisation from now on."""
+
+    person_id: UUID
+
+
+class InviteIn(Strict):
+    """Whom to ask, and as what."""
+
+    email: Address = Field(examples=["new@example.com"])
+    role: Role
+
+
+class InvitationOut(BaseModel):
+    """An invitation that waits for an answer."""
+
+    id: UUID
+    organisation_id: UUID
+    organisation: str
+    email: str
+    role: Role
+    expires_at: datetime
+    created_at: datetime
+
+
+class InvitationCodeIn(Strict):
+    """The code of the invitation's link. None: the invitation went to a confirmed address of the caller."""
+
+    code: InvitationCode | None = None

@@ -137,10 +137,11 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.payments.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
     from tillhouse.parts.payments.service.checks import erase_person, reasons_to_keep
     from tillhouse.parts.payments.service.deposits import PURPOSE, pending_of
+    from tillhouse.parts.payments.service.payees import payout_accounts
     from tillhouse.parts.payments.service.published import PUBLISHED
     from tillhouse.parts.payments.service.reconciliation import books as settling
     from tillhouse.parts.payments.service.waiting import CARDS
-    from tillhouse.parts.wallets.api import PendingSource
+    from tillhouse.parts.wallets.api import PayoutAccounts, PendingSource
 
     statements = house.settings_of(PaymentsSettings).statement_max_bytes
     return (
@@ -154,6 +155,7 @@ def _provides(house: House) -> Sequence[object]:
         PendingSource(pending_of),
         LiveTopic("payments", "payments.pay"),
         LiveTopic("payouts", "payments.pay"),
+        PayoutAccounts(payout_accounts),
         ErasureVeto("payments", reasons_to_keep),
         Erasure("payments", erase_person),
         *installed(house),

@@ -11,7 +11,7 @@ from tillhouse.parts.wallets.domain import (
     wallet_id,
 )
 from tillhouse.parts.wallets.flows import statement_pdf, statement_pdf_of
-from tillhouse.parts.wallets.ports import PendingSource
+from tillhouse.parts.wallets.ports import PayoutAccount, PayoutAccounts, PendingSource
 from tillhouse.parts.wallets.service import movement_rows, movements, wallet_by_id, wallet_of, wallets_of
 
 __all__ = [
@@ -20,6 +20,8 @@ __all__ = [
     "Direction",
     "Movement",
     "MovementFilter",
+    "PayoutAccount",
+    "PayoutAccounts",
     "PendingSource",
     "Wallet",
     "account_ref",

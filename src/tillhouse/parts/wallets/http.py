@@ -37,6 +37,13 @@ async def list_wallets(session: Read, owner: Owner) -> Page[schemas.WalletOut]:
     return Page(items=[_wallet(wallet) for wallet in found], next_cursor=None)
 
 
+@router.get("/organisations/{organisation_id}")
+async def list_wallets_of_organisation(session: Read, owner: Owner, organisation_id: UUID) -> Page[schemas.WalletOut]:
+    """The wallets of an organisation. For its owners, admins and accountants."""
+    found = await service.wallets_of_organisation(session, organisation_id, owner.person_id)
+    return Page(items=[_wallet(wallet) for wallet in found], next_cursor=None)
+
+
 @router.get("/{wallet_id}")
 async def get_wallet(session: Read, owner: Owner, wallet_id: UUID) -> schemas.WalletOut:
     """One of one's own wallets."""

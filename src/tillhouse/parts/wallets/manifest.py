@@ -20,19 +20,29 @@ def _api() -> APIRouter:
 
 
 def _provides(house: House) -> Sequence[object]:
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto, OrganisationClosing
     from tillhouse.parts.ledger.api import AccountKind, AccountWatcher
     from tillhouse.parts.wallets.domain import ACCOUNT_CODE
-    from tillhouse.parts.wallets.service import close_wallets, reasons_to_keep, tell_of_change
+    from tillhouse.parts.wallets.service import (
+        close_organisation,
+        close_wallets,
+        reasons_to_keep,
+        reasons_to_keep_organisation,
+        tell_of_change,
+    )
 
     return (
         AccountKind(
             owner_kind="person", code=ACCOUNT_CODE, number="2100", type="liability", floor=0, title=N_("Wallet")
         ),
+        AccountKind(
+            owner_kind="organisation", code=ACCOUNT_CODE, number="2120", type="liability", floor=0, title=N_("Wallet")
+        ),
         AccountWatcher("person", ACCOUNT_CODE, tell_of_change),
         LiveTopic("wallets", "wallets.read"),
         ErasureVeto("wallets", reasons_to_keep),
         Erasure("wallets", close_wallets),
+        OrganisationClosing("wallets", reasons_to_keep_organisation, close_organisation),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from tillhouse.kernel.db import ReadSession
@@ -16,3 +17,20 @@ class PendingSource:
     """
 
     pending: Callable[[ReadSession, UUID], Awaitable[Sequence[Money]]]
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutAccount:
+    """An account outside to which an owner has money paid out. `confirmed`: a bank said that it exists; `name`: how the
+    name that the bank tells agrees with the one asked about, `unknown` where it tells none.
+    """
+
+    confirmed: bool
+    name: Literal["match", "partial", "mismatch", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutAccounts:
+    """Provided by a part that pays out: `of(session, owner_kind, owner_id, name)` are the accounts an owner saved."""
+
+    of: Callable[[ReadSession, str, UUID, str], Awaitable[Sequence[PayoutAccount]]]

@@ -10,6 +10,7 @@ from tillhouse.kernel.errors import NotFound
 from tillhouse.kernel.live import tell
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
+from tillhouse.parts.identity import api as identity
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.wallets.domain import (
     ACCOUNT_CODE,
@@ -36,6 +37,32 @@ async def wallets_of(session: ReadSession, person_id: UUID) -> Sequence[Wallet]:
     pending = await _pending(session, person_id)
     units = dict.fromkeys([*house_of(session).settings_of(WalletsSettings).currencies, *sorted(used), *sorted(pending)])
     return [_wallet(person_id, unit, used.get(unit), pending[unit]) for unit in units]
+
+
+async def wallets_of_organisation(session: ReadSession, organisation_id: UUID, person_id: UUID) -> Sequence[Wallet]:
+    """The wallets of an organisation in which something was ever booked, for a member who may read its money.
+
+    Raises `NotFound` for whoever does not belong to it, `Forbidden` for a member in another role.
+    """
+    await identity.require_member(session, organisation_id, person_id, *identity.MONEY_READERS)
+    return [_wallet(organisation_id, found.account.unit, found, 0) for found in await _booked(session, organisation_id)]
+
+
+async def reasons_to_keep_organisation(session: ReadSession, organisation_id: UUID) -> Sequence[str]:
+    """Why an organisation cannot be closed yet: sentences for its owner."""
+    found = await _booked(session, organisation_id)
+    if any(balance.available or balance.held for balance in found):
+        return [N_("There is still money in the organisation's wallet: pay it out first.")]
+    return []
+
+
+async def close_organisation(session: Session, organisation_id: UUID) -> None:
+    """Close an organisation's wallets, so that money which comes late is booked elsewhere. The entries stay.
+
+    Raises `AccountInUse` when money came in since the reasons were asked for.
+    """
+    for balance in await _booked(session, organisation_id):
+        await ledger.close_account(session, balance.account)
 
 
 async def wallet_of(session: ReadSession, person_id: UUID, unit: str) -> Wallet:
@@ -139,6 +166,11 @@ async def close_wallets(session: Session, person_id: UUID, _addresses: Sequence[
     for balance in await ledger.balances_of_owner(session, "person", person_id):
         if balance.account.code == ACCOUNT_CODE:
             await ledger.close_account(session, balance.account)
+
+
+async def _booked(session: ReadSession, organisation_id: UUID) -> list[ledger.Balance]:
+    found = await ledger.balances_of_owner(session, "organisation", organisation_id)
+    return [balance for balance in found if balance.account.code == ACCOUNT_CODE]
 
 
 async def _pending(session: ReadSession, person_id: UUID) -> Counter[str]:

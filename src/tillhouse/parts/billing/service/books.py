@@ -43,14 +43,6 @@ ACCOUNT_KINDS = (
         lots=True,
         title=N_("Points"),
     ),
-    ledger.AccountKind(
-        owner_kind="organisation",
-        code=wallets.ACCOUNT_CODE,
-        number="2120",
-        type="liability",
-        floor=0,
-        title=N_("Wallet"),
-    ),
 )
 
 TRANSACTION_KINDS = (

@@ -1,14 +1,20 @@
-"""Pages of identity: coming in, the account, the audit log, and (in development alone) one-click sign-in."""
+"""Pages of identity: coming in, account, organisations, audit log, and (in development alone) one-click sign-in."""
 
 from fastapi import APIRouter
 
-from tillhouse.parts.identity.pages import account, audit, development, entering
+from tillhouse.parts.identity.pages import account, audit, development, entering, organisations
 
 
 def router(*, in_development: bool) -> APIRouter:
     """All pages; those of development exist only there."""
     together = APIRouter()
-    pages = (entering.router, account.router, audit.router, *((development.router,) if in_development else ()))
+    pages = (
+        entering.router,
+        account.router,
+        organisations.router,
+        audit.router,
+        *((development.router,) if in_development else ()),
+    )
     for part in pages:
         together.routes.extend(part.routes)
     return together

@@ -1,14 +1,15 @@
 """What a challenge's job does, and what is forgotten with time."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.db import Session, house_of
+from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import CODE_LIFE, DEFAULT_ZONE, IdentifierKind
 from tillhouse.parts.identity.events import AnswerChallenge, Forget
-from tillhouse.parts.identity.ports import Contact, MessageSender
-from tillhouse.parts.identity.service import challenges
+from tillhouse.parts.identity.ports import Code, Contact, MessageSender
+from tillhouse.parts.identity.service import challenges, organisations
 
 _TELL_OWNER = ("register", "link")
 _KEEP_CHALLENGES = 12 * CODE_LIFE  # a registration whose code has expired can be asked for again so long
@@ -33,8 +34,15 @@ async def answer_challenge(session: Session, task: AnswerChallenge) -> None:
         await sender.send(session, to, "identity.already_registered", {})
 
 
+async def code_to_send(session: ReadSession, challenge_id: UUID) -> Code | None:
+    """The code of a challenge or of an invitation, for the job that sends it; None once it must not be sent."""
+    found = await challenges.code_to_send(session, challenge_id)
+    return found or await organisations.invitation_code(session, challenge_id)
+
+
 async def forget(session: Session, task: Forget) -> None:
-    """Delete challenges, counters and sessions that nothing can need any more."""
+    """Delete challenges, counters, sessions and invitations that nothing can need any more."""
+    await organisations.forget(session)
     now = clock.now()
     await store.forget(session, challenges_before=now - _KEEP_CHALLENGES, sessions_before=now - _KEEP_SESSIONS)
     await store.forget_tickets(session, now)

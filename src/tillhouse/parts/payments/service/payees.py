@@ -32,6 +32,7 @@ from tillhouse.parts.payments.ports import AccountFacts, Payee
 from tillhouse.parts.payments.service.attention import count_check
 from tillhouse.parts.payments.service.registry import guards_of, payout_provider_for
 from tillhouse.parts.payments.store import payees as store
+from tillhouse.parts.wallets.api import PayoutAccount
 
 _DESTINATIONS: dict[str, Callable[..., Destination]] = {
     "vpa": Vpa,
@@ -113,6 +114,16 @@ async def destination_of(session: ReadSession, owner: tuple[str, UUID], payee_id
     if row is None or (row.owner_kind, row.owner_id) != owner or row.state == PayeeState.REMOVED:
         raise _no_such_payee()
     return unsealed(house_of(session).vault.open(row.destination), row.owner_id)[0]
+
+
+async def payout_accounts(session: ReadSession, owner_kind: str, owner_id: UUID, name: str) -> list[PayoutAccount]:
+    """An owner's saved accounts, and how the names that banks told of them agree with `name`."""
+    vault = house_of(session).vault
+    found = []
+    for row in await store.payees_of(session, owner_kind, owner_id, limit=guards_of(session).most_payees, before=None):
+        told = vault.open(row.registered_name) if row.registered_name else None
+        found.append(PayoutAccount(row.state == PayeeState.VERIFIED, match_names(told, name).value))
+    return found
 
 
 async def start_check(session: Session, row: PayeeRow) -> None:

@@ -7,6 +7,9 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, LargeBinary, T
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tillhouse.kernel.db import Base, JsonObject
+from tillhouse.parts.identity.models.organisations import InvitationRow as InvitationRow
+from tillhouse.parts.identity.models.organisations import MembershipRow as MembershipRow
+from tillhouse.parts.identity.models.organisations import OrganisationRow as OrganisationRow
 
 _HERE = {"schema": "identity"}
 

@@ -1,4 +1,4 @@
-"""JSON endpoints of identity: `/auth`, `/users`, `/api-keys`."""
+"""JSON endpoints of identity: `/auth`, `/users`, `/api-keys`; organisations are beside."""
 
 from typing import Annotated
 from uuid import UUID
@@ -14,6 +14,7 @@ from tillhouse.kernel.paging import Page, cut, decode_id
 from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import flows, schemas, store
 from tillhouse.parts.identity.domain import LOCALES, Identifier, device_of, parse_email, parse_identifier, parse_phone
+from tillhouse.parts.identity.http import organisations
 from tillhouse.parts.identity.models import ApiKeyRow, IdentifierRow
 from tillhouse.parts.identity.service import challenges, machines, people, second_factor, sessions
 
@@ -305,7 +306,9 @@ async def revoke_key(session: Write, admin: KeyAdmin, key_id: UUID) -> None:
 
 def router() -> APIRouter:
     """All JSON endpoints of identity."""
-    return _router
+    together = APIRouter()
+    together.routes.extend([*_router.routes, *organisations.router.routes])
+    return together
 
 
 def _otp(otp: challenges.Otp) -> schemas.OtpOut:

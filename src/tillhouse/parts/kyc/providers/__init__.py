@@ -1,0 +1,1 @@
+"""Checks and readers, one folder each: deleting the folder removes it."""
