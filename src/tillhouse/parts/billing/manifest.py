@@ -103,7 +103,9 @@ MODULE = Module(
     ),
     processes=(
         Process("billing", "web", most=4),
-        Process("billing-worker", "worker", queues=("billing.money", "billing.slow"), scales_by="queue_age"),
+        Process(
+            "billing-worker", "worker", queues=("billing.money", "billing.quick", "billing.slow"), scales_by="queue_age"
+        ),
     ),
     invariants=_invariants,
     provides=_provides,
