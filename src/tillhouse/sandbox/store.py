@@ -48,6 +48,7 @@ _LOOKED_UP_BY = (
     "transfer",
     "subject",
     "event_id",
+    "code",
 )
 
 

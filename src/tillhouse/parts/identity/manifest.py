@@ -15,6 +15,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.identity.domain import CONSOLE
+from tillhouse.parts.identity.providers.google.settings import GoogleSettings
 from tillhouse.parts.identity.settings import IdentitySettings
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _jobs() -> Sequence[AnyJob]:
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.identity.flows import authenticate, session_stands
     from tillhouse.parts.identity.ports import CodeSource
+    from tillhouse.parts.identity.providers import google
     from tillhouse.parts.identity.service.challenges import code_to_send
     from tillhouse.parts.identity.service.passwords import Passwords
 
@@ -57,6 +59,7 @@ def _provides(house: House) -> Sequence[object]:
         SessionsStand(session_stands),
         CodeSource(code_to_send),
         Passwords(house.settings_of(IdentitySettings)),
+        *google.install(house),
     )
 
 
@@ -77,7 +80,7 @@ MODULE = Module(
     title=N_("People"),
     floor="part",
     folder=Path(__file__).parent,
-    settings=(IdentitySettings,),
+    settings=(IdentitySettings, GoogleSettings),
     api_roots=("/auth", "/users", "/api-keys"),
     api=_api,
     pages=_pages,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tillhouse.parts.identity.domain import DEFAULT_ZONE, IdentifierKind, PersonRole
+from tillhouse.parts.identity.domain import DEFAULT_ZONE, AddressKind, IdentifierKind, PersonRole
 
 # No NUL anywhere: PostgreSQL cannot store one.
 _NO_NUL = r"^[^\x00]*$"
@@ -39,7 +39,7 @@ class OtpView(BaseModel):
     """A code that was sent."""
 
     challenge_id: UUID
-    channel: IdentifierKind
+    channel: AddressKind
     expires_at: datetime
 
 

@@ -2,13 +2,19 @@
 
 from fastapi import APIRouter
 
-from tillhouse.parts.identity.pages import account, audit, development, entering
+from tillhouse.parts.identity.pages import account, audit, development, entering, google
 
 
 def router(*, in_development: bool) -> APIRouter:
     """All pages; those of development exist only there."""
     together = APIRouter()
-    pages = (entering.router, account.router, audit.router, *((development.router,) if in_development else ()))
+    pages = (
+        entering.router,
+        google.router,
+        account.router,
+        audit.router,
+        *((development.router,) if in_development else ()),
+    )
     for part in pages:
         together.routes.extend(part.routes)
     return together
