@@ -102,6 +102,7 @@ class SandboxSettings(BaseSettings):
     openai_api_key: str = "sk-tillhouse"
     anthropic_api_key: str = "sk-ant-tillhouse"
 
+    astria_api_key: str = "sd_tillhouse"
     google_client_id: str = "tillhouse.apps.googleusercontent.com"
     google_client_secret: str = "GOCSPX-tillhouse"  # noqa: S105 - public
     google_redirect_uris: list[str] = Field(

@@ -49,6 +49,8 @@ _LOOKED_UP_BY = (
     "subject",
     "event_id",
     "code",
+    "title",
+    "tune",
 )
 
 
