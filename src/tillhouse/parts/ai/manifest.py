@@ -64,10 +64,12 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.identity.api import Erasure
 
     settings = house.settings_of(AISettings)
-    board = Switchboard(read_prices(settings.prices), settings)
+    prices = read_prices(settings.prices)
+    board = Switchboard(prices, settings)
     house.on_close(board.close)
     return (
         board,
+        prices,
         Erasure("ai", erase),
         Erasure("ai.documents", forget),
         Erasure("ai.images", images.erase),

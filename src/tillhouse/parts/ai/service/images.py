@@ -25,8 +25,8 @@ from tillhouse.parts.ai.domain.images import (
     TuneOrder,
     pieces_of,
 )
+from tillhouse.parts.ai.domain.prices import PriceList
 from tillhouse.parts.ai.events import CancelImages, ImagesFailed, ImagesReady, LookAtImages, StartImages
-from tillhouse.parts.ai.flows.switchboard import Switchboard
 from tillhouse.parts.ai.models import ImageJobRow
 from tillhouse.parts.ai.ports.images import InstalledImages
 from tillhouse.parts.ai.ports.spending import PlannedCall
@@ -191,7 +191,7 @@ def view(row: ImageJobRow) -> ImageJob:
 
 
 async def _reserve(session: Session, row: ImageJobRow, maker: InstalledImages, use: Use, pieces: int) -> None:
-    board = house_of(session).the(Switchboard)
+    prices = house_of(session).the(PriceList)
     model = maker.model(view(row).kind)
     planned = PlannedCall(
         id=row.call_id,
@@ -199,11 +199,11 @@ async def _reserve(session: Session, row: ImageJobRow, maker: InstalledImages, u
         owner=use.owner,
         purpose=use.purpose,
         model=model,
-        most=board.prices.rates(model).of_pieces(pieces),
-        unit=board.prices.unit,
+        most=prices.rates(model).of_pieces(pieces),
+        unit=prices.unit,
     )
     seconds = (row.deadline_at - row.created_at).total_seconds()
-    await metering.begin(session, planned, prices=board.prices, request_id=row.id, attempt=1, seconds=seconds)
+    await metering.begin(session, planned, prices=prices, request_id=row.id, attempt=1, seconds=seconds)
 
 
 async def _end(
@@ -211,7 +211,7 @@ async def _end(
 ) -> None:
     row.state, row.reason, row.finished_at = state, reason, clock.now()
     await session.flush()
-    board = house_of(session).the(Switchboard)
+    prices = house_of(session).the(PriceList)
     ending = Ending(
         outcome={"ready": "done", "cancelled": "cancelled"}.get(state, "late" if reason == "late" else "failed"),  # type: ignore[arg-type]  # each is an Outcome
         amounts=Amounts(pieces=pieces),
@@ -219,7 +219,7 @@ async def _end(
         provider_request_id=row.external_id or "",
         latency_ms=round((row.finished_at - row.created_at).total_seconds() * 1000),
     )
-    await metering.end(session, row.call_id, ending, board.prices.rates(f"{row.endpoint}/{row.kind}"))
+    await metering.end(session, row.call_id, ending, prices.rates(f"{row.endpoint}/{row.kind}"))
     _tell(session, row)
 
 
