@@ -18,7 +18,7 @@ from tillhouse.kernel.errors import Conflict, InvalidInput, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import enqueue, run_due
-from tillhouse.parts.ai.api import images
+from tillhouse.parts.ai.api import images, photos
 from tillhouse.parts.ai.api.images import ImageJob, PackOrder, PromptOrder, TuneOrder
 from tillhouse.parts.ai.domain.calls import Owner, Use
 from tillhouse.parts.ai.events import FollowImages
@@ -34,7 +34,7 @@ from tillhouse.sandbox.settings import SandboxSettings
 from tillhouse.sandbox.transport import SandboxTransport
 
 
-def photo(shade: int) -> bytes:
+def gradient(shade: int) -> bytes:
     out = BytesIO()
     Image.linear_gradient("L").resize((320, 240)).point(lambda value: (value + shade) % 256).save(out, "PNG")
     return out.getvalue()
@@ -125,7 +125,7 @@ async def studio(house: House, sandbox: Sandbox, at: clock.TestClock) -> AsyncIt
     sandbox.send_through(httpx.ASGITransport(app))
     async with house.database.transaction() as session:
         person = await people.create(session, "Asha Rao", [Identifier("email", "asha@example.com")])
-    photos = [(await files.store_bytes(house, person.id, f"{n}.png", photo(n * 40))).id for n in range(3)]
+    photos = [(await files.store_bytes(house, person.id, f"{n}.png", gradient(n * 40))).id for n in range(3)]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
         yield Studio(house, sandbox, at, client, person.id, photos)
 
@@ -279,3 +279,11 @@ async def test_the_price_is_reserved_before_and_the_rates_are_the_lists(studio: 
     async with studio.house.database.reading() as session:
         row = (await session.execute(text("SELECT state, kind, most, cost FROM ai.calls"))).one()
     assert tuple(row) == ("running", "image", rates.of_pieces(1), 0)
+
+
+async def test_photos_are_looked_at_for_their_owner_alone(studio: Studio) -> None:
+    verdicts = await photos.check_photos(studio.house, studio.owner, studio.photos)
+    assert [one.number for one in verdicts] == [1, 2, 3]
+    assert all("too_small" in one.faults for one in verdicts)
+    strangers = await photos.check_photos(studio.house, UUID(int=7), studio.photos)
+    assert [one.faults for one in strangers] == [("unreadable",)] * 3

@@ -13,11 +13,11 @@ _HERE = "tillhouse.parts.ai.providers.photos"
 
 
 def install(house: House) -> Sequence[object]:
-    """The reader of photos, and a finder of faces where AI_FACE_MODEL names one."""
+    """The reader of photos, and a finder of faces where FACES_MODEL names one."""
     settings = house.settings_of(PhotoSettings)
     found: list[object] = [PhotoReader(_read)]
-    if settings.face_model:
-        found.append(FaceFinder("yunet", partial(_find, settings.face_model, settings.face_identity_model)))
+    if settings.model:
+        found.append(FaceFinder("yunet", partial(_find, settings.model, settings.identity_model)))
     return found
 
 

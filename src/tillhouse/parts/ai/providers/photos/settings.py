@@ -6,12 +6,12 @@ from tillhouse.kernel.settings import ModuleSettings, setting
 class PhotoSettings(ModuleSettings):
     """Faces in photos."""
 
-    prefix = "AI"
+    prefix = "faces"
 
-    face_model: str = setting(
+    model: str = setting(
         "", "File of YuNet (face_detection_yunet_*.onnx of OpenCV's model zoo). Empty: faces are not counted."
     )
-    face_identity_model: str = setting(
+    identity_model: str = setting(
         "", "File of SFace (face_recognition_sface_*.onnx). Empty: nobody looks whether faces are one person's."
     )
 
