@@ -15,6 +15,8 @@ from tillhouse.kernel.access import SYSTEM, Permission, Role
 from tillhouse.kernel.house import House
 from tillhouse.kernel.limits import Limiter
 from tillhouse.kernel.money import Money
+from tillhouse.parts.ai.api import images
+from tillhouse.parts.ai.domain.calls import Owner, Use
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import Assurance, PersonRole, parse_identifier
 from tillhouse.parts.identity.service import machines, people, sessions
@@ -135,6 +137,7 @@ class Street:
             "provider": "razorpay",
             **await self._organisation(who),
         }
+        found["image_job_id"] = await self._pictures(who, found["file_id"])
         ids = {name: [one] for name, one in found.items()}
         return {**ids, "id": [found["order"], found["payout"]]}
 
@@ -148,6 +151,12 @@ class Street:
         guest = {"email": "guest@example.com", "role": "member"}
         invitation = waiting[0]["id"] if waiting else await self._made(who, path, json=guest)
         return {"organisation_id": organisation, "invitation_id": invitation}
+
+    async def _pictures(self, who: Caller, file_id: str) -> str:
+        assert who.id
+        order = images.TuneOrder(subject="woman", photos=[UUID(file_id)])
+        async with self.house.database.transaction() as session:
+            return str((await images.order(session, Use(Owner("person", who.id), "street.pictures"), order)).id)
 
     async def _made(self, who: Caller, path: str, **body: Any) -> str:
         headers = {**who.headers, "Idempotency-Key": str(uuid4())}

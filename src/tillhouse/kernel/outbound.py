@@ -6,7 +6,7 @@ failures that matter for money: the call certainly had no effect (`NotSent`), or
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -118,16 +118,20 @@ class Outbound:
         auth: tuple[str, str] | None = None,
         timeout: float | None = None,
         upload: Upload | None = None,
+        uploads: Sequence[Upload] = (),
     ) -> Answer:
         """Send one request and return the answer, whatever its status. Never repeats it.
 
-        With `upload` the form is multipart.
+        With `upload`, or several `uploads`, the form is multipart.
         Raises `NotSent`, `OutcomeUnknown`, and `RuntimeError` when a transaction is open.
         """
         self._refuse_in_transaction(provider)
         request = self._client.build_request(
             method, url, json=json, data=form, params=params, headers=headers,
-            files={upload.field: (upload.name, upload.content, upload.media_type)} if upload else None,
+            files=[
+                (one.field, (one.name, one.content, one.media_type))
+                for one in ((upload,) if upload else uploads)
+            ] or None,
             timeout=timeout if timeout is not None else httpx.USE_CLIENT_DEFAULT,
         )  # fmt: skip
         with _observed(provider) as observed:

@@ -25,7 +25,7 @@ class FaultRequest(BaseModel):
     provider: str = Field(
         "*",
         description="`razorpay` (RazorpayX too), `razorpayx`, `stripe` (Connect too), `stripe_connect`, `omise`,"
-        " `sepay` (its gateway too), `sepay_pg`, `twilio`, `openai`, `anthropic`, or `*`.",
+        " `sepay` (its gateway too), `sepay_pg`, `twilio`, `openai`, `anthropic`, `astria`, `google`, or `*`.",
     )
     path: str = Field(
         "*",

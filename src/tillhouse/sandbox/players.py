@@ -1,6 +1,8 @@
 """Who is played here."""
 
 from tillhouse.sandbox.anthropic.player import ANTHROPIC
+from tillhouse.sandbox.astria.player import ASTRIA
+from tillhouse.sandbox.google.player import GOOGLE
 from tillhouse.sandbox.omise.player import OMISE
 from tillhouse.sandbox.openai.player import OPENAI
 from tillhouse.sandbox.player import Player
@@ -9,7 +11,7 @@ from tillhouse.sandbox.sepay.player import SEPAY
 from tillhouse.sandbox.stripe.player import STRIPE
 from tillhouse.sandbox.twilio.player import TWILIO
 
-PLAYERS: tuple[Player, ...] = (RAZORPAY, STRIPE, OMISE, SEPAY, TWILIO, OPENAI, ANTHROPIC)
+PLAYERS: tuple[Player, ...] = (RAZORPAY, STRIPE, OMISE, SEPAY, TWILIO, OPENAI, ANTHROPIC, ASTRIA, GOOGLE)
 APIS = tuple(api for player in PLAYERS for api in player.apis)
 SENDERS = {api: send for player in PLAYERS for api, send in player.senders.items()}
 

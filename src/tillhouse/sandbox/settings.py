@@ -101,6 +101,14 @@ class SandboxSettings(BaseSettings):
 
     openai_api_key: str = "sk-tillhouse"
     anthropic_api_key: str = "sk-ant-tillhouse"
+
+    astria_api_key: str = "sd_tillhouse"
+    google_client_id: str = "tillhouse.apps.googleusercontent.com"
+    google_client_secret: str = "GOCSPX-tillhouse"  # noqa: S105 - public
+    google_redirect_uris: list[str] = Field(
+        default=[], description="Addresses that people may be led back to (JSON list). Empty: this machine and the app."
+    )
+
     token_seconds: NonNegativeFloat = Field(0.0, description="Time that a model takes for a word, in seconds.")
 
     @model_validator(mode="after")

@@ -48,6 +48,9 @@ _LOOKED_UP_BY = (
     "transfer",
     "subject",
     "event_id",
+    "code",
+    "title",
+    "tune",
 )
 
 

@@ -46,3 +46,47 @@ class SweepCalls(Task):
 @task("ai.remove_old_calls", lane="slow")
 class RemoveOldCalls(Task):
     """Remove records of calls that are older than they are kept."""
+
+
+@task("ai.start_images", lane="slow")
+class StartImages(Task):
+    """Send an order of pictures to its maker."""
+
+    image_job_id: UUID
+
+
+@task("ai.look_at_images", lane="slow")
+class LookAtImages(Task):
+    """Read from its maker where an order stands. `hint` is what the maker calls it, by its own word alone."""
+
+    image_job_id: UUID
+    hint: str = ""
+
+
+@task("ai.cancel_images", lane="slow")
+class CancelImages(Task):
+    """Have a maker stop and forget an order."""
+
+    image_job_id: UUID
+
+
+@task("ai.follow_images", lane="quick")
+class FollowImages(Task):
+    """Have open orders looked at whose callback did not come, and end those past their deadline."""
+
+
+@event("ai.images_ready")
+class ImagesReady(Event):
+    """An order is ready: a tune can be used, pictures are files of the owner."""
+
+    image_job_id: UUID
+    owner_id: UUID
+
+
+@event("ai.images_failed")
+class ImagesFailed(Event):
+    """An order came to nothing, and nothing was charged; the order says why."""
+
+    image_job_id: UUID
+    owner_id: UUID
+    reason: str

@@ -3,20 +3,29 @@
 from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.access import Principal, require
-from tillhouse.kernel.http import Read
+from tillhouse.kernel.access import Principal, open_to_all, require
+from tillhouse.kernel.http import Read, Write
+from tillhouse.kernel.limits import rate_limit
+from tillhouse.kernel.web.i18n import gettext
 from tillhouse.parts.ai.domain.calls import UsageLine
+from tillhouse.parts.ai.domain.images import ImageJob, hint_in
 from tillhouse.parts.ai.domain.prices import NANO
+from tillhouse.parts.ai.flows import imaging
+from tillhouse.parts.ai.schemas import images as schemas
 from tillhouse.parts.ai.schemas.usage import UsageLineOut, UsageOut
-from tillhouse.parts.ai.service import metering
+from tillhouse.parts.ai.service import images, metering
 
 Me = Annotated[Principal, Depends(require("ai.own"))]
 
+Maker = Annotated[Principal, Depends(open_to_all("the address of a callback holds a key of its own"))]
+
 _MOST_DAYS = 400
+_PAGE = 50
 
 _router = APIRouter(prefix="/ai")
 
@@ -30,11 +39,57 @@ async def usage(session: Read, me: Me, days: Annotated[int, Query(ge=1, le=_MOST
     return UsageOut(since=since, until=until, lines=[_out(one) for one in found])
 
 
+@_router.get("/images")
+async def image_jobs(session: Read, me: Me, before: UUID | None = None) -> schemas.ImageJobsOut:
+    """The caller's orders of pictures, newest first."""
+    found = await images.jobs(session, me.person_id, before=before, limit=_PAGE)
+    return schemas.ImageJobsOut(
+        items=[_job(one) for one in found], next_cursor=found[-1].id if len(found) == _PAGE else None
+    )
+
+
+@_router.get("/images/{image_job_id}")
+async def image_job(session: Read, me: Me, image_job_id: UUID) -> schemas.ImageJobOut:
+    """One of the caller's orders of pictures."""
+    return _job(await images.job(session, me.person_id, image_job_id))
+
+
+@_router.post("/images/{image_job_id}/cancel", dependencies=[Depends(rate_limit("30/minute"))])
+async def cancel_image_job(session: Write, me: Me, image_job_id: UUID) -> schemas.ImageJobOut:
+    """Stop an order; nothing is charged."""
+    return _job(await images.cancel(session, me.person_id, image_job_id))
+
+
+@_router.post(
+    "/images/callback/{image_job_id}", status_code=202, dependencies=[Depends(rate_limit("600/minute", by="ip"))]
+)
+async def image_callback(
+    request: Request, session: Write, _who: Maker, image_job_id: UUID, key: Annotated[str, Query(max_length=100)] = ""
+) -> schemas.Noted:
+    """A maker of pictures says that something happened. Its word is a hint alone: the truth is read from it."""
+    await imaging.take_callback(session, image_job_id, key, hint_in(await request.body()))
+    return schemas.Noted()
+
+
 def router() -> APIRouter:
     """All JSON endpoints of ai."""
     every = APIRouter()
     every.include_router(_router)
     return every
+
+
+def _job(one: ImageJob) -> schemas.ImageJobOut:
+    return schemas.ImageJobOut(
+        id=one.id,
+        kind=one.kind,
+        state=one.state,
+        reason=one.reason,
+        message=gettext(one.sentence) if one.sentence else None,
+        pictures=list(one.pictures),
+        created_at=one.created_at,
+        deadline_at=one.deadline_at,
+        finished_at=one.finished_at,
+    )
 
 
 def _out(one: UsageLine) -> UsageLineOut:

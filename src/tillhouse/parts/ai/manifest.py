@@ -53,17 +53,29 @@ def _pages() -> APIRouter:
 
 
 def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.ai.flows.imaging import PICTURE
     from tillhouse.parts.ai.flows.switchboard import Switchboard
     from tillhouse.parts.ai.providers import installed
     from tillhouse.parts.ai.providers.price_list import read_prices
+    from tillhouse.parts.ai.service import images
     from tillhouse.parts.ai.service.documents import forget
     from tillhouse.parts.ai.service.metering import erase
+    from tillhouse.parts.files.api import IMAGES, FileKind
     from tillhouse.parts.identity.api import Erasure
 
     settings = house.settings_of(AISettings)
-    board = Switchboard(read_prices(settings.prices), settings)
+    prices = read_prices(settings.prices)
+    board = Switchboard(prices, settings)
     house.on_close(board.close)
-    return (board, Erasure("ai", erase), Erasure("ai.documents", forget), *installed(house))
+    return (
+        board,
+        prices,
+        Erasure("ai", erase),
+        Erasure("ai.documents", forget),
+        Erasure("ai.images", images.erase),
+        FileKind(name=PICTURE, accepts=IMAGES, counts=False),
+        *installed(house),
+    )
 
 
 MODULE = Module(

@@ -32,6 +32,7 @@ _COLUMNS = ("call", "at", "kind", "purpose", "model", "state", "failure", "input
 _WORDS = {
     "chat": N_("Answers"),
     "transcription": N_("Listens"),
+    "image": N_("Makes pictures"),
     "embedding": N_("Makes vectors"),
     "running": N_("Running"),
     "done": N_("Done"),

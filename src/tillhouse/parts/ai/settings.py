@@ -42,6 +42,12 @@ class AISettings(ModuleSettings):
     link_hosts: tuple[str, ...] = setting(
         (), "Hosts that links in a model's answer may lead to, with all below them. Empty: links are shown as text."
     )
+    image_minutes: PositiveInt = setting(
+        240, "Minutes that an order of pictures may take; then it fails and nothing is charged."
+    )
+    image_poll_seconds: PositiveInt = setting(
+        60, "Seconds after which an order of pictures is looked at, whether or not its maker has called back."
+    )
     keep_calls_days: PositiveInt = setting(400, "Days for which the record of single calls is kept.")
 
     @property

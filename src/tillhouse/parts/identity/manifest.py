@@ -15,6 +15,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.identity.domain import CONSOLE
+from tillhouse.parts.identity.providers.google.settings import GoogleSettings
 from tillhouse.parts.identity.settings import IdentitySettings
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _jobs() -> Sequence[AnyJob]:
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.identity.flows import ApiKeys, authenticate, session_stands
     from tillhouse.parts.identity.ports import CodeSource, Erasure, ErasureVeto
+    from tillhouse.parts.identity.providers import google
     from tillhouse.parts.identity.service import organisations
     from tillhouse.parts.identity.service.messages import code_to_send
     from tillhouse.parts.identity.service.passwords import Passwords
@@ -61,6 +63,7 @@ def _provides(house: House) -> Sequence[object]:
         Passwords(house.settings_of(IdentitySettings)),
         ErasureVeto("organisations", organisations.reasons_to_keep),
         Erasure("organisations", organisations.erase),
+        *google.install(house),
     )
 
 
@@ -81,7 +84,7 @@ MODULE = Module(
     title=N_("People"),
     floor="part",
     folder=Path(__file__).parent,
-    settings=(IdentitySettings,),
+    settings=(IdentitySettings, GoogleSettings),
     api_roots=("/auth", "/users", "/api-keys", "/organisations", "/invitations"),
     api=_api,
     pages=_pages,

@@ -7,7 +7,8 @@ from typing import Protocol
 from uuid import UUID
 
 from tillhouse.kernel.db import JsonObject, ReadSession, Session
-from tillhouse.parts.identity.domain import IdentifierKind
+from tillhouse.parts.identity.domain import AddressKind
+from tillhouse.parts.identity.domain.google import GoogleAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +16,29 @@ class Contact:
     """How to reach a person with a message, and in which language and time zone to write it."""
 
     person_id: UUID | None
-    kind: IdentifierKind
+    kind: AddressKind
     address: str
     locale: str
     zone: str
+
+
+class OpenIdProvider(Protocol):
+    """Whoever vouches for people by OpenID Connect. Both calls go out, so that no transaction may be open."""
+
+    async def address(self, *, state: str, nonce: str, verifier: str, back: str) -> str:
+        """Where the browser is sent, and from there to `back`. Raises `TransientError` when nobody answers."""
+        ...
+
+    async def account(self, *, code: str, nonce: str, verifier: str, back: str) -> GoogleAccount:
+        """Whom a code stands for. Raises `NotFromGoogle`, `TransientError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleSignIn:
+    """Provided where Sign in with Google is set up."""
+
+    provider: OpenIdProvider
 
 
 class Send(Protocol):

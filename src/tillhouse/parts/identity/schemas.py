@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tillhouse.parts.identity.domain import DEFAULT_ZONE, IdentifierKind, PersonRole
+from tillhouse.parts.identity.domain import DEFAULT_ZONE, AddressKind, IdentifierKind, PersonRole
 from tillhouse.parts.identity.domain.organisations import Role
 
 # No NUL anywhere: PostgreSQL cannot store one.
@@ -43,7 +43,7 @@ class OtpView(BaseModel):
     """A code that was sent."""
 
     challenge_id: UUID
-    channel: IdentifierKind
+    channel: AddressKind
     expires_at: datetime
 
 

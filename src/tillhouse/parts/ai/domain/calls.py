@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tillhouse.parts.ai.domain.chat import TokenUsage
 
-CallKind = Literal["chat", "transcription", "embedding"]
+CallKind = Literal["chat", "transcription", "embedding", "image"]
 # `running` until it is known; `lost` when the process died and nobody will tell.
 CallState = Literal["running", "done", "cut", "cancelled", "late", "failed", "lost"]
 Outcome = Literal["done", "cut", "cancelled", "late", "failed"]
@@ -45,12 +45,16 @@ class Use:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amounts:
-    """What a call came to: tokens, or milliseconds of sound. `estimated`: counted by us, not by the endpoint."""
+    """What a call came to: tokens, milliseconds of sound, or pieces of work (pictures, trainings).
+
+    `estimated`: counted by us, not by the endpoint.
+    """
 
     input: int = 0
     output: int = 0
     cached: int = 0
     milliseconds: int = 0
+    pieces: int = 0
     estimated: bool = False
 
     @property
@@ -60,7 +64,7 @@ class Amounts:
     @property
     def worked(self) -> bool:
         """Whether anything was done that is paid for. A call that ended with nothing has no amounts at all."""
-        return bool(self.input or self.output or self.milliseconds)
+        return bool(self.input or self.output or self.milliseconds or self.pieces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,19 @@ from tillhouse.parts.ai.domain.failures import NoPrice
 
 NANO = 1_000_000_000
 _PER_TOKEN = 1_000_000
-_KEYS = frozenset({"input", "output", "cached", "minute"})
+_KEYS = frozenset({"input", "output", "cached", "minute", "piece"})
 _DEAREST = Decimal(100_000)  # per million tokens: what is above it was written in another unit
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """One model's prices: per million tokens, or per minute of sound."""
+    """One model's prices: per million tokens, per minute of sound, or per piece (a picture, a training)."""
 
     input: Decimal = Decimal(0)
     output: Decimal = Decimal(0)
     cached: Decimal | None = None
     minute: Decimal = Decimal(0)
+    piece: Decimal = Decimal(0)
 
     def of_tokens(self, usage: TokenUsage) -> int:
         """What these tokens cost, in billionths of the unit, rounded up. Cached ones cost `input` unless stated."""
@@ -40,6 +41,10 @@ class Rates:
     def of_sound(self, milliseconds: int) -> int:
         """What this much sound costs, in billionths of the unit, rounded up."""
         return _up(self.minute * NANO * milliseconds / 60_000)
+
+    def of_pieces(self, pieces: int) -> int:
+        """What so many pieces cost, in billionths of the unit, rounded up."""
+        return _up(self.piece * NANO * pieces)
 
 
 FREE = Rates()
@@ -87,8 +92,8 @@ def _rates(model: str, row: object) -> Rates:
     if "/" not in model:
         raise ValueError(f"{model}: write it as endpoint/model")
     if not isinstance(row, dict) or not row or set(row) - _KEYS:
-        raise ValueError(f"{model}: needs input and output, or input alone, or minute; cached may be added")
-    if not ({"input"} <= set(row) or set(row) == {"minute"}):
+        raise ValueError(f"{model}: needs input and output, or input alone, or minute, or piece; cached may be added")
+    if not ({"input"} <= set(row) or set(row) in ({"minute"}, {"piece"})):
         raise ValueError(f"{model}: `input` is missing")
     return Rates(**{key: _price(f"{model}.{key}", value) for key, value in row.items()})
 

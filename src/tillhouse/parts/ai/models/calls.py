@@ -31,12 +31,12 @@ class CallRow(Base):
 
     __tablename__ = "calls"
     __table_args__ = (
-        CheckConstraint("kind IN ('chat', 'transcription', 'embedding')", name="kind"),
+        CheckConstraint("kind IN ('chat', 'transcription', 'embedding', 'image')", name="kind"),
         CheckConstraint("state IN ('running', 'done', 'cut', 'cancelled', 'late', 'failed', 'lost')", name="state"),
         CheckConstraint("owner_kind IN ('person', 'organisation', 'house')", name="owner_kind"),
         CheckConstraint("(owner_kind = 'house') = (owner_id IS NULL)", name="owner"),
         CheckConstraint(
-            "least(input_tokens, output_tokens, cached_tokens, milliseconds, most, cost) >= 0", name="amounts"
+            "least(input_tokens, output_tokens, cached_tokens, milliseconds, pieces, most, cost) >= 0", name="amounts"
         ),
         CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="finished"),
         Index("ix_calls_owner_id_id", "owner_id", "id"),
@@ -59,6 +59,7 @@ class CallRow(Base):
     output_tokens: Mapped[int]
     cached_tokens: Mapped[int]
     milliseconds: Mapped[int]
+    pieces: Mapped[int]
     estimated: Mapped[bool] = mapped_column(Boolean)
     price_version: Mapped[str] = mapped_column(ForeignKey(f"{_SCHEMA}.price_lists.version"))
     unit: Mapped[str] = mapped_column(Text)

@@ -52,6 +52,7 @@ async def begin(
         output_tokens=0,
         cached_tokens=0,
         milliseconds=0,
+        pieces=0,
         estimated=False,
         price_version=prices.version,
         unit=prices.unit,
@@ -67,6 +68,7 @@ async def end(session: Session, call_id: UUID, ending: Ending, rates: Rates) -> 
     """Write how a call ended, and capture or release. A second time changes nothing."""
     amounts = ending.amounts
     tokens, sound = rates.of_tokens(amounts.tokens), rates.of_sound(amounts.milliseconds)
+    pieces = rates.of_pieces(amounts.pieces)
     values = {
         "state": ending.outcome,
         "failure": ending.failure,
@@ -75,7 +77,8 @@ async def end(session: Session, call_id: UUID, ending: Ending, rates: Rates) -> 
         "cached_tokens": amounts.cached,
         "milliseconds": amounts.milliseconds,
         "estimated": amounts.estimated,
-        "cost": tokens + sound,
+        "pieces": amounts.pieces,
+        "cost": tokens + sound + pieces,
         "provider_request_id": ending.provider_request_id[:200] or None,
         "first_token_ms": ending.first_token_ms,
         "latency_ms": ending.latency_ms,
@@ -149,4 +152,10 @@ def _as_json(prices: PriceList) -> JsonObject:
 
 def _rates_as_json(rates: Rates) -> JsonObject:
     cached = None if rates.cached is None else str(rates.cached)
-    return {"input": str(rates.input), "output": str(rates.output), "cached": cached, "minute": str(rates.minute)}
+    return {
+        "input": str(rates.input),
+        "output": str(rates.output),
+        "cached": cached,
+        "minute": str(rates.minute),
+        "piece": str(rates.piece),
+    }

@@ -18,7 +18,8 @@ from tillhouse.kernel.access import Permission, Role
 from tillhouse.kernel.errors import FieldError, InvalidInput
 from tillhouse.kernel.text import N_
 
-IdentifierKind = Literal["email", "phone"]
+AddressKind = Literal["email", "phone"]  # where a message can be sent
+IdentifierKind = Literal[AddressKind, "google"]
 Purpose = Literal["register", "sign_in", "reset", "link", "step_up"]
 PersonRole = Literal["user", "staff", "admin"]
 Assurance = Literal[1, 2]
@@ -85,7 +86,7 @@ _COMMON = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """An address that one person can be reached at: an e-mail in lower case, or a phone number in E.164."""
+    """What one person is known by: an e-mail in lower case, a phone number in E.164, or Google's own id of a person."""
 
     kind: IdentifierKind
     value: str

@@ -323,7 +323,8 @@ def _tokens(tokens: sessions.Tokens | None) -> schemas.TokensOut:
 
 
 def _identifier(row: IdentifierRow) -> schemas.IdentifierOut:
-    return schemas.IdentifierOut.model_validate(row, from_attributes=True)
+    out = schemas.IdentifierOut.model_validate(row, from_attributes=True)
+    return out.model_copy(update={"value": row.label or row.value})
 
 
 def _key(row: ApiKeyRow) -> schemas.ApiKeyOut:

@@ -36,12 +36,15 @@ class PersonRow(Base):
 
 
 class IdentifierRow(Base):
-    """A confirmed address of a person. An unconfirmed one lives in its challenge and reserves nothing."""
+    """A confirmed address of a person. An unconfirmed one lives in its challenge and reserves nothing.
+
+    `label` is what people see of one whose value says nothing to them: the e-mail address of a Google account.
+    """
 
     __tablename__ = "identifiers"
     __table_args__ = (
         UniqueConstraint("kind", "value"),
-        CheckConstraint("kind IN ('email', 'phone')", name="kind"),
+        CheckConstraint("kind IN ('email', 'phone', 'google')", name="kind"),
         Index("ix_identifiers_person_id", "person_id"),
         _HERE,
     )
@@ -50,6 +53,7 @@ class IdentifierRow(Base):
     person_id: Mapped[UUID] = mapped_column(ForeignKey("identity.persons.id"))
     kind: Mapped[str] = mapped_column(Text)
     value: Mapped[str] = mapped_column(Text)
+    label: Mapped[str | None] = mapped_column(Text)
     confirmed_at: Mapped[datetime]
 
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from tillhouse.parts.identity.pages import account, audit, development, entering, organisations
+from tillhouse.parts.identity.pages import account, audit, development, entering, google, organisations
 
 
 def router(*, in_development: bool) -> APIRouter:
@@ -10,6 +10,7 @@ def router(*, in_development: bool) -> APIRouter:
     together = APIRouter()
     pages = (
         entering.router,
+        google.router,
         account.router,
         organisations.router,
         audit.router,

@@ -24,6 +24,7 @@ from tillhouse.kernel.web.render import Templates
 from tillhouse.kernel.web.toasts import Toast
 from tillhouse.parts.identity import flows, store
 from tillhouse.parts.identity.domain import parse_identifier
+from tillhouse.parts.identity.flows import google
 from tillhouse.parts.identity.pages import browser
 from tillhouse.parts.identity.pages.browser import Me
 from tillhouse.parts.identity.ports import PictureKeeper
@@ -331,7 +332,9 @@ async def _render(here: Visit, forms: Forms, *, status: int = 200) -> Response:
         enrolment = await second_factor.pending(session, me.person_id)
         context = {
             "forms": forms,
-            "addresses": await store.identifiers(session, me.person_id),
+            "addresses": await store.addresses(session, me.person_id),
+            "google_accounts": [one for one in await store.identifiers(session, me.person_id) if one.kind == "google"],
+            "with_google": google.is_offered(here.house),
             "sessions": await sessions.list_open(session, me),
             "here": me.session_id,
             "has_password": await store.credential(session, me.person_id) is not None,

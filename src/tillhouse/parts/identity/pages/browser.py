@@ -20,6 +20,7 @@ from tillhouse.kernel.web.deps import web_of
 from tillhouse.kernel.web.toasts import Toast, redirect
 from tillhouse.parts.identity.domain import CODE_PAUSE, Identifier, Purpose, derive_key, device_of
 from tillhouse.parts.identity.flows import COOKIE, Caller
+from tillhouse.parts.identity.flows.google import BACK
 from tillhouse.parts.identity.service.challenges import Otp
 from tillhouse.parts.identity.service.sessions import SignIn
 
@@ -29,7 +30,7 @@ Me = Annotated[Principal, Depends(require("identity.me"))]
 _PENDING = "till_code"
 _PENDING_LIFE = timedelta(minutes=30)
 _YEAR = 365 * 24 * 3600  # the session itself ends long before, on the server
-_ENTRANCES = ("/sign-in", "/register", "/confirm", "/forgot", "/reset", "/sign-out")
+_ENTRANCES = ("/sign-in", "/register", "/confirm", "/forgot", "/reset", "/sign-out", BACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def welcome(request: Request, begun: SignIn, next_path: str, *, second_factor: b
     path = safe_next(next_path) or home_of(house_of_request(request))
     response = go(request, f"/step-up?{urlencode({'next': path})}" if second_factor else path)
     response.set_cookie(
-        COOKIE, begun.cookie or "", max_age=_YEAR, httponly=True, samesite="lax", secure=_secure(request)
+        COOKIE, begun.cookie or "", max_age=_YEAR, httponly=True, samesite="lax", secure=is_secure(request)
     )
     response.delete_cookie(_PENDING)
     return response
@@ -79,7 +80,7 @@ def welcome(request: Request, begun: SignIn, next_path: str, *, second_factor: b
 
 def go(request: Request, path: str, *toasts: Toast) -> Response:
     """Lead on to a page of this host."""
-    return redirect(request, path, *toasts, secure=_secure(request))
+    return redirect(request, path, *toasts, secure=is_secure(request))
 
 
 def forget_cookie(response: Response) -> Response:
@@ -108,7 +109,7 @@ def wait_for_code(
         max_age=int(_PENDING_LIFE.total_seconds()),
         httponly=True,
         samesite="lax",
-        secure=_secure(request),
+        secure=is_secure(request),
     )
     return response
 
@@ -135,5 +136,6 @@ def _key(request: Request) -> bytes:
     return derive_key(house_of_request(request).settings.secret_key, "pending codes")
 
 
-def _secure(request: Request) -> bool:
+def is_secure(request: Request) -> bool:
+    """Whether cookies are for https alone."""
     return web_of(request).secure

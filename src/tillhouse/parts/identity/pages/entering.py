@@ -1,5 +1,6 @@
 """Signing in, registering, the code, a forgotten password, stepping up, signing out."""
 
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
@@ -15,9 +16,12 @@ from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.toasts import Toast
 from tillhouse.parts.identity import flows
 from tillhouse.parts.identity.domain import DEFAULT_ZONE, parse_identifier
+from tillhouse.parts.identity.flows import google
 from tillhouse.parts.identity.pages import browser
 from tillhouse.parts.identity.pages.browser import Anyone, Me
 from tillhouse.parts.identity.service import people, second_factor, sessions
+
+M = TypeVar("M", bound=BaseModel)
 
 router = APIRouter()
 
@@ -68,7 +72,7 @@ async def sign_in_page(request: Request, house: TheHouse, who: Anyone, pages: Pa
     wanted = browser.safe_next(request.query_params.get("next", ""))
     if who.kind == "person":
         return browser.go(request, wanted or browser.home_of(house))
-    return pages.render_form(request, "identity/sign_in.html", Form.blank(SignInForm, next=wanted))
+    return _entrance(request, house, pages, "identity/sign_in.html", Form.blank(SignInForm, next=wanted))
 
 
 @router.post("/sign-in", dependencies=[FromOurPage, _BY_ADDRESS])
@@ -80,7 +84,7 @@ async def sign_in(request: Request, house: TheHouse, _who: Anyone, pages: Pages)
             return await _sign_in(request, house, form.data)
         except DomainError as refusal:
             form.refuse(refusal)
-    return pages.render_form(request, "identity/sign_in.html", form)
+    return _entrance(request, house, pages, "identity/sign_in.html", form)
 
 
 @router.get("/register")
@@ -89,7 +93,7 @@ async def register_page(request: Request, house: TheHouse, who: Anyone, pages: P
     wanted = browser.safe_next(request.query_params.get("next", ""))
     if who.kind == "person":
         return browser.go(request, wanted or browser.home_of(house))
-    return pages.render_form(request, "identity/register.html", Form.blank(RegisterForm, next=wanted))
+    return _entrance(request, house, pages, "identity/register.html", Form.blank(RegisterForm, next=wanted))
 
 
 @router.post("/register", dependencies=[FromOurPage, _BY_ADDRESS])
@@ -101,7 +105,7 @@ async def register(request: Request, house: TheHouse, _who: Anyone, pages: Pages
             return await _register(request, house, form.data)
         except DomainError as refusal:
             form.refuse(refusal)
-    return pages.render_form(request, "identity/register.html", form)
+    return _entrance(request, house, pages, "identity/register.html", form)
 
 
 @router.get("/confirm")
@@ -249,6 +253,10 @@ async def sign_out(request: Request, session: Write, who: Anyone) -> Response:
     """Sign this browser out."""
     await sessions.sign_out(session, who)
     return browser.forget_cookie(browser.go(request, "/sign-in", Toast(gettext("You are signed out."))))
+
+
+def _entrance(request: Request, house: TheHouse, pages: Pages, page: str, form: Form[M]) -> Response:
+    return pages.render_form(request, page, form, {"with_google": google.is_offered(house)})
 
 
 async def _sign_in(request: Request, house: TheHouse, data: SignInForm) -> Response:

@@ -23,8 +23,8 @@ from tillhouse.parts.identity.domain import (
     CODE_SENDS,
     CODE_TRIES,
     OPEN_CHALLENGES,
+    AddressKind,
     Identifier,
-    IdentifierKind,
     Purpose,
     code_of,
     derive_key,
@@ -41,7 +41,7 @@ class Otp:
     """What the asker is told of a code: the same for every address."""
 
     challenge_id: UUID
-    channel: IdentifierKind
+    channel: AddressKind
     expires_at: datetime
 
 
@@ -169,6 +169,6 @@ def _purpose(row: ChallengeRow) -> Purpose:
     return purpose
 
 
-def _kind(row: ChallengeRow) -> IdentifierKind:
-    kind: IdentifierKind = row.kind  # type: ignore[assignment]  # written from an Identifier
+def _kind(row: ChallengeRow) -> AddressKind:
+    kind: AddressKind = row.kind  # type: ignore[assignment]  # written from an Identifier
     return kind

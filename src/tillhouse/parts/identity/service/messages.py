@@ -6,7 +6,7 @@ from uuid import UUID
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.parts.identity import store
-from tillhouse.parts.identity.domain import CODE_LIFE, DEFAULT_ZONE, IdentifierKind
+from tillhouse.parts.identity.domain import CODE_LIFE, DEFAULT_ZONE, AddressKind
 from tillhouse.parts.identity.events import AnswerChallenge, Forget
 from tillhouse.parts.identity.ports import Code, Contact, MessageSender
 from tillhouse.parts.identity.service import challenges, organisations
@@ -24,7 +24,7 @@ async def answer_challenge(session: Session, task: AnswerChallenge) -> None:
     row = await store.challenge(session, task.challenge_id)
     if row is None or not challenges.is_open(row):
         return
-    kind: IdentifierKind = "phone" if row.kind == "phone" else "email"
+    kind: AddressKind = "phone" if row.kind == "phone" else "email"
     to = Contact(row.person_id, kind, row.value, row.locale, DEFAULT_ZONE)
     sender = house_of(session).the(MessageSender)
     if not row.decoy:

@@ -17,8 +17,8 @@ from tillhouse.parts.identity.domain import (
     CODE_LIFE,
     DEFAULT_ZONE,
     FOUNDING,
+    AddressKind,
     Identifier,
-    IdentifierKind,
     PersonRole,
     Purpose,
     check_locale,
@@ -143,7 +143,7 @@ async def create(
     session.add(person)
     await session.flush()
     for identifier in identifiers:
-        await _claim(session, person.id, identifier)
+        await claim(session, person.id, identifier)
     if password_hash:
         await store.put_password(session, person.id, password_hash, now)
     await emit(session, PersonRegistered(person_id=person.id))
@@ -184,17 +184,21 @@ async def link(session: Session, principal: Principal, identifier: Identifier, c
         return None
     await store.use_up(session, identifier.value, ["link"], clock.now())
     await notify(session, principal.person_id, "identity.address_added")
-    return await _claim(session, principal.person_id, identifier)
+    return await claim(session, principal.person_id, identifier)
 
 
 async def unlink(session: Session, principal: Principal, identifier_id: UUID) -> None:
-    """Remove one of the caller's addresses. Raises `NotFound`, `Conflict` for the last one, `StepUpRequired`."""
+    """Remove one of the caller's identifiers. Raises `NotFound`, `Conflict` for the last address, `StepUpRequired`.
+
+    A code can be sent to an address: while one is left there is a way in, whatever else is removed.
+    """
     await sessions.assert_recent(session, principal)
     await _own(session, principal)
     mine = await store.identifiers(session, principal.person_id)
     if identifier_id not in {row.id for row in mine}:
         raise NotFound(N_("There is no such address."))
-    if len(mine) == 1:
+    addresses = {row.id for row in await store.addresses(session, principal.person_id)}
+    if addresses <= {identifier_id}:
         raise Conflict(N_("This is your last address: add another one first, or delete the account."))
     await notify(session, principal.person_id, "identity.address_removed")
     await store.delete_identifier(session, identifier_id)
@@ -272,7 +276,7 @@ async def contacts(session: ReadSession, person_id: UUID) -> list[Contact]:
         return []
     return [
         Contact(person.id, _kind(row.kind), row.value, person.locale, person.zone)
-        for row in await store.identifiers(session, person_id)
+        for row in await store.addresses(session, person_id)
     ]
 
 
@@ -283,7 +287,7 @@ async def proving_contacts(session: ReadSession, person_id: UUID) -> list[Contac
     that the account began with was added by nobody. Raises `AddressTooNew` when there is none.
     """
     person = await store.person(session, person_id)
-    rows = await store.identifiers(session, person_id)
+    rows = await store.addresses(session, person_id)
     age = house_of(session).settings_of(IdentitySettings).step_up_address_age
     proving = [row for row in rows if person and (row.confirmed_at <= clock.now() - age or _founding(person, row))]
     if person is None or not proving:
@@ -345,9 +349,15 @@ async def _make(session: Session, row: ChallengeRow, identifier: Identifier, *, 
     return person
 
 
-async def _claim(session: Session, person_id: UUID, identifier: Identifier) -> IdentifierRow:
+async def claim(session: Session, person_id: UUID, identifier: Identifier, label: str | None = None) -> IdentifierRow:
+    """Note that an identifier is confirmed and this person's. Raises `Conflict` when another person has it."""
     row = IdentifierRow(
-        id=new_id(), person_id=person_id, kind=identifier.kind, value=identifier.value, confirmed_at=clock.now()
+        id=new_id(),
+        person_id=person_id,
+        kind=identifier.kind,
+        value=identifier.value,
+        label=label,
+        confirmed_at=clock.now(),
     )
     if not await store.claim_identifier(session, row):
         raise Conflict(N_("This address belongs to another account."))
@@ -361,5 +371,5 @@ async def _own(session: Session, principal: Principal) -> PersonRow:
     return person
 
 
-def _kind(text: str) -> IdentifierKind:
+def _kind(text: str) -> AddressKind:
     return "phone" if text == "phone" else "email"

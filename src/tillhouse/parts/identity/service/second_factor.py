@@ -54,7 +54,7 @@ async def enrol(session: Session, principal: Principal) -> Enrolment:
     sealed = house_of(session).vault.seal(secret)
     session.add(TotpRow(person_id=principal.person_id, secret=sealed, counter=0, created_at=clock.now()))
     await session.flush()
-    addresses = await store.identifiers(session, principal.person_id)
+    addresses = await store.addresses(session, principal.person_id)
     name = addresses[0].value if addresses else (person.display_name if person else "")
     return Enrolment(secret, pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=_ISSUER))
 
@@ -65,7 +65,7 @@ async def pending(session: ReadSession, person_id: UUID) -> Enrolment | None:
     if row is None or row.confirmed_at:
         return None
     secret = house_of(session).vault.open(row.secret)
-    addresses = await store.identifiers(session, person_id)
+    addresses = await store.addresses(session, person_id)
     name = addresses[0].value if addresses else ""
     return Enrolment(secret, pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=_ISSUER))
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import get_args
 from uuid import UUID
 
 from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel.db import Database, ReadSession, Session
-from tillhouse.parts.identity.domain import EVERYTHING, AuditFilter, Identifier
+from tillhouse.parts.identity.domain import EVERYTHING, AddressKind, AuditFilter, Identifier
 from tillhouse.parts.identity.models import (
     ApiKeyRow,
     AttemptRow,
@@ -74,16 +75,28 @@ async def person_with_password(
 
 
 async def identifiers(session: ReadSession, person_id: UUID) -> Sequence[IdentifierRow]:
-    """The oldest first: it is where messages go."""
+    """Everything that a person is known by, the oldest first."""
     statement = select(IdentifierRow).where(IdentifierRow.person_id == person_id)
     return (await session.execute(statement.order_by(IdentifierRow.confirmed_at, IdentifierRow.id))).scalars().all()
+
+
+async def addresses(session: ReadSession, person_id: UUID) -> Sequence[IdentifierRow]:
+    """Those at which a message arrives, the oldest first: it is where messages go."""
+    return [row for row in await identifiers(session, person_id) if row.kind in get_args(AddressKind)]
 
 
 async def claim_identifier(session: Session, row: IdentifierRow) -> bool:
     """Add a confirmed identifier; False when another person has it."""
     statement = (
         insert(IdentifierRow)
-        .values(id=row.id, person_id=row.person_id, kind=row.kind, value=row.value, confirmed_at=row.confirmed_at)
+        .values(
+            id=row.id,
+            person_id=row.person_id,
+            kind=row.kind,
+            value=row.value,
+            label=row.label,
+            confirmed_at=row.confirmed_at,
+        )
         .on_conflict_do_nothing()
         .returning(IdentifierRow.id)
     )

@@ -1,0 +1,144 @@
+"""Whether photos are good enough to teach a model what somebody looks like, and in words what to do about each.
+
+Size, sharpness, light and duplicates are measured here. How many faces there are, and whether they are one person's, is
+known only where a face finder is installed: without one it is said that nobody counted, and never guessed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tillhouse.kernel.text import N_
+
+Fault = Literal[
+    "unreadable", "too_small", "blurred", "too_dark", "too_bright", "flat", "duplicate", "no_face", "many_faces",
+    "small_face", "other_person",
+]  # fmt: skip
+
+SHORTEST_SIDE = 512  # pixels; makers of pictures train at this size
+SHARPEST_BLUR = 60.0  # variance of the Laplacian of the picture at 512 pixels, below which a photo is out of focus
+_DARK, _BRIGHT, _FLAT = 0.55, 0.35, 14.0  # share of nearly black, of burnt out; spread of brightness
+_SAME = 6  # bits of 64 in which two pictures of the same moment may differ
+_SMALLEST_FACE = 0.08  # of the shorter side
+_SAME_PERSON = 0.363  # cosine of two faces of one person, what the authors of SFace measured
+
+SENTENCES: dict[Fault, str] = {
+    "unreadable": N_("This is no picture that we can read. Send it as JPEG, PNG, WebP or HEIC."),
+    "too_small": N_("This photo is too small. Send the original: each side needs at least 512 pixels."),
+    "blurred": N_("This photo is out of focus. Take it again with a steady hand, or choose another one."),
+    "too_dark": N_("This photo is too dark. Take it in daylight or with a lamp in front of you."),
+    "too_bright": N_("This photo is too bright in places. Turn away from the sun or the lamp."),
+    "flat": N_("There is hardly anything to see in this photo. Choose one with light and shade on the face."),
+    "duplicate": N_("This photo is nearly the same as another one. Choose a different moment or angle."),
+    "no_face": N_("No face is to be seen in this photo. Choose one that shows it from the front or the side."),
+    "many_faces": N_(
+        "There is more than one face in this photo. Choose one of this person alone, or cut the others off."
+    ),
+    "small_face": N_("The face is too far away in this photo. Come closer, or cut the photo to head and shoulders."),
+    "other_person": N_("This photo seems to show somebody else than the others. All photos have to be of one person."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face: its height as a share of the photo's shorter side, and who it is as a vector, where that is known."""
+
+    height: float
+    identity: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was measured of a photo. `dark` and `bright` are shares of all pixels; `hash` is of 64 bits; `faces` is None
+    where nobody counted."""
+
+    width: int
+    height: int
+    sharpness: float
+    dark: float
+    bright: float
+    spread: float
+    hash: int
+    faces: tuple[Face, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong with a photo: nothing, when it is good. `like` is the number of the photo that it repeats."""
+
+    number: int
+    faults: tuple[Fault, ...]
+    faces_counted: bool
+    like: int | None = None
+
+    @property
+    def good(self) -> bool:
+        return not self.faults
+
+
+def judge(photos: Sequence[Facts | None]) -> list[Verdict]:
+    """A verdict on each, numbered from 1 in the order given; None is what could not be read.
+
+    Of photos that are nearly the same the first is kept. Who is somebody else is told by the face that most of the
+    others resemble.
+    """
+    verdicts: list[Verdict] = []
+    main = _main_face(photos)
+    for number, facts in enumerate(photos, 1):
+        if facts is None:
+            verdicts.append(Verdict(number, ("unreadable",), faces_counted=False))
+            continue
+        like = _repeated(photos[: number - 1], facts)
+        faults = [*_of_quality(facts), *_of_faces(facts, main), *(["duplicate"] if like else [])]
+        verdicts.append(Verdict(number, tuple(faults), facts.faces is not None, like))  # type: ignore[arg-type]  # all are Faults
+    return verdicts
+
+
+def _of_quality(facts: Facts) -> list[Fault]:
+    found: list[Fault] = []
+    if min(facts.width, facts.height) < SHORTEST_SIDE:
+        found.append("too_small")
+    if facts.dark > _DARK:
+        found.append("too_dark")
+    elif facts.bright > _BRIGHT:
+        found.append("too_bright")
+    elif facts.spread < _FLAT:
+        found.append("flat")
+    elif facts.sharpness < SHARPEST_BLUR:
+        found.append("blurred")
+    return found
+
+
+def _of_faces(facts: Facts, main: tuple[float, ...]) -> list[Fault]:
+    if facts.faces is None:
+        return []
+    if len(facts.faces) != 1:
+        return ["many_faces" if facts.faces else "no_face"]
+    face = facts.faces[0]
+    if face.height < _SMALLEST_FACE:
+        return ["small_face"]
+    if main and face.identity and _cosine(main, face.identity) < _SAME_PERSON:
+        return ["other_person"]
+    return []
+
+
+def _repeated(before: Sequence[Facts | None], facts: Facts) -> int | None:
+    for number, other in enumerate(before, 1):
+        if other and (other.hash ^ facts.hash).bit_count() <= _SAME:
+            return number
+    return None
+
+
+def _main_face(photos: Sequence[Facts | None]) -> tuple[float, ...]:
+    """The face that resembles most others; nothing for fewer than three, which tell nobody who is the stranger."""
+    faces = [facts.faces[0].identity for facts in photos if facts and facts.faces and len(facts.faces) == 1]
+    known = [face for face in faces if face]
+    if len(known) < 3:
+        return ()
+    return max(known, key=lambda one: sum(_cosine(one, other) >= _SAME_PERSON for other in known))
+
+
+def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    dot = sum(a * b for a, b in zip(one, other, strict=True))
+    size = (sum(a * a for a in one) * sum(b * b for b in other)) ** 0.5
+    return dot / size if size else 0.0
