@@ -10,6 +10,7 @@ import httpx
 from fastapi import FastAPI
 from limits import RateLimitItem, WindowStats
 
+from tests.parts.billing.counter import SMALL
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import SYSTEM, Permission, Role
 from tillhouse.kernel.house import House
@@ -136,6 +137,7 @@ class Street:
             "person_id": str(who.id),
             "provider": "razorpay",
             **await self._organisation(who),
+            **await self._plan(who),
         }
         found["image_job_id"] = await self._pictures(who, found["file_id"])
         ids = {name: [one] for name, one in found.items()}
@@ -151,6 +153,14 @@ class Street:
         guest = {"email": "guest@example.com", "role": "member"}
         invitation = waiting[0]["id"] if waiting else await self._made(who, path, json=guest)
         return {"organisation_id": organisation, "invitation_id": invitation}
+
+    async def _plan(self, who: Caller) -> dict[str, str]:
+        """A plan that the caller has begun, and its invoice."""
+        if not await self._got(who, "/subscriptions/mine"):
+            await self._made(who, "/subscriptions", json={"plan": SMALL.code, "currency": "INR", "months": 1})
+        (mine, *_) = await self._got(who, "/subscriptions/mine")
+        (invoice, *_) = (await self._got(who, "/subscriptions/invoices"))["items"]
+        return {"subscription_id": mine["id"], "invoice_id": invoice["id"]}
 
     async def _pictures(self, who: Caller, file_id: str) -> str:
         assert who.id

@@ -31,6 +31,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.conformance.street import EARNING, EXPENSE, NOBODY, PAYOUT, Archive, Caller, Patient, Street, changed
+from tests.parts.billing.counter import SMALL
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.catalogue import CATALOGUE
@@ -206,6 +207,7 @@ async def house(settings: KernelSettings, sandbox: Sandbox, monkeypatch: pytest.
 
 @pytest.fixture
 def street(house: House, app: FastAPI, client: httpx.AsyncClient) -> Street:
+    house.provide([SMALL])  # a plan to subscribe to: no product of this house sells one yet
     return Street(house, app, client)
 
 
