@@ -8,8 +8,9 @@ from tillhouse.sandbox.razorpay.player import RAZORPAY
 from tillhouse.sandbox.sepay.player import SEPAY
 from tillhouse.sandbox.stripe.player import STRIPE
 from tillhouse.sandbox.twilio.player import TWILIO
+from tillhouse.sandbox.whatsapp.player import WHATSAPP
 
-PLAYERS: tuple[Player, ...] = (RAZORPAY, STRIPE, OMISE, SEPAY, TWILIO, OPENAI, ANTHROPIC)
+PLAYERS: tuple[Player, ...] = (RAZORPAY, STRIPE, OMISE, SEPAY, TWILIO, WHATSAPP, OPENAI, ANTHROPIC)
 APIS = tuple(api for player in PLAYERS for api in player.apis)
 SENDERS = {api: send for player in PLAYERS for api, send in player.senders.items()}
 
