@@ -60,7 +60,7 @@ class SandboxSettings(BaseSettings):
 
     twilio_inbound_url: str = Field(
         "",
-        description="Where what is written to our number goes. Default: `{web}/api/v1/channels/webhook/twilio/inbound`.",
+        description="Where messages to our number go. Default: `{web}/api/v1/channels/webhook/twilio/inbound`.",
     )
     twilio_media_base: str = Field(
         "http://sandbox", description="Where the sandbox itself is reached, for files of chats."

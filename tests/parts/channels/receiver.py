@@ -26,10 +26,10 @@ from tillhouse.kernel.work import Event, emit, event, run_due
 from tillhouse.parts.channels import store
 from tillhouse.parts.channels.domain.destinations import Rules
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
-from tillhouse.parts.files.manifest import MODULE as FILES
 from tillhouse.parts.channels.models import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from tillhouse.parts.channels.ports import WebhookNetwork
 from tillhouse.parts.channels.service import endpoints
+from tillhouse.parts.files.manifest import MODULE as FILES
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.sandbox.app import Sandbox
 from tillhouse.sandbox.transport import SandboxTransport

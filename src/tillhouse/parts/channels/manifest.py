@@ -28,7 +28,7 @@ def _api() -> APIRouter:
 def _pages() -> APIRouter:
     from tillhouse.parts.channels.pages import router
 
-    return router
+    return router()
 
 
 def _models() -> ModuleType:
@@ -152,9 +152,15 @@ MODULE = Module(
         NavItem(
             N_("Webhooks"), "/console/channels/webhooks", "webhook", place="console", permission="channels.webhooks"
         ),
+        NavItem(N_("Chats"), "/console/channels/chats", "message-circle", place="console", permission="channels.chats"),
+        NavItem(
+            N_("Templates"), "/console/channels/templates", "mail", place="console", permission="channels.templates"
+        ),
     ),
     permissions=(
         Permission("channels.own", "Say how to be reached, and read one's notices", frozenset({"user"})),
+        Permission("channels.templates", "See every message as it looks", frozenset({"staff"})),
+        Permission("channels.chats", "Read and answer chats", frozenset({"staff"}), assurance=2),
         Permission(
             "channels.webhooks",
             "Have events sent to an address of one's own",

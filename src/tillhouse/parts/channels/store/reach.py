@@ -13,13 +13,8 @@ from tillhouse.parts.channels.models import ConsentRow, MessageRow, NoticeRow, O
 
 
 async def consents(session: ReadSession, person_id: UUID) -> Sequence[ConsentRow]:
-    """What a person said last about each channel and purpose."""
-    statement = (
-        select(ConsentRow)
-        .where(ConsentRow.person_id == person_id)
-        .distinct(ConsentRow.channel, ConsentRow.purpose)
-        .order_by(ConsentRow.channel, ConsentRow.purpose, ConsentRow.id.desc())
-    )
+    """All that a person ever said about channels and purposes, the last word last."""
+    statement = select(ConsentRow).where(ConsentRow.person_id == person_id).order_by(ConsentRow.id)
     return (await session.execute(statement)).scalars().all()
 
 
