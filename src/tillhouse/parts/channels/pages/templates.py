@@ -26,7 +26,7 @@ async def home(request: Request, _session: Read, house: TheHouse, staff: Staff, 
     found = [
         {"about": one, "missing": _missing(list(rendering.previews(house, one)))} for one in rendering.templates(house)
     ]
-    return pages.render_page(request, "channels/templates.html", {"templates": found, "languages": LANGUAGES})
+    return pages.render_page(request, "channels/templates.html", {"templates": found, "tongues": LANGUAGES})
 
 
 @router.get("/{name}")
@@ -48,7 +48,7 @@ async def preview(
     values = {
         "about": about,
         "locale": locale,
-        "languages": LANGUAGES,
+        "tongues": LANGUAGES,
         "missing": _missing(every),
         "previews": [one for one in every if one.locale == locale],
     }
