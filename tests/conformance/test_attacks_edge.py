@@ -200,6 +200,10 @@ async def test_a_callback_that_its_sender_did_not_sign_is_refused(asha: Driver) 
             headers={b"X-Twilio-Signature": signature},
         )
         assert answer.status_code == 403
+        answer = await asha.api.post(
+            "/api/v1/channels/webhook/whatsapp", content=b"{}", headers={b"X-Hub-Signature-256": signature}
+        )
+        assert answer.status_code == 403
 
 
 async def test_a_made_up_address_in_a_header_escapes_no_limit(depot: Depot) -> None:

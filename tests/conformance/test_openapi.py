@@ -166,6 +166,12 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
         "url": "https://hooks.example.com/in", "event_types": ["*"], "description": "Books", "status": "paused",
     },
     ("POST", "/webhook-endpoints/{endpoint_id}/rotate-secret"): {"overlap_hours": 24},
+    ("POST", "/channels/push-tokens"): {"token": "phone-of-a-caller-1"},
+    ("POST", "/channels/web-push-subscriptions"): {
+        "endpoint": "https://push.example.com/one",
+        "keys": {"p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQ", "auth": "tBHItJI5svbpez7KI4CCXg"},
+    },
+    ("PUT", "/channels/consents"): {"channel": "email", "purpose": "marketing", "allowed": True},
     ("POST", "/files/direct"): {"name": "a.pdf", "size": 1000, "kind": "file"},
     ("POST", "/files/{file_id}/renditions"): {"rendition": "thumbnail"},
     ("POST", "/files/{file_id}/playback"): {"minutes": 60, "rendition": None},

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--web", help="base URL of the app that webhooks are sent to")
     arguments = parser.parse_args()
     given = {name: getattr(arguments, name) for name in ("smtp_port", "state", "web")}
+    given["twilio_media_base"] = f"http://127.0.0.1:{arguments.port}"
     settings = SandboxSettings(**{name: value for name, value in given.items() if value is not None})
     try:
         sandbox = create_sandbox(settings)

@@ -25,7 +25,8 @@ class FaultRequest(BaseModel):
     provider: str = Field(
         "*",
         description="`razorpay` (RazorpayX too), `razorpayx`, `stripe` (Connect too), `stripe_connect`, `omise`,"
-        " `sepay` (its gateway too), `sepay_pg`, `twilio`, `openai`, `anthropic`, `astria`, `google`, or `*`.",
+        " `sepay` (its gateway too), `sepay_pg`, `twilio`, `whatsapp`, `fcm`, `webpush`, `openai`, `anthropic`,"
+        " `astria`, `google`, or `*`.",
     )
     path: str = Field(
         "*",

@@ -20,8 +20,8 @@ M = TypeVar("M", bound=BaseModel)
 _HERE = Path(__file__).parent
 
 _CSP = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; frame-src 'self';"
-    " base-uri 'none'; form-action {form_action}; frame-ancestors {ancestors}"
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; media-src 'self';"
+    " connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action {form_action}; frame-ancestors {ancestors}"
 )
 
 

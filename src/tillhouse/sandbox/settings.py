@@ -58,6 +58,33 @@ class SandboxSettings(BaseSettings):
         default=["+15005550006"], description="Numbers that may be used as `From` (JSON list in the environment)."
     )
 
+    twilio_inbound_url: str = Field(
+        "",
+        description="Where messages to our number go. Default: `{web}/api/v1/channels/webhook/twilio/inbound`.",
+    )
+    twilio_media_base: str = Field(
+        "http://sandbox", description="Where the sandbox itself is reached, for files of chats."
+    )
+    twilio_contents: list[tuple[str, str]] = Field(
+        default=[("HX00000000000000000000000000000001", "Hello {{1}}, there is news for you.")],
+        description="Approved content: SID and text (JSON list of pairs in the environment).",
+    )
+
+    whatsapp_phone_number_id: str = "100000000000001"
+    whatsapp_account_id: str = "200000000000002"
+    whatsapp_display_number: str = "15550100200"
+    whatsapp_token: str = "whatsapp_test_token_tillhouse"  # noqa: S105 - public
+    whatsapp_app_secret: str = "whatsapp_test_app_secret_tillhouse"  # noqa: S105 - public
+    whatsapp_verify_token: str = "whatsapp_test_verify_token_tillhouse"  # noqa: S105 - public
+    whatsapp_webhook_url: str = Field("", description="Default: `{web}/api/v1/channels/webhook/whatsapp`.")
+    whatsapp_templates: list[list[str]] = Field(
+        default=[
+            ["hello_world", "en_US", "Welcome and congratulations!"],
+            ["news", "en", "Hello {{1}}, there is news for you."],
+        ],
+        description="Approved templates: name, language, text (JSON list of lists in the environment).",
+    )
+
     omise_public_key: str = "pkey_test_tillhouse"
     omise_secret_key: str = "skey_test_tillhouse"  # noqa: S105 - public
     omise_webhook_url: str = Field("", description="Default: `{web}/api/v1/payments/webhook/omise`.")
@@ -120,6 +147,9 @@ class SandboxSettings(BaseSettings):
         self.stripe_connect_webhook_url = self.stripe_connect_webhook_url or self.stripe_webhook_url
         self.stripe_connect_webhook_secret = self.stripe_connect_webhook_secret or self.stripe_webhook_secret
         self.omise_webhook_url = self.omise_webhook_url or f"{base}/omise"
+        chats = self.web.rstrip("/") + "/api/v1/channels/webhook"
+        self.whatsapp_webhook_url = self.whatsapp_webhook_url or f"{chats}/whatsapp"
+        self.twilio_inbound_url = self.twilio_inbound_url or f"{chats}/twilio/inbound"
         self.sepay_webhook_url = self.sepay_webhook_url or f"{base}/sepay"
         return self
 

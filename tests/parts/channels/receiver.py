@@ -29,6 +29,7 @@ from tillhouse.parts.channels.manifest import MODULE as CHANNELS
 from tillhouse.parts.channels.models import WebhookAttemptRow, WebhookDeliveryRow, WebhookEndpointRow
 from tillhouse.parts.channels.ports import WebhookNetwork
 from tillhouse.parts.channels.service import endpoints
+from tillhouse.parts.files.manifest import MODULE as FILES
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.sandbox.app import Sandbox
 from tillhouse.sandbox.transport import SandboxTransport
@@ -207,7 +208,7 @@ async def open_office(
         f"https://{PUBLIC}": internet,
         "https://[2606:2800::1]": internet,
     }
-    house = build_house(settings, catalogue=modules or (IDENTITY, CHANNELS, TIPS), mounts=mounts)
+    house = build_house(settings, catalogue=modules or (IDENTITY, FILES, CHANNELS, TIPS), mounts=mounts)
     office = Office(house, create_app(house), receiver, at, {"hooks.example.com": [PUBLIC]})
     others = [thing for thing in house._provided if not isinstance(thing, WebhookNetwork)]
     house._provided[:] = [*others, WebhookNetwork(Rules(guarded=True), office.resolve)]

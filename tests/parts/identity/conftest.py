@@ -13,6 +13,7 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
+from tillhouse.parts.files.manifest import MODULE as FILES
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.sandbox.app import Sandbox
 from tillhouse.sandbox.smtp import smtp_server
@@ -34,7 +35,7 @@ async def house(
     async with smtp_server(sandbox.world.inbox, "127.0.0.1", 0) as port:
         monkeypatch.setenv("SMTP_PORT", str(port))
         mounts = {"http://sandbox": SandboxTransport(sandbox)}
-        built = build_house(settings, catalogue=(IDENTITY, CHANNELS), mounts=mounts)
+        built = build_house(settings, catalogue=(IDENTITY, FILES, CHANNELS), mounts=mounts)
         yield built
         await built.close()
 

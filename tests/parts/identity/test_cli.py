@@ -11,13 +11,14 @@ from tillhouse.apps import cli
 from tillhouse.apps.compose import build_house
 from tillhouse.kernel.house import House
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
+from tillhouse.parts.files.manifest import MODULE as FILES
 from tillhouse.parts.identity.cli import command
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 
 
 async def till(town: Town, *arguments: str, typed: str = "") -> Result:
     def fresh_house() -> House:
-        return build_house(town.house.settings, catalogue=(IDENTITY, CHANNELS))
+        return build_house(town.house.settings, catalogue=(IDENTITY, FILES, CHANNELS))
 
     # The command runs its own event loop, as it does in a shell.
     return await asyncio.to_thread(CliRunner().invoke, command, arguments, input=typed, obj=fresh_house)

@@ -73,6 +73,13 @@ def chaos(options: tuple[str, ...]) -> None:
     _run("bench.chaos", options)
 
 
+@command.command("channels", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def channels(options: tuple[str, ...]) -> None:
+    """Webhooks of a chat: how fast they are answered at a steady rate, and how long until they are in the house."""
+    _run("bench.channels", options)
+
+
 def _run(module: str, options: Sequence[str]) -> None:
     if not (_ROOT / "bench").is_dir():
         raise click.ClickException("The benchmarks are part of the source: run this in a checkout.")

@@ -2,7 +2,14 @@
 
 from uuid import UUID
 
-from tillhouse.kernel.work import Task, task
+from tillhouse.kernel.work import Event, Task, event, task
+
+
+@event("channels.handed_over")
+class HandedOver(Event):
+    """A conversation waits for somebody of ours."""
+
+    conversation_id: UUID
 
 
 @task("channels.send_message", lane="quick")
@@ -15,6 +22,32 @@ class SendMessage(Task):
 @task("channels.forget_messages", lane="slow")
 class ForgetMessages(Task):
     """Delete messages that are older than anyone asks about."""
+
+
+@task("channels.take_in", lane="quick")
+class TakeIn(Task):
+    """Read what a provider delivered."""
+
+    received_id: UUID
+
+
+@task("channels.fetch_media", lane="slow")
+class FetchMedia(Task):
+    """Bring the file of a message to us into the house, while the provider still has it."""
+
+    inbound_id: UUID
+
+
+@task("channels.converse", lane="quick")
+class Converse(Task):
+    """Answer what a contact wrote, in the order in which it was written."""
+
+    contact_id: UUID
+
+
+@task("channels.look_after_chats", lane="slow")
+class LookAfterChats(Task):
+    """Go on where a state has waited long enough, and with files that nobody fetched."""
 
 
 @task("channels.deliver_webhook", lane="quick")

@@ -5,19 +5,53 @@ from datetime import timedelta
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.work import Job, Schedule
 from tillhouse.parts.channels.events import (
+    Converse,
     DeliverWebhook,
+    FetchMedia,
     ForgetMessages,
     ForgetWebhooks,
+    LookAfterChats,
     LookAfterWebhooks,
     SendMessage,
+    TakeIn,
 )
+from tillhouse.parts.channels.flows.chats import fetch_gave_up, fetch_media, look_after_chats
 from tillhouse.parts.channels.flows.messages import ATTEMPTS, send_message
 from tillhouse.parts.channels.flows.webhooks import deliver_webhook, forget_webhooks
+from tillhouse.parts.channels.service.conversations import converse, converse_gave_up
 from tillhouse.parts.channels.service.deliveries import look_after
-from tillhouse.parts.channels.service.messages import forget
+from tillhouse.parts.channels.service.inbound import take_in
+from tillhouse.parts.channels.service.messages import forget, record_given_up
 
 JOBS = (
-    Job(task=SendMessage, flow=send_message, attempts=ATTEMPTS, example=lambda: SendMessage(message_id=new_id())),
+    Job(
+        task=SendMessage,
+        flow=send_message,
+        attempts=ATTEMPTS,
+        on_dead=record_given_up,
+        example=lambda: SendMessage(message_id=new_id()),
+    ),
+    Job(task=TakeIn, run=take_in, example=lambda: TakeIn(received_id=new_id())),
+    Job(
+        task=FetchMedia,
+        flow=fetch_media,
+        attempts=6,
+        on_dead=fetch_gave_up,
+        example=lambda: FetchMedia(inbound_id=new_id()),
+    ),
+    Job(
+        task=Converse,
+        run=converse,
+        attempts=6,
+        on_dead=converse_gave_up,
+        example=lambda: Converse(contact_id=new_id()),
+    ),
+    Job(
+        task=LookAfterChats,
+        flow=look_after_chats,
+        schedule=Schedule(every=timedelta(minutes=1)),
+        example=LookAfterChats,
+    ),
     Job(task=ForgetMessages, run=forget, schedule=Schedule(every=timedelta(days=1)), example=ForgetMessages),
     Job(task=DeliverWebhook, flow=deliver_webhook, example=lambda: DeliverWebhook(delivery_id=new_id())),
     Job(

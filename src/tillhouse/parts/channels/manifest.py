@@ -16,7 +16,7 @@ from tillhouse.kernel.work import AnyJob
 from tillhouse.parts.channels.settings import ChannelsSettings
 
 if TYPE_CHECKING:
-    from tillhouse.parts.channels.ports import Carrier
+    from tillhouse.parts.channels.ports import Carrier, WebhookNetwork
 
 
 def _api() -> APIRouter:
@@ -28,7 +28,7 @@ def _api() -> APIRouter:
 def _pages() -> APIRouter:
     from tillhouse.parts.channels.pages import router
 
-    return router
+    return router()
 
 
 def _models() -> ModuleType:
@@ -44,42 +44,95 @@ def _jobs() -> Sequence[AnyJob]:
 
 
 def _provides(house: House) -> Sequence[object]:
+    from tillhouse.kernel.live import LiveTopic
     from tillhouse.kernel.publishing import Publishing
     from tillhouse.parts.channels.domain.destinations import Rules
-    from tillhouse.parts.channels.ports import Carriers, WebhookNetwork
+    from tillhouse.parts.channels.flows.chats import KIND
+    from tillhouse.parts.channels.ports import Carriers, MessageTemplate, WebhookNetwork
     from tillhouse.parts.channels.providers.dns import resolve
     from tillhouse.parts.channels.service.deliveries import publish
     from tillhouse.parts.channels.service.messages import erase, send_to_contact
+    from tillhouse.parts.files.api import FileKind
     from tillhouse.parts.identity.api import Erasure, MessageSender
 
     settings = house.settings_of(ChannelsSettings)
-    installed = list(_carriers(house, settings))
     guarded = house.settings.environment != "development"  # on a laptop the receiver is on the laptop
+    network = WebhookNetwork(Rules(guarded, settings.webhook_private_networks), resolve)
+    installed = list(_carriers(house, settings, network))
     return (
         MessageSender(send_to_contact),
         Erasure("channels", erase),
         Carriers(tuple(carrier for carrier, _ in installed)),
         Publishing(publish),
-        WebhookNetwork(Rules(guarded, settings.webhook_private_networks), resolve),
-        *(check for _, check in installed),
+        network,
+        FileKind(name=KIND, counts=False),
+        MessageTemplate("channels.webhook_disabled", channels=("email", "in_app")),
+        LiveTopic("notices", "channels.own"),
+        *(check for _, check in installed if check),
     )
 
 
-def _carriers(house: House, settings: ChannelsSettings) -> Iterator[tuple["Carrier", HealthCheck]]:
-    from tillhouse.kernel.health import answers_at
+def _carriers(
+    house: House, settings: ChannelsSettings, network: "WebhookNetwork"
+) -> Iterator[tuple["Carrier", HealthCheck | None]]:
+    from tillhouse.parts.channels.providers.simulator import SimulatorCarrier
     from tillhouse.parts.channels.providers.smtp import SmtpCarrier
-    from tillhouse.parts.channels.providers.twilio import CALLBACK, TwilioCarrier
 
     if settings.smtp_host:
         smtp = SmtpCarrier(settings)
         yield smtp, HealthCheck(smtp.name, lambda _house: smtp.greet())
-    if settings.twilio_auth_token:
-        sandbox = f"{house.settings.sandbox_url.rstrip('/')}/twilio" if house.settings.sandbox_url else ""
-        url = settings.twilio_url or sandbox or "https://api.twilio.com"
-        account = (settings.twilio_account_sid, settings.twilio_auth_token)
-        callback = house.settings.base_url.rstrip("/") + CALLBACK
-        twilio = TwilioCarrier(house.outbound, url, account, settings.twilio_phone_number, callback)
-        yield twilio, answers_at(twilio.name, url)
+    chats = [_whatsapp(house, settings), *_twilio(house, settings)]
+    yield from sorted(filter(None, chats), key=lambda one: one[0].name != settings.whatsapp_provider)
+    yield from _pushes(house, settings, network)
+    if not house.settings.production:
+        yield SimulatorCarrier(), None
+
+
+def _whatsapp(house: House, settings: ChannelsSettings) -> "tuple[Carrier, HealthCheck | None] | None":
+    from tillhouse.kernel.health import answers_at
+    from tillhouse.parts.channels.providers.whatsapp import WhatsAppCarrier
+
+    if not settings.whatsapp_token:
+        return None
+    url = settings.whatsapp_url or _sandbox(house, "whatsapp") or "https://graph.facebook.com"
+    version_url = f"{url.rstrip('/')}/{settings.whatsapp_version}"
+    carrier = WhatsAppCarrier(house.outbound, version_url, settings.whatsapp_phone_number_id, settings.whatsapp_token)
+    return carrier, answers_at(carrier.name, url)
+
+
+def _twilio(house: House, settings: ChannelsSettings) -> "Iterator[tuple[Carrier, HealthCheck | None]]":
+    from tillhouse.kernel.health import answers_at
+    from tillhouse.parts.channels.providers.twilio import CALLBACK, TwilioCarrier
+
+    if not settings.twilio_auth_token:
+        return
+    url = settings.twilio_url or _sandbox(house, "twilio") or "https://api.twilio.com"
+    account = (settings.twilio_account_sid, settings.twilio_auth_token)
+    callback = house.settings.base_url.rstrip("/") + CALLBACK
+    texts = TwilioCarrier(house.outbound, url, account, settings.twilio_phone_number, callback)
+    yield texts, answers_at(texts.name, url)
+    number = settings.twilio_whatsapp_number
+    yield TwilioCarrier(house.outbound, url, account, number, callback, channel="whatsapp"), None
+
+
+def _pushes(
+    house: House, settings: ChannelsSettings, network: "WebhookNetwork"
+) -> "Iterator[tuple[Carrier, HealthCheck | None]]":
+    if settings.fcm_service_account:
+        from tillhouse.parts.channels.providers.push.fcm import FcmCarrier, ServiceAccount
+
+        account = ServiceAccount.model_validate_json(settings.fcm_service_account)
+        sandbox = settings.fcm_url or _sandbox(house, "fcm")
+        url, token_url = sandbox or "https://fcm.googleapis.com", f"{sandbox}/token" if sandbox else account.token_uri
+        yield FcmCarrier(house.outbound, account, url=url, token_url=token_url), None
+    if settings.vapid_private_key:
+        from tillhouse.parts.channels.providers.push.web import WebPushCarrier
+
+        yield WebPushCarrier(house.outbound, network, settings.vapid_private_key, settings.vapid_contact), None
+
+
+def _sandbox(house: House, player: str) -> str:
+    return f"{house.settings.sandbox_url.rstrip('/')}/{player}" if house.settings.sandbox_url else ""
 
 
 MODULE = Module(
@@ -87,7 +140,7 @@ MODULE = Module(
     title="Messages",
     floor="part",
     folder=Path(__file__).parent,
-    requires=("identity",),
+    requires=("identity", "files"),
     settings=(ChannelsSettings,),
     api_roots=("/channels", "/webhook-endpoints", "/webhook-deliveries", "/webhook-event-types"),
     api=_api,
@@ -99,8 +152,15 @@ MODULE = Module(
         NavItem(
             N_("Webhooks"), "/console/channels/webhooks", "webhook", place="console", permission="channels.webhooks"
         ),
+        NavItem(N_("Chats"), "/console/channels/chats", "message-circle", place="console", permission="channels.chats"),
+        NavItem(
+            N_("Templates"), "/console/channels/templates", "mail", place="console", permission="channels.templates"
+        ),
     ),
     permissions=(
+        Permission("channels.own", "Say how to be reached, and read one's notices", frozenset({"user"})),
+        Permission("channels.templates", "See every message as it looks", frozenset({"staff"})),
+        Permission("channels.chats", "Read and answer chats", frozenset({"staff"}), assurance=2),
         Permission(
             "channels.webhooks",
             "Have events sent to an address of one's own",

@@ -1,24 +1,59 @@
 """What channels needs of the outside: something that takes a rendered message."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol, runtime_checkable
 from uuid import UUID
 
+from tillhouse.kernel.db import JsonValue
 from tillhouse.kernel.errors import DomainError
+from tillhouse.parts.channels.domain.chat import Approved, Line, MediaRef
 from tillhouse.parts.channels.domain.destinations import Rules
-from tillhouse.parts.channels.domain.messages import Channel
+from tillhouse.parts.channels.domain.messages import Channel, Purpose, WhenUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a message."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A phone or browser for pushes. `p256dh` and `auth` are a browser's keys."""
+
+    id: UUID
+    kind: Literal["fcm", "web"]
+    token: str
+    p256dh: str = ""
+    auth: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message as it is sent. `subject` and `html` are empty for SMS."""
+    """A message as it is sent. `subject` and `html` are empty for SMS; `line` is what a chat says, with its buttons.
+
+    `approved` takes the place of `text` where only a template may be sent. `queued_at` is when we first meant to.
+    `unsubscribe` is the address that a mail program may call for the person.
+    """
 
     id: UUID
     address: str
     subject: str
     text: str
     html: str
+    line: Line | None = None
+    approved: Approved | None = None
+    attachment: Attachment | None = None
+    sender: str = ""
+    target: Target | None = None
+    url: str = ""
+    unsubscribe: str = ""
+    queued_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +74,10 @@ class Refused(DomainError):
         self.reason = reason
 
 
+class Gone(Refused):
+    """The phone or browser is there no more: forget it."""
+
+
 class Carrier(Protocol):
     """One way for messages to leave the house."""
 
@@ -57,18 +96,60 @@ class Carrier(Protocol):
         ...
 
 
+@runtime_checkable
+class LooksUp(Protocol):
+    """A carrier that can say whether it took a message whose answer got lost."""
+
+    async def look_up(self, message: Outgoing) -> Taken | None:
+        """The message as the provider has it, None when it has none. Raises `NotSent`, `OutcomeUnknown`."""
+        ...
+
+
+@runtime_checkable
+class FetchesMedia(Protocol):
+    """A carrier whose chat brings files."""
+
+    async def fetch(self, media: MediaRef, most_bytes: int) -> bytes:
+        """The bytes. Raises `NotSent`, `OutcomeUnknown`, and `Refused` where they are gone or too many."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """The carriers of this process, one per channel."""
+    """The carriers of this process. Where a channel has several, the first is the one that the settings chose."""
 
     carriers: tuple[Carrier, ...]
 
-    def of(self, channel: str) -> Carrier:
-        """Raises `Refused` for a channel that nothing is configured for."""
-        found = next((carrier for carrier in self.carriers if carrier.channel == channel), None)
+    def of(self, channel: str, name: str | None = None) -> Carrier:
+        """The carrier of a channel, or the one of this name. Raises `Refused` when nothing is configured."""
+        found = next(
+            (one for one in self.carriers if one.channel == channel and (name is None or one.name == name)), None
+        )
         if found is None:
             raise Refused("not_configured")
         return found
+
+    def has(self, channel: str) -> bool:
+        return any(one.channel == channel for one in self.carriers)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTemplate:
+    """What a module says of one of its templates; one that nobody describes is transactional and goes where it is sent.
+
+    `name` is `module.name`. `channels` are tried in this order, the next where one fails or is not allowed.
+    `when_unknown` says what follows a try whose outcome nobody knows: `leave` it to the provider's report, `resend` (a
+    second copy does no harm), or `look_up` where the provider can be asked. `approved` maps a language to the template
+    that WhatsApp has approved, `parameters` are the fields of the data that fill it. `example` is data for the preview.
+    """
+
+    name: str
+    purpose: Purpose = "transactional"
+    channels: tuple[Channel, ...] = ("email", "sms")
+    when_unknown: WhenUnknown = "leave"
+    approved: Mapping[str, str] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+    example: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 class Resolver(Protocol):

@@ -1,4 +1,4 @@
-"""Requests and responses of webhooks out."""
+"""Requests and responses of channels: webhooks out, and how a person is reached."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tillhouse.parts.channels.domain.destinations import LONGEST_URL
+from tillhouse.parts.channels.domain.messages import Channel, Purpose
 from tillhouse.parts.channels.domain.webhooks import DeliveryState, EndpointStatus
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_URL, pattern=r"^[!-~]+$")]
@@ -117,3 +118,89 @@ class EventTypeOut(BaseModel):
 
     type: str
     title: str
+
+
+# How a person is reached.
+
+Key = Annotated[str, StringConstraints(min_length=16, max_length=200, pattern=r"^[A-Za-z0-9_=-]+$")]
+
+
+class PushTokenIn(Strict):
+    """A phone, by the token that FCM gave the app."""
+
+    token: Annotated[str, StringConstraints(min_length=8, max_length=4096, pattern=r"^[A-Za-z0-9_:.-]+$")]
+
+
+class WebPushKeysIn(Strict):
+    """The two keys of a browser's subscription."""
+
+    p256dh: Key
+    auth: Key
+
+
+class WebPushIn(BaseModel):
+    """A browser, as `PushSubscription.toJSON()` writes it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    endpoint: Url
+    keys: WebPushKeysIn
+
+
+class DeviceOut(BaseModel):
+    """A registered phone or browser."""
+
+    id: UUID
+
+
+class WebPushKeyOut(BaseModel):
+    """Our public VAPID key."""
+
+    key: str
+
+
+class ConsentIn(Strict):
+    """What is allowed from now on."""
+
+    channel: Channel
+    purpose: Purpose
+    allowed: bool
+
+
+class ConsentOut(BaseModel):
+    """What is allowed on one channel for one purpose."""
+
+    channel: Channel
+    purpose: Purpose
+    allowed: bool
+
+
+class ConsentsOut(BaseModel):
+    """What is allowed, for every channel and purpose."""
+
+    items: list[ConsentOut]
+
+
+class NoticeOut(BaseModel):
+    """A message inside the house."""
+
+    id: UUID
+    title: str
+    body: str
+    url: str
+    created_at: datetime
+    read_at: datetime | None
+
+
+class NoticesOut(BaseModel):
+    """A page of notices, and how many of all are unread."""
+
+    items: list[NoticeOut]
+    next_cursor: str | None
+    unread: int
+
+
+class UnreadOut(BaseModel):
+    """How many notices are unread."""
+
+    unread: int

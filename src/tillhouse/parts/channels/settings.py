@@ -1,11 +1,13 @@
 """Settings of channels, under the names that the products' own lists use as well."""
 
 from ipaddress import ip_network
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from tillhouse.kernel.settings import ModuleSettings, setting
+
+Hour = Annotated[int, Field(ge=0, le=23)]
 
 
 class ChannelsSettings(ModuleSettings):
@@ -35,6 +37,52 @@ class ChannelsSettings(ModuleSettings):
         development_only=True,
     )
     twilio_phone_number: str = setting("+15005550006", "Sender of SMS.", aliases=("TWILIO_PHONE_NUMBER",))
+    whatsapp_provider: Literal["whatsapp", "twilio"] = setting(
+        "whatsapp", "Who carries WhatsApp: whatsapp (Meta's Cloud API) or twilio."
+    )
+    whatsapp_url: str = setting("", "Base URL of the Graph API. Empty: the sandbox where there is one, else Meta's.")
+    whatsapp_version: str = setting("v23.0", "Version of the Graph API.")
+    whatsapp_phone_number_id: str = setting(
+        "100000000000001", "The number we send from, by its id.", aliases=("WHATSAPP_PHONE_NUMBER_ID",)
+    )
+    whatsapp_token: str = setting(
+        "whatsapp_test_token_tillhouse",
+        "System user's token. Empty: the Cloud API is not used.",
+        aliases=("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_TOKEN"),
+        secret=True,
+        development_only=True,
+    )
+    whatsapp_app_secret: str = setting(
+        "whatsapp_test_app_secret_tillhouse",
+        "Signs Meta's webhooks.",
+        aliases=("WHATSAPP_APP_SECRET",),
+        secret=True,
+        development_only=True,
+    )
+    whatsapp_verify_token: str = setting(
+        "whatsapp_test_verify_token_tillhouse",
+        "The word by which Meta subscribes its webhook.",
+        aliases=("WHATSAPP_VERIFY_TOKEN",),
+        secret=True,
+        development_only=True,
+    )
+    twilio_whatsapp_number: str = setting(
+        "+15005550006", "Sender of WhatsApp messages by Twilio.", aliases=("TWILIO_WHATSAPP_NUMBER",)
+    )
+    media_most_megabytes: PositiveInt = setting(100, "Largest file that is taken out of a chat, in MB.")
+    fcm_service_account: str = setting(
+        "", "Google's service account for pushes, as its JSON. Empty: none are sent to phones.", secret=True
+    )
+    fcm_url: str = setting("", "Base URL of FCM. Empty: the sandbox where there is one, else Google's.")
+    vapid_private_key: str = setting(
+        "", "P-256 private key in PEM that signs pushes to browsers. Empty: none are sent.", secret=True
+    )
+    vapid_contact: str = setting("push@tillhouse.test", "Whom a browser's push service writes to about our pushes.")
+    quiet_from: Hour = setting(21, "Hour of a person's own day from which marketing waits, 0 to 23.")
+    quiet_to: Hour = setting(9, "Hour of a person's own day at which it goes on; the same hour: it never waits.")
+    marketing_per_day: PositiveInt = setting(2, "Most marketing messages to one person in 24 hours; others wait.")
+    messages_per_hour: PositiveInt = setting(60, "Most messages to one address in an hour; others wait, codes never.")
+    chat_keep_days: PositiveInt = setting(180, "Days that chats are kept after they have ended.")
     webhook_keep_days: PositiveInt = setting(30, "Days that deliveries of webhooks are kept and can be sent again.")
     webhook_in_flight: PositiveInt = setting(
         3, "Most webhooks under way to one endpoint at once. One that is slow has a single place."

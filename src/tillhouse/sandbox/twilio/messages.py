@@ -1,5 +1,6 @@
 """`/twilio/2010-04-01/Accounts/{sid}/Messages`: sending a text, and reporting what became of it."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,8 +8,8 @@ from email.utils import format_datetime
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, JsonValue
 
 from tillhouse.sandbox import ids
@@ -17,6 +18,7 @@ from tillhouse.sandbox.player import Refusal
 from tillhouse.sandbox.store import Record
 from tillhouse.sandbox.twilio.signing import request_signature
 from tillhouse.sandbox.webhooks import Delivery, Policy, Signer
+from tillhouse.sandbox.whatsapp import phone as phones
 from tillhouse.sandbox.world import Here, World
 
 _VERSION = "2010-04-01"
@@ -34,6 +36,7 @@ _REFUSED_TO = {
 }
 UNREACHABLE_TO = "+15005550010"
 _UNREACHABLE_CODE = 30003
+_TOO_LATE_CODE = 63016
 
 _WORDS = {
     20003: "Authenticate",
@@ -52,10 +55,12 @@ _WORDS = {
     21611: "This 'From' number has exceeded the maximum number of queued messages",
     21612: "The 'To' phone number is not currently reachable via SMS",
     21614: "'To' number is not a valid mobile number",
+    21655: "The ContentSid is Invalid",
+    21656: "The Content Variables parameter is invalid.",
     21617: "The concatenated message body exceeds the 1600 character limit.",
 }
 
-Status = Literal["queued", "sent", "delivered", "undelivered"]
+Status = Literal["queued", "sent", "delivered", "undelivered", "read", "failed"]
 
 
 class TwilioError(Refusal):
@@ -85,6 +90,8 @@ class SentMessage(Record):
     sender: str | None
     service_sid: str | None
     body: str
+    approved: bool = False
+    media: list[str] = []
     status: Status = "queued"
     error_code: int | None = None
     status_callback: str | None = None
@@ -99,6 +106,9 @@ class MessageForm(BaseModel):
     From: str | None = None
     MessagingServiceSid: str | None = None
     Body: str = ""
+    MediaUrl: list[str] = []
+    ContentSid: str = ""
+    ContentVariables: str = ""
     StatusCallback: str | None = None
 
 
@@ -119,7 +129,8 @@ router = APIRouter(prefix=f"/twilio/{_VERSION}/Accounts/{{account_sid}}", depend
 @router.post("/Messages.json", status_code=201)
 async def create_message(world: Here, account_sid: str, form: Annotated[MessageForm, Form()]) -> dict[str, JsonValue]:
     """Send a text. Twilio has no idempotency: twice is two texts."""
-    _check(world, form)
+    body = _written(world, form)
+    _check(world, form, body)
     now = world.clock.now_s()
     message = SentMessage(
         id=ids.twilio_sid("SM"),
@@ -129,15 +140,54 @@ async def create_message(world: Here, account_sid: str, form: Annotated[MessageF
         to=form.To,
         sender=form.From,
         service_sid=form.MessagingServiceSid,
-        body=form.Body,
+        body=body,
+        approved=bool(form.ContentSid),
+        media=list(form.MediaUrl),
         status_callback=form.StatusCallback,
     )
     with world.store.transaction():
         world.store.put(message)
         world.agenda.plan("twilio.advance", message.id, _STEP_SECONDS)
-        if _number(form.To) != UNREACHABLE_TO:
+        if _number(form.To) != UNREACHABLE_TO and not _is_too_late(world, message):
             _deliver(world, message)
     return _wire(message)
+
+
+@router.get("/Messages.json")
+async def list_messages(
+    world: Here,
+    account_sid: str,
+    to: Annotated[str, Query(alias="To")] = "",
+    sender: Annotated[str, Query(alias="From")] = "",
+    page_size: Annotated[int, Query(alias="PageSize")] = 50,
+) -> dict[str, JsonValue]:
+    """Messages, newest first, to one number or from one."""
+    found = [
+        message
+        for message in world.store.find(SentMessage, {"to": to or None}, limit=page_size)
+        if not sender or message.sender == sender
+    ]
+    path = f"/{_VERSION}/Accounts/{account_sid}/Messages.json"
+    return {
+        "messages": [_wire(message) for message in found],
+        "page": 0,
+        "page_size": page_size,
+        "uri": path,
+        "first_page_uri": path,
+        "next_page_uri": None,
+        "previous_page_uri": None,
+        "start": 0,
+        "end": max(len(found) - 1, 0),
+    }
+
+
+@router.get("/Messages/{sid}/Media/{media_id}")
+async def get_media(world: Here, sid: str, media_id: str) -> Response:
+    """A file that somebody sent us."""
+    found = world.store.get(phones.Media, media_id)
+    if found is None:
+        raise TwilioError(20404, 404)
+    return Response(found.content, media_type=found.mime_type)
 
 
 @router.get("/Messages/{sid}.json")
@@ -163,6 +213,7 @@ def register(world: World) -> None:
         ),
     )
     world.agenda.register("twilio.advance", lambda sid: _advance(world, sid))
+    phones.listen("twilio", _heard, _seen)
 
 
 def _signer(token: str) -> Signer:
@@ -173,7 +224,23 @@ def _signer(token: str) -> Signer:
     return sign
 
 
-def _check(world: World, form: MessageForm) -> None:
+def _written(world: World, form: MessageForm) -> str:
+    """The words of a message, an approved content's with its variables filled in."""
+    if not form.ContentSid:
+        return form.Body
+    text = dict(world.settings.twilio_contents).get(form.ContentSid)
+    if text is None:
+        raise TwilioError(21655)
+    try:
+        variables = json.loads(form.ContentVariables or "{}")
+    except ValueError:
+        raise TwilioError(21656) from None
+    for name, value in variables.items():
+        text = text.replace(f"{{{{{name}}}}}", str(value))
+    return text
+
+
+def _check(world: World, form: MessageForm, body: str) -> None:
     recipient, sender = _number(form.To), _number(form.From or "")
     if not recipient:
         raise TwilioError(21604)
@@ -187,9 +254,9 @@ def _check(world: World, form: MessageForm) -> None:
         raise TwilioError(_REFUSED_TO[recipient])
     if not re.fullmatch(r"\+[1-9]\d{6,14}", recipient):
         raise TwilioError(21211)
-    if not form.Body:
+    if not body and not form.MediaUrl:
         raise TwilioError(21602)
-    if len(form.Body) > _LONGEST_BODY:
+    if len(body) > _LONGEST_BODY:
         raise TwilioError(21617)
     if form.StatusCallback and not world.settings.may_call(form.StatusCallback):
         raise TwilioError(21609)
@@ -210,18 +277,100 @@ def _deliver(world: World, message: SentMessage) -> None:
 
 def _advance(world: World, sid: str) -> None:
     message = world.store.get(SentMessage, sid)
-    if message is None or message.status in {"delivered", "undelivered"}:
+    if message is None or message.status not in {"queued", "sent"}:
         return
-    if message.status == "queued":
+    if message.status == "queued" and _is_too_late(world, message):
+        message.status, message.error_code = "failed", _TOO_LATE_CODE
+    elif message.status == "queued":
         message.status, message.sent_at = "sent", world.clock.now_s()
         world.agenda.plan("twilio.advance", sid, _STEP_SECONDS)
     elif _number(message.to) == UNREACHABLE_TO:
         message.status, message.error_code = "undelivered", _UNREACHABLE_CODE
     else:
         message.status = "delivered"
+        _show(world, message)
     message.updated_at = world.clock.now_s()
     world.store.put(message)
     _report(world, message)
+
+
+def _is_chat(message: SentMessage) -> bool:
+    return message.to.startswith("whatsapp:")
+
+
+def _is_too_late(world: World, message: SentMessage) -> bool:
+    """Whether only approved content arrives: the person has not written for 24 hours."""
+    if not _is_chat(message) or message.approved:
+        return False
+    return not phones.window_is_open(world, phones.chat_of(world, "twilio", _number(message.to)))
+
+
+def _show(world: World, message: SentMessage) -> None:
+    """A chat arrives on the phone."""
+    if not _is_chat(message):
+        return
+    chat = phones.chat_of(world, "twilio", _number(message.to))
+    phones.stop_typing(world, chat)
+    said = phones.Said(
+        id=message.id,
+        created_at=message.created_at,
+        to=chat.id,
+        mine=False,
+        type="text",
+        content={"body": "\n".join([message.body, *message.media]).strip()},
+        status="delivered",
+        at_ms=world.clock.now_ms(),
+    )
+    world.store.put(said)
+
+
+def _seen(world: World, said: phones.Said) -> None:
+    message = world.store.get(SentMessage, said.id)
+    if message and message.status == "delivered":
+        message.status, message.updated_at = "read", world.clock.now_s()
+        world.store.put(message)
+        _report(world, message)
+
+
+def _heard(world: World, chat: phones.Chat, said: phones.Said) -> None:
+    """What somebody wrote comes to us as Twilio tells it."""
+    sid, account, ours = said.id, world.settings.twilio_account_sid, f"whatsapp:{world.settings.twilio_numbers[0]}"
+    fields = {
+        "MessageSid": sid,
+        "SmsSid": sid,
+        "SmsMessageSid": sid,
+        "AccountSid": account,
+        "From": f"whatsapp:{chat.user_id if chat.hides_phone else chat.phone}",
+        "To": ours,
+        "Body": str(said.content.get("body") or said.content.get("caption") or ""),
+        "NumMedia": "0",
+        "NumSegments": "1",
+        "SmsStatus": "received",
+        "ApiVersion": _VERSION,
+        "ProfileName": chat.name,
+        "WaId": "" if chat.hides_phone else chat.phone.removeprefix("+"),
+        "ExternalUserId": f"whatsapp:{chat.user_id}",
+        "MessageType": said.type,
+        **_extra(world, account, said),
+    }
+    world.webhooks.enqueue(
+        provider="twilio",
+        event="message.received",
+        url=world.settings.twilio_inbound_url,
+        body=urlencode(fields),
+        content_type="application/x-www-form-urlencoded",
+    )
+
+
+def _extra(world: World, account: str, said: phones.Said) -> dict[str, str]:
+    if media_id := said.content.get("id"):
+        base = world.settings.twilio_media_base.rstrip("/")
+        url = f"{base}/twilio/{_VERSION}/Accounts/{account}/Messages/{said.id}/Media/{media_id}"
+        mime_type = str(said.content.get("mime_type", ""))
+        return {"NumMedia": "1", "MediaUrl0": url, "MediaContentType0": mime_type}
+    if said.type == "location":
+        return {name.capitalize(): str(said.content[name]) for name in ("latitude", "longitude")}
+    return {}
 
 
 def _report(world: World, message: SentMessage) -> None:

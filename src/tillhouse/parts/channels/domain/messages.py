@@ -1,28 +1,93 @@
-"""Pure rules of channels: which status may follow which."""
+"""Pure rules of messages: channels, purposes, statuses, quiet hours, and the words that mean stop."""
 
+from datetime import datetime, time, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
-Channel = Literal["email", "sms"]
-Status = Literal["queued", "unknown", "sent", "delivered", "failed"]
+Channel = Literal["email", "sms", "whatsapp", "push", "in_app"]
+Purpose = Literal["transactional", "marketing"]
+Status = Literal["queued", "unknown", "sent", "delivered", "read", "failed"]
+WhenUnknown = Literal["leave", "resend", "look_up"]
+
+CHANNELS: tuple[Channel, ...] = ("email", "sms", "whatsapp", "push", "in_app")
+PURPOSES: tuple[Purpose, ...] = ("transactional", "marketing")
+WINDOW = timedelta(hours=24)  # WhatsApp: free words only for so long after the person's last message
+_MARGIN = timedelta(minutes=5)  # what is sent at its last moment may arrive after it
 
 # A message only ever goes forward. `unknown`: handed over, and nobody knows whether it was taken.
-_RANK: dict[str, int] = {"queued": 0, "unknown": 1, "sent": 2, "delivered": 3, "failed": 3}
+_RANK: dict[str, int] = {"queued": 0, "unknown": 1, "sent": 2, "delivered": 3, "failed": 3, "read": 4}
 
 _TWILIO: dict[str, Status] = {
     "sent": "sent",
     "delivered": "delivered",
-    "read": "delivered",
+    "read": "read",
     "undelivered": "failed",
     "failed": "failed",
     "canceled": "failed",
 }
+_WHATSAPP: dict[str, Status] = {
+    "sent": "sent",
+    "delivered": "delivered",
+    "read": "read",
+    "played": "read",
+    "failed": "failed",
+}
+
+# What carriers act on by themselves (CTIA's list), and the same in the languages of the house.
+_STOP = frozenset({
+    "stop", "stopall", "unsubscribe", "cancel", "end", "quit", "optout", "opt out", "revoke",
+    "रोकें", "बंद करो", "บอกเลิก", "หยุด", "dừng", "ngừng", "huỷ", "הסר", "הפסק",
+})  # fmt: skip
+_START = frozenset({"start", "unstop", "yes", "resume", "शुरू करें", "เริ่ม", "bắt đầu", "התחל"})
 
 
 def may_follow(before: str, after: Status) -> bool:
     """Whether a message that is `before` may become `after`; late and repeated reports change nothing."""
-    return _RANK[after] > _RANK[before]
+    return before != "failed" and _RANK[after] > _RANK[before]
 
 
 def status_of_twilio(word: str) -> Status | None:
     """Our word for Twilio's; None for one that says no more than that Twilio has the message."""
     return _TWILIO.get(word)
+
+
+def status_of_whatsapp(word: str) -> Status | None:
+    """Our word for Meta's; None for one that is not about arriving (`deleted`, `warning`)."""
+    return _WHATSAPP.get(word)
+
+
+def window_is_open(last_inbound: datetime | None, now: datetime) -> bool:
+    """Whether words of one's own may be sent by WhatsApp, or only an approved template."""
+    return last_inbound is not None and now < last_inbound + WINDOW - _MARGIN
+
+
+def says_stop(text: str) -> bool:
+    """Whether somebody wants to hear no more; the word alone counts, not a sentence that holds it."""
+    return _bare(text) in _STOP
+
+
+def says_start(text: str, *, stopped: bool) -> bool:
+    """Whether somebody wants to hear from us again. Only of one who `stopped`: others mean what they say."""
+    return stopped and _bare(text) in _START
+
+
+def not_before(now: datetime, zone: str, quiet_from: int, quiet_to: int) -> datetime:
+    """When a message may go that waits for the day: `now`, or the end of the quiet hours in the person's zone.
+
+    `quiet_from` and `quiet_to` are hours of the day, 0 to 23; equal means that there are none.
+    """
+    local = now.astimezone(ZoneInfo(zone))
+    if not _is_quiet(local.hour, quiet_from, quiet_to):
+        return now
+    day = local.date() + timedelta(days=1 if local.hour >= quiet_to else 0)
+    return datetime.combine(day, time(quiet_to), local.tzinfo).astimezone(now.tzinfo)
+
+
+def _is_quiet(hour: int, start: int, end: int) -> bool:
+    if start == end:
+        return False
+    return start <= hour < end if start < end else hour >= start or hour < end
+
+
+def _bare(text: str) -> str:
+    return " ".join(text.casefold().strip(" \t\n.!?。").split())

@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter
 
-from tillhouse.parts.channels.http import twilio, webhooks
+from tillhouse.parts.channels.http import people, twilio, webhooks, whatsapp
 
 
 def router() -> APIRouter:
     """All JSON endpoints of channels."""
     both = APIRouter()
-    for part in (twilio, webhooks):
+    for part in (twilio, whatsapp, people, webhooks):
         both.include_router(part.router)
     return both

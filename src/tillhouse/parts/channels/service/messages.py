@@ -1,30 +1,33 @@
-"""Use cases of channels inside one transaction: queueing a message, rendering it, recording what became of it."""
+"""Use cases of messages inside one transaction: queueing one, recording what became of it, the next way when it failed.
+
+A message that failed on one channel is followed by another on the next that its template names; `instead_of` is unique,
+so that a late second report starts no second one. What is said in a chat is handed over in order: a line waits for the
+one before it (`after_id`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
+from typing import overload
 from uuid import UUID
-
-from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
-from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.work import enqueue
 from tillhouse.parts.channels import store
+from tillhouse.parts.channels.domain.chat import Line
 from tillhouse.parts.channels.domain.messages import Channel, Status, may_follow
 from tillhouse.parts.channels.events import ForgetMessages, SendMessage
-from tillhouse.parts.channels.models import MessageRow
-from tillhouse.parts.channels.ports import Outgoing
-from tillhouse.parts.identity.api import CodeSource, Contact
+from tillhouse.parts.channels.models import ChatContactRow, MessageRow
+from tillhouse.parts.channels.ports import Carriers, MessageTemplate
+from tillhouse.parts.channels.service.consent import allowed
+from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, described, files_of
+from tillhouse.parts.channels.settings import ChannelsSettings
+from tillhouse.parts.channels.store import chats, reach
+from tillhouse.parts.identity.api import Contact, contacts
 
 _KEEP = timedelta(days=90)
-_SOURCE = "en"
-_LAYOUT = "channels/messages/layout.html"
-CHALLENGE = "challenge_id"  # a template whose data names a challenge is filled with its code when it is sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,58 +38,55 @@ class Recipient:
     address: str
     locale: str
     zone: str = "UTC"
+    person_id: UUID | None = None
 
 
-async def send(session: Session, to: Recipient, template: str, data: JsonObject) -> UUID:
+@overload
+async def send(session: Session, to: Recipient, template: str, data: JsonObject) -> UUID: ...
+@overload
+async def send(session: Session, to: UUID, template: str, data: JsonObject) -> UUID | None: ...
+async def send(session: Session, to: Recipient | UUID, template: str, data: JsonObject) -> UUID | None:
     """Queue a message; it leaves after this transaction commits. Returns its id.
 
-    `template` is `module.name`: files `<module>/messages/<name>.<locale>.{txt,html,sms.txt}` among the module's
-    templates, English where there is none in the language. `data` fills it: plain values, nothing secret; where it
-    holds `challenge_id` the job asks identity for the code. Raises `LookupError` for a template that does not exist.
+    `to` is a person's id: the message goes by the first channel of its template (`MessageTemplate`) on which the person
+    can be reached and agreed to be, and by the next where that fails; None when there is none. Or it is a `Recipient`,
+    one address, which is written to whatever the template says of channels.
+
+    `template` is `module.name`: files `<module>/messages/<name>.<locale>.{txt,html,sms.txt,whatsapp.txt,push.txt}` of
+    the module's templates, English where there is none in the language. `data` fills it: plain values, nothing secret;
+    where it holds `challenge_id` the job asks identity for the code. Raises `LookupError` for a template that does not
+    exist.
     """
-    files_of(house_of(session), template, to.locale, to.channel)
-    row = MessageRow(
-        id=new_id(),
-        channel=to.channel,
-        address=to.address,
-        locale=to.locale,
-        template=template,
-        data={**data, "zone": to.zone},
-        status="queued",
-        created_at=clock.now(),
-        updated_at=clock.now(),
-    )
-    session.add(row)
-    await session.flush()
-    await enqueue(session, SendMessage(message_id=row.id))
-    return row.id
+    about = described(house_of(session), template)
+    if isinstance(to, Recipient):
+        files_of(house_of(session), template, to.locale, to.channel)
+        return await _queue(session, to, about, data, ())
+    return await _first_of(session, to, about, data, about.channels)
 
 
 async def send_to_contact(session: Session, to: Contact, template: str, data: JsonObject) -> None:
     """`send` as identity asks for it."""
     channel: Channel = "email" if to.kind == "email" else "sms"
-    await send(session, Recipient(channel, to.address, to.locale, to.zone), template, data)
+    await send(session, Recipient(channel, to.address, to.locale, to.zone, to.person_id), template, data)
 
 
-async def render(session: ReadSession, row: MessageRow) -> Outgoing | None:
-    """The message as it is sent; None when its code is no longer good, so that there is nothing to send."""
-    house = house_of(session)
-    values: dict[str, object] = dict(row.data)
-    if challenge_id := row.data.get(CHALLENGE):
-        code = await house.the(CodeSource).read(session, UUID(str(challenge_id)))
-        if code is None:
-            return None
-        values["code"] = code.text
-    environment = _environment(tuple((module.name, module.folder / "templates") for module in house.modules))
-    values["base_url"] = house.settings.base_url
-    files = files_of(house, row.template, row.locale, row.channel)
-    text = environment.get_template(files.text).render(values).strip()
-    if row.channel == "sms":
-        return Outgoing(row.id, row.address, "", text, "")
-    subject, _, text = text.partition("\n")
-    body = environment.get_template(files.html).render(values)
-    html = environment.get_template(_LAYOUT).render({**values, "subject": subject, "body": body, "lang": files.locale})
-    return Outgoing(row.id, row.address, subject.strip(), text.strip(), html)
+async def say(session: Session, contact: ChatContactRow, line: Line, *, owner_id: UUID | None = None) -> UUID:
+    """Queue a line of a chat, after whatever is still to be said in it. The contact is locked.
+
+    `owner_id` is whose the file of the line is.
+    """
+    before = await chats.last_unsent(session, contact.id)
+    row = _row(
+        Recipient(channel_of(contact), address_of(contact), contact.locale, person_id=contact.person_id),
+        MessageTemplate(LINE),
+        {**line.as_json(), "owner_id": str(owner_id) if owner_id else None},
+    )
+    row.contact_id, row.provider, row.after_id = contact.id, contact.provider, before.id if before else None
+    session.add(row)
+    await session.flush()
+    if before is None:
+        await enqueue(session, SendMessage(message_id=row.id))
+    return row.id
 
 
 async def record(
@@ -102,51 +102,132 @@ async def record(
     row = await store.lock_message(session, message_id)
     if row is None:
         return
-    if may_follow(row.status, status):
+    was = row.status
+    if may_follow(was, status):
         row.status, row.error_code = status, error_code
     row.provider = row.provider or provider
     row.provider_id = row.provider_id or provider_id
     row.attempted_at, row.updated_at = None, clock.now()
     await session.flush()
+    if was == "queued" and row.status != "queued":
+        for waiting in await store.waiting_for(session, row.id):
+            await enqueue(session, SendMessage(message_id=waiting))
+    if row.status == "failed" and was != "failed":
+        await _fall_back(session, row)
 
 
-async def erase(session: Session, _person_id: UUID, addresses: Sequence[str]) -> None:
-    """Delete what was sent to a person who is being erased."""
-    await store.delete_addressed(session, addresses)
+async def record_given_up(session: Session, task: SendMessage) -> None:
+    """A job that never came to an end: nobody is left to send the message."""
+    row = await store.lock_message(session, task.message_id)
+    if row and row.status == "queued":
+        await record(session, row.id, "unknown" if row.attempted_at else "failed", error_code="gave_up")
+
+
+async def erase(session: Session, person_id: UUID, addresses: Sequence[str]) -> None:
+    """Delete what was sent to a person who is being erased, what they wrote, and how they could be reached."""
+    await reach.delete_reach_of(session, person_id, addresses)
+    await chats.delete_chats_of(session, person_id, addresses)
 
 
 async def forget(session: Session, _task: ForgetMessages) -> None:
-    """Delete messages of more than 90 days ago."""
+    """Delete messages of more than 90 days ago, and chats that have been silent for as long as the settings say."""
+    settings = house_of(session).settings_of(ChannelsSettings)
     await store.delete_before(session, clock.now() - _KEEP)
+    await reach.delete_notices_before(session, clock.now() - _KEEP)
+    await chats.delete_chats_before(session, clock.now() - timedelta(days=settings.chat_keep_days))
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The template files of a message in the language that was found."""
-
-    locale: str
-    text: str
-    html: str
+def channel_of(contact: ChatContactRow) -> Channel:
+    """How a contact writes to us: a Twilio number without `whatsapp:` takes texts."""
+    return "sms" if contact.provider == "twilio" and contact.account.startswith("+") else "whatsapp"
 
 
-def files_of(house: House, template: str, locale: str, channel: str) -> Files:
-    """The files of a template, in English where there are none in `locale`. Raises `LookupError`."""
-    owner, _, name = template.partition(".")
-    module = next((module for module in house.modules if module.name == owner), None)
-    kind = "sms.txt" if channel == "sms" else "txt"
-    for wanted in (locale, _SOURCE):
-        file = f"{owner}/messages/{name}.{wanted}"
-        if module and (module.folder / "templates" / f"{file}.{kind}").is_file():
-            return Files(wanted, f"{file}.{kind}", f"{file}.html")
-    raise LookupError(f"there is no message template {template} for {channel}")
+def address_of(contact: ChatContactRow) -> str:
+    """Where a contact is written to: the number where we know it, else the user id."""
+    return contact.phone or contact.user_id or ""
 
 
-@cache
-def _environment(folders: tuple[tuple[str, Path], ...]) -> Environment:
-    return Environment(
-        loader=PrefixLoader({name: FileSystemLoader(folder / name) for name, folder in folders}),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+async def _first_of(
+    session: Session,
+    person_id: UUID,
+    about: MessageTemplate,
+    data: JsonObject,
+    channels: Sequence[str],
+    *,
+    instead_of: UUID | None = None,
+) -> UUID | None:
+    known = await contacts(session, person_id)
+    if not known:
+        return None
+    for number, channel in enumerate(channels):
+        address = await _address(session, person_id, channel, known)
+        if address and _is_written(session, about.name, known[0].locale, channel):
+            to = Recipient(_channel(channel), address, known[0].locale, known[0].zone, person_id)
+            if await allowed(session, channel, about.purpose, person_id=person_id, address=address):
+                return await _queue(session, to, about, data, channels[number + 1 :], instead_of=instead_of)
+    return None
+
+
+async def _fall_back(session: Session, row: MessageRow) -> None:
+    if row.person_id and row.fallbacks:
+        about = described(house_of(session), row.template)
+        await _first_of(session, row.person_id, about, row.data, row.fallbacks, instead_of=row.id)
+
+
+async def _address(session: ReadSession, person_id: UUID, channel: str, known: Sequence[Contact]) -> str | None:
+    """Where a person is reached on a channel, None where they are not, or nothing carries it here."""
+    if channel == "in_app":
+        return str(person_id)
+    if not house_of(session).the(Carriers).has(channel):
+        return None
+    if channel == "push":
+        return str(person_id) if await reach.push_targets(session, person_id) else None
+    kind = "email" if channel == "email" else "phone"
+    return next((one.address for one in known if one.kind == kind), None)
+
+
+async def _queue(
+    session: Session,
+    to: Recipient,
+    about: MessageTemplate,
+    data: JsonObject,
+    fallbacks: Sequence[str],
+    *,
+    instead_of: UUID | None = None,
+) -> UUID:
+    row = _row(to, about, {**data, "zone": to.zone})
+    row.fallbacks, row.instead_of = list(fallbacks), instead_of
+    session.add(row)
+    await session.flush()
+    await enqueue(session, SendMessage(message_id=row.id))
+    return row.id
+
+
+def _row(to: Recipient, about: MessageTemplate, data: JsonObject) -> MessageRow:
+    return MessageRow(
+        id=new_id(),
+        channel=to.channel,
+        address=to.address,
+        locale=to.locale,
+        template=about.name,
+        data=data,
+        status="queued",
+        created_at=clock.now(),
+        updated_at=clock.now(),
+        person_id=to.person_id,
+        purpose=about.purpose,
+        fallbacks=[],
+        when_unknown="resend" if CHALLENGE in data else about.when_unknown,
     )
+
+
+def _is_written(session: ReadSession, template: str, locale: str, channel: str) -> bool:
+    try:
+        files_of(house_of(session), template, locale, channel)
+    except LookupError:
+        return False
+    return True
+
+
+def _channel(word: str) -> Channel:
+    return next(one for one in ("email", "sms", "whatsapp", "push", "in_app") if one == word)

@@ -83,6 +83,9 @@ class SmtpCarrier:
         domain = parseaddr(self._settings.email_from)[1].rpartition("@")[2]
         mail["Message-ID"] = f"<{message.id}@{domain}>"
         mail["Auto-Submitted"] = "auto-generated"
+        if message.unsubscribe:  # RFC 8058: mail programs show a button for it
+            mail["List-Unsubscribe"] = f"<{message.unsubscribe}>"
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         mail.set_content(message.text)
         mail.add_alternative(message.html, subtype="html")
         return mail

@@ -1,36 +1,62 @@
-"""SMS by Twilio Programmable Messaging, API version 2010-04-01."""
+"""SMS and WhatsApp by Twilio Programmable Messaging, API version 2010-04-01."""
 
 import json
 from base64 import b64encode
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from hmac import compare_digest, digest
 from urllib.parse import urlsplit, urlunsplit
 
+from tillhouse.kernel import clock
 from tillhouse.kernel.outbound import Answer, NotSent, Outbound, OutcomeUnknown
 from tillhouse.kernel.text import N_
+from tillhouse.parts.channels.domain.chat import (
+    Arrived,
+    Correspondent,
+    Incoming,
+    Kind,
+    MediaRef,
+    numbered,
+)
 from tillhouse.parts.channels.domain.messages import Channel
 from tillhouse.parts.channels.ports import Outgoing, Refused, Taken
 
 CALLBACK = "/api/v1/channels/webhook/twilio"
+INBOUND = "/api/v1/channels/webhook/twilio/inbound"
+_CHAT = "whatsapp:"
+_KINDS: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
+_REDIRECTS = (301, 302, 303, 307, 308)
+_OLDER = timedelta(minutes=5)  # their clock and ours
 
 
 class TwilioCarrier:
     """Hands texts to Twilio, which reports to `callback` what became of them."""
 
     name = "twilio"
-    channel: Channel = "sms"
 
-    def __init__(self, outbound: Outbound, url: str, account: tuple[str, str], sender: str, callback: str) -> None:
+    def __init__(
+        self,
+        outbound: Outbound,
+        url: str,
+        account: tuple[str, str],
+        sender: str,
+        callback: str,
+        *,
+        channel: Channel = "sms",
+    ) -> None:
         """`account` is the SID and its token; `callback` the address under which Twilio reaches us."""
+        self.channel: Channel = channel
         self._outbound, self._account, self._sender, self._callback = outbound, account, sender, callback
-        self._url = f"{url.rstrip('/')}/2010-04-01/Accounts/{account[0]}/Messages.json"
+        self._base = url.rstrip("/")
+        self._url = f"{self._base}/2010-04-01/Accounts/{account[0]}/Messages.json"
 
     async def carry(self, message: Outgoing) -> Taken:
         form = {
-            "To": message.address,
-            "From": self._sender,
-            "Body": message.text,
+            "To": self._written(message.address),
+            "From": self._written(message.sender or self._sender),
             "StatusCallback": f"{self._callback}?message={message.id}",
+            **_content(message),
         }
         answer = await self._outbound.send("twilio", "POST", self._url, form=form, auth=self._account)
         body = _json(answer)
@@ -41,6 +67,100 @@ class TwilioCarrier:
         if answer.status >= 500:
             raise OutcomeUnknown(N_("{provider} did not answer in time."), provider=self.name)
         raise Refused(f"twilio_{body.get('code') or answer.status}")
+
+    async def look_up(self, message: Outgoing) -> Taken | None:
+        """The text among those that Twilio sent to this number since we first meant to send it."""
+        wanted = {"To": self._written(message.address), "PageSize": "50"}
+        answer = await self._outbound.send("twilio", "GET", self._url, params=wanted, auth=self._account)
+        if not answer.ok:
+            raise NotSent(N_("{provider} cannot be reached right now."), provider=self.name)
+        found = _json(answer).get("messages")
+        since = (message.queued_at or clock.now()) - _OLDER
+        for one in found if isinstance(found, list) else []:
+            if one.get("body") == _content(message).get("Body") and _sent_since(one, since):
+                return Taken(str(one["sid"]))
+        return None
+
+    async def fetch(self, media: MediaRef, most_bytes: int) -> bytes:
+        ours, theirs = urlsplit(self._base), urlsplit(media.id)
+        same = (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc)
+        answer = await self._outbound.send(
+            "twilio", "GET", media.id, auth=self._account if same else None, timeout=60.0
+        )
+        if answer.status in _REDIRECTS:  # to storage, which is signed by itself: the token stays here
+            answer = await self._outbound.send("twilio", "GET", answer.headers.get("location", ""), timeout=60.0)
+        if answer.status >= 500 or answer.status == 429:
+            raise NotSent(N_("{provider} cannot be reached right now."), provider=self.name)
+        if not answer.ok:
+            raise Refused(f"twilio_media_{answer.status}")
+        if len(answer.body) > most_bytes:
+            raise Refused("media_too_large")
+        return answer.body
+
+    def _written(self, address: str) -> str:
+        return f"{_CHAT}{address.removeprefix(_CHAT)}" if self.channel == "whatsapp" else address
+
+
+def read_inbound(form: dict[str, str]) -> list[Arrived]:
+    """What somebody wrote, by SMS or WhatsApp; several pictures are several messages.
+
+    Raises `ValueError` for a form that says not who or what.
+    """
+    sid, address = form.get("MessageSid", ""), form.get("From", "")
+    if not sid or not address:
+        raise ValueError("a message without MessageSid or From")
+    phone = address.removeprefix(_CHAT)
+    is_phone = phone.startswith("+")
+    user_id = form.get("ExternalUserId", "").removeprefix(_CHAT)
+    account, name = form.get("To", ""), form.get("ProfileName", "")
+    sender = Correspondent(account, phone if is_phone else None, user_id or (None if is_phone else phone), name)
+    return [Arrived(sender, one) for one in _incoming(sid, form)]
+
+
+def _incoming(sid: str, form: dict[str, str]) -> list[Incoming]:
+    now, text = clock.now().astimezone(UTC), form.get("Body", "")  # Twilio gives no time of its own
+    reply_to = form.get("OriginalRepliedMessageSid", "")
+    if choice := form.get("ButtonPayload") or form.get("ListId"):
+        title = form.get("ButtonText") or form.get("ListTitle") or text
+        return [Incoming(sid, "press", now, title, choice, reply_to=reply_to)]
+    if files := _files(form):
+        return [
+            Incoming(f"{sid}/{number}" if number else sid, _kind(file), now, "" if number else text, "", file, reply_to)
+            for number, file in enumerate(files)
+        ]
+    if form.get("Latitude"):
+        facts = {
+            "latitude": form["Latitude"],
+            "longitude": form.get("Longitude", ""),
+            "name": form.get("Label", ""),
+            "address": form.get("Address", ""),
+        }
+        return [Incoming(sid, "location", now, form.get("Label", ""), reply_to=reply_to, facts=facts)]
+    return [Incoming(sid, "text", now, text, reply_to=reply_to)]
+
+
+def _files(form: dict[str, str]) -> list[MediaRef]:
+    count = int(form["NumMedia"]) if form.get("NumMedia", "").isdigit() else 0
+    found = [(form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}", "")) for n in range(min(count, 10))]
+    return [MediaRef(url, media_type) for url, media_type in found if url]
+
+
+def _kind(file: MediaRef) -> Kind:
+    return _KINDS.get(file.media_type.partition("/")[0], "document")
+
+
+def _content(message: Outgoing) -> dict[str, str]:
+    if message.approved:
+        variables = {str(number): one for number, one in enumerate(message.approved.parameters, 1)}
+        return {"ContentSid": message.approved.name, "ContentVariables": json.dumps(variables)}
+    body = numbered(message.line) if message.line else message.text
+    if message.url and message.attachment:
+        return {"Body": body, "MediaUrl": message.url}
+    return {"Body": body}
+
+
+def _sent_since(one: dict[str, str], since: datetime) -> bool:
+    return parsedate_to_datetime(one["date_created"]) >= since
 
 
 def is_signed(token: str, url: str, parameters: Iterable[tuple[str, str]], signature: str) -> bool:

@@ -30,9 +30,16 @@ async def lock_message(session: Session, message_id: UUID) -> MessageRow | None:
     return (await session.execute(statement)).scalar_one_or_none()
 
 
-async def delete_addressed(session: Session, addresses: Sequence[str]) -> None:
-    """Delete every message to these addresses."""
-    await session.execute(delete(MessageRow).where(MessageRow.address.in_(addresses)))
+async def message_of_provider(session: ReadSession, provider: str, provider_id: str) -> UUID | None:
+    """Our message that a provider knows by an id of its own."""
+    theirs = select(MessageRow.id).where(MessageRow.provider_id == provider_id, MessageRow.provider == provider)
+    return (await session.execute(theirs.limit(1))).scalar_one_or_none()
+
+
+async def waiting_for(session: ReadSession, message_id: UUID) -> Sequence[UUID]:
+    """Messages of the same chat that go after this one, and have not gone yet."""
+    statement = select(MessageRow.id).where(MessageRow.after_id == message_id, MessageRow.status == "queued")
+    return (await session.execute(statement)).scalars().all()
 
 
 async def delete_before(session: Session, instant: datetime) -> None:

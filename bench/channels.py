@@ -1,0 +1,196 @@
+"""Webhooks of WhatsApp: how fast they are answered at a steady rate, and how long until each is in the house.
+
+    python -m bench.channels [--rate 50] [--seconds 20] [--not-durable]
+
+Starts an embedded PostgreSQL in a temporary folder (fsync on unless told otherwise), one web process with uvicorn, a
+relay and a worker. Deliveries are signed as Meta signs them, each from a contact and with a message of its own, and are
+sent by the clock, not by the answers: a slow answer holds back nobody. Promised: p50 < 250 ms, p99 < 1 s at 50/s.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import httpx
+import uvicorn
+
+from tillhouse.apps import migrate
+from tillhouse.apps.compose import build_house, create_app
+from tillhouse.apps.embedded import EmbeddedPostgres
+from tillhouse.apps.relay import relay
+from tillhouse.apps.worker import run_worker
+from tillhouse.kernel.house import House
+from tillhouse.kernel.logs import configure_logs
+from tillhouse.kernel.settings import KernelSettings
+from tillhouse.kernel.signals import plain_dsn
+from tillhouse.parts.channels.manifest import MODULE as CHANNELS
+from tillhouse.parts.files.manifest import MODULE as FILES
+from tillhouse.parts.identity.manifest import MODULE as IDENTITY
+
+_SECRET = "whatsapp_test_app_secret_tillhouse"
+_WORKERS = 1
+_PATIENCE = 60.0  # seconds until all has to be in the house
+_P50, _P99 = 0.250, 1.0
+
+
+def house_for(process: str) -> House:
+    settings = KernelSettings.load()
+    configure_logs(settings)
+    return build_house(settings, catalogue=(IDENTITY, FILES, CHANNELS), process=process)
+
+
+def be_web(port: int) -> None:
+    uvicorn.run(create_app(house_for("channels")), host="127.0.0.1", port=port, log_level="error", access_log=False)
+
+
+def delivery(number: int) -> bytes:
+    """A message as Meta delivers it: every fifth contact writes again."""
+    phone = f"9198{number % 2000:08d}"
+    message = {
+        "from": phone,
+        "id": f"wamid.bench{number}",
+        "timestamp": str(int(time.time())),
+        "type": "text",
+        "text": {"body": f"message {number}"},
+    }
+    value = {
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": "15550100200", "phone_number_id": "100000000000001"},
+        "contacts": [{"profile": {"name": f"Person {number}"}, "wa_id": phone}],
+        "messages": [message],
+    }
+    entry = {"id": "200000000000002", "changes": [{"field": "messages", "value": value}]}
+    return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+
+
+async def measure(url: str, dsn: str, rate: int, seconds: int) -> bool:
+    async with httpx.AsyncClient(
+        timeout=30.0, trust_env=False, limits=httpx.Limits(max_connections=500, keepalive_expiry=2.0)
+    ) as client:
+        await answer(client, url)
+        for number in range(20):  # until everything is warm
+            await deliver(client, url, -1 - number)
+        started, tasks = time.monotonic(), []
+        for number in range(rate * seconds):
+            await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
+            tasks.append(asyncio.create_task(deliver(client, url, number)))
+        taken = sorted(await asyncio.gather(*tasks))
+        whole = time.monotonic() - started
+        p50, p99 = statistics.median(taken), taken[int(len(taken) * 0.99) - 1]
+        print(f"answered at {len(taken) / whole:.0f}/s: p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms,"
+              f" slowest {taken[-1] * 1000:.0f} ms")  # fmt: skip
+        probe = await asyncpg.connect(dsn)
+        await until_in_the_house(probe, len(taken) + 20, started)
+        await probe.close()
+        return p50 < _P50 and p99 < _P99
+
+
+async def until_in_the_house(probe: asyncpg.Connection, expected: int, started: float) -> None:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        found = await probe.fetchval("SELECT count(*) FROM channels.inbound")
+        if found >= expected:
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise SystemExit("not every message came into the house")
+    row = await probe.fetchrow("""
+        SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at)) AS p50,
+               percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at)) AS p99
+        FROM kernel.jobs WHERE name = 'channels.take_in' AND finished_at IS NOT NULL
+    """)
+    print(f"read by a job: p50 {row['p50'] * 1000:.0f} ms, p99 {row['p99'] * 1000:.0f} ms after the answer;"
+          f" all in the house after {time.monotonic() - started:.1f} s")  # fmt: skip
+
+
+async def deliver(client: httpx.AsyncClient, url: str, number: int) -> float:
+    body = delivery(number)
+    signature = "sha256=" + hmac.new(_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"Content-Type": "application/json", "X-Hub-Signature-256": signature}
+    started = time.monotonic()
+    answered = await client.post(f"{url}/api/v1/channels/webhook/whatsapp", content=body, headers=headers)
+    answered.raise_for_status()
+    return time.monotonic() - started
+
+
+async def answer(client: httpx.AsyncClient, url: str) -> None:
+    """Wait for the web process."""
+    for _ in range(1200):
+        try:
+            if (await client.get(f"{url}/health/live")).status_code < 500:  # somebody answers
+                return
+        except httpx.HTTPError:
+            pass
+        await asyncio.sleep(0.1)
+    raise SystemExit("the web process did not start")
+
+
+@contextmanager
+def processes(*commands: Sequence[str]) -> Iterator[None]:
+    started = [subprocess.Popen([sys.executable, "-m", "bench.channels", *command]) for command in commands]
+    try:
+        yield
+    finally:
+        for one in started:
+            one.send_signal(signal.SIGTERM)
+        for one in started:
+            one.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="till bench channels", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rate", type=int, default=50, help="deliveries a second")
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--not-durable", action="store_true", help="without fsync")
+    parser.add_argument("--be", choices=["web", "relay", "worker"], help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.be == "web":
+        be_web(chosen.port)
+    elif chosen.be == "relay":
+        asyncio.run(relay(house_for("relay")))
+    elif chosen.be == "worker":
+        run_worker(lambda: house_for("channels-worker"))
+    else:
+        run(chosen.rate, chosen.seconds, durable=not chosen.not_durable)
+
+
+def run(rate: int, seconds: int, *, durable: bool) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedPostgres(Path(folder) / "postgres", durable=durable) as postgres,
+    ):
+        migrate.upgrade(postgres.owner_url)
+        os.environ.update(
+            DATABASE_URL=postgres.app_url, ENVIRONMENT="test", LOG_LEVEL="ERROR", DATA_FOLDER=folder, METRICS_LISTEN=""
+        )
+        port = free_port()
+        workers = [["--be", "worker"]] * _WORKERS
+        with processes(["--be", "web", "--port", str(port)], ["--be", "relay"], *workers):
+            good = asyncio.run(measure(f"http://127.0.0.1:{port}", plain_dsn(postgres.app_url), rate, seconds))
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

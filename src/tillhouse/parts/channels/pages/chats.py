@@ -1,0 +1,180 @@
+"""Staff pages of chats: who waits for an answer, all that was said, and, outside production, a phone to try."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from tillhouse.kernel import clock
+from tillhouse.kernel.access import Principal, require
+from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.http import Read, TheHouse, Write
+from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.limits import rate_limit
+from tillhouse.kernel.paging import cut, decode_id
+from tillhouse.kernel.text import N_
+from tillhouse.kernel.web.deps import FromOurPage, Pages, TheWeb
+from tillhouse.kernel.web.forms import Form
+from tillhouse.kernel.web.i18n import gettext
+from tillhouse.kernel.web.toasts import Toast, redirect
+from tillhouse.parts.channels.domain.chat import Arrived, Choice, Correspondent, Incoming, line_of, numbered
+from tillhouse.parts.channels.models import InboundRow, MessageRow
+from tillhouse.parts.channels.providers.simulator import ACCOUNT
+from tillhouse.parts.channels.service import conversations, inbound
+from tillhouse.parts.channels.service.rendering import LINE
+from tillhouse.parts.channels.store import chats
+
+_HOME = "/console/channels/chats"
+_SIMULATOR = "/console/channels/simulator"
+_PAGE, _LINES = 30, 100
+
+router = APIRouter()
+Staff = Annotated[Principal, Depends(require("channels.chats"))]
+_POST = [FromOurPage, Depends(rate_limit("120/minute"))]
+
+
+class AnswerForm(BaseModel):
+    """What one of us writes."""
+
+    text: str = Field(min_length=1, max_length=4096)
+
+
+class SimulatedForm(BaseModel):
+    """What the pretended phone writes, or the button that it presses (`choice`)."""
+
+    text: str = Field(default="", max_length=4096)
+    choice: str = Field(default="", max_length=256)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One message of a chat as the page shows it."""
+
+    theirs: bool
+    text: str
+    at: datetime
+    status: str
+    kind: str = "text"
+    choices: tuple[Choice, ...] = ()
+
+
+@router.get(_HOME)
+async def home(
+    request: Request,
+    session: Read,
+    staff: Staff,
+    pages: Pages,
+    *,
+    mode: Literal["person", "flow", "ended"] | None = None,
+    cursor: str | None = None,
+) -> Response:
+    """Conversations, newest first; those that wait for one of us have a tab of their own."""
+    before = decode_id(cursor) if cursor else None
+    found = await chats.conversations(session, mode=mode, limit=_PAGE + 1, before=before)
+    page, next_cursor = cut(found, _PAGE, lambda one: (str(one[0].id),))
+    values = {"conversations": page, "mode": mode, "next": next_cursor, "cursor": cursor}
+    return pages.render_page(request, "channels/chats.html", values)
+
+
+@router.get(_HOME + "/{conversation_id}")
+async def chat(request: Request, session: Read, staff: Staff, pages: Pages, conversation_id: UUID) -> Response:
+    """One conversation with all that was said."""
+    return pages.render_page(request, "channels/chat.html", await _page(session, conversation_id, _blank()))
+
+
+@router.post(_HOME + "/{conversation_id}/answer", dependencies=_POST)
+async def answer(
+    request: Request, session: Write, staff: Staff, pages: Pages, *, web: TheWeb, conversation_id: UUID
+) -> Response:
+    """Answer as one of us."""
+    form = await Form.read(request, AnswerForm)
+    if not form.is_valid:
+        return pages.render_form(request, "channels/chat.html", form, await _page(session, conversation_id, form))
+    await conversations.answer(session, conversation_id, form.data.text, staff.person_id)
+    return redirect(request, f"{_HOME}/{conversation_id}", Toast(gettext("Sent.")), secure=web.secure)
+
+
+@router.post(_HOME + "/{conversation_id}/take", dependencies=_POST)
+async def take(request: Request, session: Write, staff: Staff, web: TheWeb, conversation_id: UUID) -> Response:
+    """Answer from now on, instead of the flow."""
+    await conversations.take_over(session, conversation_id, staff.person_id)
+    said = Toast(gettext("You answer now"), gettext("The flow says nothing until you hand back."))
+    return redirect(request, f"{_HOME}/{conversation_id}", said, secure=web.secure)
+
+
+@router.post(_HOME + "/{conversation_id}/hand-back", dependencies=_POST)
+async def hand_back(request: Request, session: Write, staff: Staff, web: TheWeb, conversation_id: UUID) -> Response:
+    """Have the flow go on."""
+    await conversations.hand_back(session, conversation_id)
+    said = Toast(gettext("Handed back"), gettext("The flow asks its question once more."))
+    return redirect(request, f"{_HOME}/{conversation_id}", said, secure=web.secure)
+
+
+@router.get(_SIMULATOR)
+async def simulator(request: Request, session: Read, house: TheHouse, staff: Staff, pages: Pages) -> Response:
+    """A phone that writes to the house's flows from this page. Not in production."""
+    _not_in_production(production=house.settings.production)
+    contact = await chats.latest_contact(session, "simulator", None, _number(staff))
+    shown = await _said(session, contact.id) if contact else []
+    values = {"said": shown, "form": Form.blank(SimulatedForm)}
+    return pages.render_page(request, "channels/simulator.html", values)
+
+
+@router.post(_SIMULATOR, dependencies=_POST)
+async def simulate(request: Request, session: Write, house: TheHouse, staff: Staff, web: TheWeb) -> Response:
+    """Write as the pretended phone."""
+    _not_in_production(production=house.settings.production)
+    form = await Form.read(request, SimulatedForm)
+    if form.is_valid and (form.data.text or form.data.choice):
+        kind: Literal["press", "text"] = "press" if form.data.choice else "text"
+        message = Incoming(str(new_id()), kind, clock.now(), form.data.text, form.data.choice)
+        sender = Correspondent(ACCOUNT, _number(staff), None, staff.display_name)
+        await inbound.take(session, "simulator", Arrived(sender, message))
+    return redirect(request, _SIMULATOR, secure=web.secure)
+
+
+def _not_in_production(*, production: bool) -> None:
+    if production:
+        raise NotFound(N_("The simulator is there in development alone."))
+
+
+def _number(staff: Principal) -> str:
+    """A number that is nobody's: each of us has a phone of their own."""
+    return f"+999{staff.person_id.int % 10**9:09d}"
+
+
+def _blank() -> Form[AnswerForm]:
+    return Form.blank(AnswerForm)
+
+
+async def _page(session: ReadSession, conversation_id: UUID, form: Form[AnswerForm]) -> dict[str, object]:
+    row = await chats.conversation(session, conversation_id)
+    contact = await chats.contact(session, row.contact_id) if row else None
+    if row is None or contact is None:
+        raise NotFound(N_("There is no such conversation."))
+    return {"conversation": row, "contact": contact, "said": await _said(session, contact.id), "form": form}
+
+
+async def _said(session: ReadSession, contact_id: UUID) -> list[Shown]:
+    """What was said in a chat, oldest first."""
+    theirs = [_theirs(row) for row in await chats.heard(session, contact_id, _LINES)]
+    ours = [_ours(row) for row in await chats.said(session, contact_id, _LINES)]
+    theirs.reverse()
+    ours.reverse()
+    return sorted([*theirs, *ours], key=lambda one: one.at)
+
+
+def _theirs(row: InboundRow) -> Shown:
+    return Shown(True, str(row.content.get("text") or ""), row.created_at, row.media or "", row.kind)
+
+
+def _ours(row: MessageRow) -> Shown:
+    if row.template != LINE:
+        return Shown(False, row.template, row.created_at, row.status)
+    line = line_of(row.data)
+    return Shown(False, line.text or numbered(line), row.created_at, row.status, choices=line.choices)

@@ -1,0 +1,60 @@
+"""The staff page of templates: every template in every language of the house on every channel, with example data."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from tillhouse.kernel.access import Principal, require
+from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.http import Read, TheHouse
+from tillhouse.kernel.text import N_
+from tillhouse.kernel.web.deps import Pages
+from tillhouse.kernel.web.i18n import LANGUAGES
+from tillhouse.parts.channels.service import rendering
+
+_HOME = "/console/channels/templates"
+
+router = APIRouter(prefix=_HOME)
+Staff = Annotated[Principal, Depends(require("channels.templates"))]
+
+
+@router.get("")
+async def home(request: Request, _session: Read, house: TheHouse, staff: Staff, pages: Pages) -> Response:
+    """Every template of the house, and the languages it is missing."""
+    found = [
+        {"about": one, "missing": _missing(list(rendering.previews(house, one)))} for one in rendering.templates(house)
+    ]
+    return pages.render_page(request, "channels/templates.html", {"templates": found, "tongues": LANGUAGES})
+
+
+@router.get("/{name}")
+async def preview(
+    request: Request,
+    _session: Read,
+    house: TheHouse,
+    staff: Staff,
+    pages: Pages,
+    *,
+    name: str,
+    locale: str = "en",
+) -> Response:
+    """One template in one language, on every channel that it is written for."""
+    about = next((one for one in rendering.templates(house) if one.name == name), None)
+    if about is None or locale not in LANGUAGES:
+        raise NotFound(N_("There is no such template."))
+    every = list(rendering.previews(house, about))
+    values = {
+        "about": about,
+        "locale": locale,
+        "tongues": LANGUAGES,
+        "missing": _missing(every),
+        "previews": [one for one in every if one.locale == locale],
+    }
+    return pages.render_page(request, "channels/template.html", values)
+
+
+def _missing(previews: Sequence[rendering.Preview]) -> list[str]:
+    """The languages in which English is sent instead."""
+    return [tag for tag in LANGUAGES if any(one.is_source for one in previews if one.locale == tag)]

@@ -1,0 +1,186 @@
+"""Use cases of what comes in, inside one transaction: stored as it came, read by a job, each message once.
+
+A webhook only keeps the bytes and asks for a job: providers want an answer within a quarter of a second, and send again
+what they got none for. The job reads the delivery: contacts, messages (once by the provider's id), statuses (forward
+only), and what follows: a file to fetch, a conversation to go on with.
+"""
+
+import json
+from collections.abc import Sequence
+from uuid import UUID
+
+from tillhouse.kernel import clock
+from tillhouse.kernel.db import Session, house_of
+from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.logs import get_logger
+from tillhouse.kernel.text import N_
+from tillhouse.kernel.work import enqueue
+from tillhouse.parts.channels import store
+from tillhouse.parts.channels.domain.chat import Arrived, Correspondent, Delivered, Line, Renamed, Reported
+from tillhouse.parts.channels.domain.messages import says_start, says_stop, status_of_whatsapp
+from tillhouse.parts.channels.events import Converse, FetchMedia, TakeIn
+from tillhouse.parts.channels.models import ChatContactRow, InboundRow, ReceivedRow
+from tillhouse.parts.channels.providers.twilio import read_inbound
+from tillhouse.parts.channels.providers.whatsapp import read_delivery
+from tillhouse.parts.channels.service import consent, messages
+from tillhouse.parts.channels.service.conversations import translated
+from tillhouse.parts.channels.store import chats, reach
+from tillhouse.parts.identity.api import Identifier, person_by_identifier
+
+log = get_logger(__name__)
+
+
+async def keep(session: Session, provider: str, body: str) -> UUID:
+    """Keep what a provider delivered, once its signature is right, and have it read after the commit."""
+    row = ReceivedRow(id=new_id(), provider=provider, body=body, error=None, created_at=clock.now())
+    session.add(row)
+    await session.flush()
+    await enqueue(session, TakeIn(received_id=row.id))
+    return row.id
+
+
+async def take_in(session: Session, task: TakeIn) -> None:
+    """Read a delivery. One that nobody understands is kept with the reason, for someone to look at."""
+    row = await chats.lock_received(session, task.received_id)
+    if row is None:
+        return
+    try:
+        found = _read(row)
+    except ValueError as error:
+        row.error = str(error)[:500]
+        log.warning("channels.delivery_not_understood", received_id=str(row.id), provider=row.provider)
+        return
+    for one in found:
+        await take(session, row.provider, one)
+    await session.delete(row)
+
+
+async def take(session: Session, provider: str, one: Delivered) -> None:
+    """One thing that a delivery says."""
+    if isinstance(one, Arrived):
+        await _take_message(session, provider, one)
+    elif isinstance(one, Reported):
+        await _take_report(session, provider, one)
+    else:
+        await _rename(session, provider, one)
+
+
+def _read(row: ReceivedRow) -> Sequence[Delivered]:
+    if row.provider == "twilio":
+        return read_inbound(json.loads(row.body))
+    return read_delivery(row.body)
+
+
+async def _take_message(session: Session, provider: str, arrived: Arrived) -> None:
+    contact = await contact_of(session, provider, arrived.sender)
+    message, now = arrived.message, clock.now()
+    row = InboundRow(
+        id=new_id(),
+        contact_id=contact.id,
+        provider=provider,
+        external_id=message.id,
+        kind=message.kind,
+        content=message.as_json(),
+        media="waiting" if message.media else None,
+        sent_at=message.sent_at,
+        created_at=now,
+        # A thumb or an unknown kind asks for nothing; a stop is answered here, whatever the flow is.
+        handled_at=now if message.kind in ("reaction", "other") else None,
+    )
+    if not await chats.insert_inbound(session, row):
+        return
+    heard_at = min(message.sent_at, now)
+    contact.last_inbound_at = max(contact.last_inbound_at or heard_at, heard_at)
+    if message.kind == "text" and await _said_stop_or_start(session, contact, message.text):
+        await chats.mark_handled(session, row.id, now)
+        return
+    if message.media:
+        await enqueue(session, FetchMedia(inbound_id=row.id))
+    elif row.handled_at is None:
+        await enqueue(session, Converse(contact_id=contact.id))
+
+
+async def contact_of(session: Session, provider: str, who: Correspondent) -> ChatContactRow:
+    """Whoever wrote, locked, made where we never heard of them. Who is known by number and by id becomes one."""
+    rows = await chats.lock_correspondents(session, provider, who)
+    for other in rows[1:]:
+        await chats.merge_contacts(session, rows[0].id, other.id)
+    if rows:
+        contact = rows[0]
+    else:
+        contact = ChatContactRow(
+            id=new_id(),
+            provider=provider,
+            account=who.account,
+            locale="en",
+            name=who.name,
+            created_at=clock.now(),
+        )
+        session.add(contact)
+    contact.phone, contact.user_id = who.phone or contact.phone, who.user_id or contact.user_id
+    contact.name = who.name or contact.name
+    if contact.person_id is None and contact.phone:
+        await _recognise(session, contact, contact.phone)
+    await session.flush()
+    return contact
+
+
+async def _recognise(session: Session, contact: ChatContactRow, phone: str) -> None:
+    """Whoever has confirmed this number here is the person who writes from it."""
+    person = await person_by_identifier(session, Identifier("phone", phone))
+    if person:
+        contact.person_id, contact.locale = person.id, person.locale
+
+
+async def _said_stop_or_start(session: Session, contact: ChatContactRow, text: str) -> bool:
+    channel, address = messages.channel_of(contact), messages.address_of(contact)
+    if says_stop(text):
+        await reach.opt_out(session, channel, address, "chat", clock.now())
+        if contact.person_id:
+            await consent.set_consent(session, contact.person_id, channel, "marketing", allowed=False, source="chat")
+        if channel == "whatsapp":  # by SMS the carrier answers itself, and lets nothing of ours through
+            await messages.say(session, contact, Line(translated(house_of(session), contact.locale, _STOPPED)))
+        return True
+    if says_start(text, stopped=await reach.opted_out(session, channel, address)):
+        await reach.opt_in(session, channel, address)
+        return True
+    return False
+
+
+async def _take_report(session: Session, provider: str, report: Reported) -> None:
+    """What became of a message of ours; our own id, where it is given back, finds one whose answer got lost."""
+    status = status_of_whatsapp(report.status)
+    if status is None:
+        return
+    message_id = await store.message_of_provider(session, provider, report.id)
+    if message_id is None and (ours := _uuid(report.ours)):
+        message_id = ours
+    if message_id:
+        code = f"{provider}_{report.error_code}" if report.error_code else None
+        await messages.record(session, message_id, status, provider=provider, provider_id=report.id, error_code=code)
+
+
+async def _rename(session: Session, provider: str, renamed: Renamed) -> None:
+    """Somebody's number or user id changed: the chat goes on under the new one."""
+    known = await chats.lock_correspondents(session, provider, renamed.before)
+    if not known:
+        return
+    contact = known[0]
+    for other in [*known[1:], *await chats.lock_correspondents(session, provider, renamed.after)]:
+        if other.id != contact.id:
+            await chats.merge_contacts(session, contact.id, other.id)
+    contact.phone = renamed.after.phone or contact.phone
+    contact.user_id = renamed.after.user_id or contact.user_id
+    if renamed.after.phone and renamed.after.phone != renamed.before.phone:
+        contact.person_id = None  # a number that is somebody's account may be somebody else's by now
+        await _recognise(session, contact, renamed.after.phone)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+_STOPPED = N_("You get no more offers from us. Write START to have them again.")

@@ -1,0 +1,162 @@
+"""Messages as they are sent: templates found in the modules, filled, in the language of who reads them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from uuid import UUID
+
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
+
+from tillhouse.kernel.db import ReadSession, house_of
+from tillhouse.kernel.house import House
+from tillhouse.kernel.web.i18n import LANGUAGES
+from tillhouse.parts.channels.domain.chat import line_of
+from tillhouse.parts.channels.domain.messages import CHANNELS, Channel
+from tillhouse.parts.channels.models import MessageRow
+from tillhouse.parts.channels.ports import MessageTemplate, Outgoing
+from tillhouse.parts.identity.api import CodeSource
+
+SOURCE = "en"
+LINE = "channels.line"  # no template: what a conversation says, as it is
+CHALLENGE = "challenge_id"  # a template whose data names a challenge is filled with its code when it is sent
+_LAYOUT = "channels/messages/layout.html"
+_TITLE = "Tillhouse"
+
+# Which files a channel is written from, best first: what fits a text fits a chat and a phone's screen as well.
+_KINDS: dict[str, tuple[str, ...]] = {
+    "email": ("txt",),
+    "sms": ("sms.txt",),
+    "whatsapp": ("whatsapp.txt", "sms.txt", "txt"),
+    "push": ("push.txt", "sms.txt", "txt"),
+    "in_app": ("push.txt", "txt", "sms.txt"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The template files of a message in the language that was found. `titled`: its first line is a subject."""
+
+    locale: str
+    text: str
+    html: str
+    titled: bool
+
+
+async def render(session: ReadSession, row: MessageRow) -> Outgoing | None:
+    """The message as it is sent; None when its code is no longer good, so that there is nothing to send."""
+    if row.template == LINE:
+        line = line_of(row.data)
+        return Outgoing(row.id, row.address, "", line.text, "", line=line, queued_at=row.created_at)
+    house = house_of(session)
+    values: dict[str, object] = dict(row.data)
+    if challenge_id := row.data.get(CHALLENGE):
+        code = await house.the(CodeSource).read(session, UUID(str(challenge_id)))
+        if code is None:
+            return None
+        values["code"] = code.text
+    files = files_of(house, row.template, row.locale, row.channel)
+    subject, text, html = _filled(house, files, values, row.channel, strict=True)
+    return Outgoing(
+        row.id, row.address, subject, text, html, url=str(row.data.get("url") or ""), queued_at=row.created_at
+    )
+
+
+def described(house: House, template: str) -> MessageTemplate:
+    """What its module says of a template, or what goes for one that it says nothing of."""
+    found = next((one for one in house.provided(MessageTemplate) if one.name == template), None)
+    return found or MessageTemplate(template)
+
+
+def files_of(house: House, template: str, locale: str, channel: str) -> Files:
+    """The files of a template, in English where there are none in `locale`. Raises `LookupError`."""
+    owner, _, name = template.partition(".")
+    module = next((module for module in house.modules if module.name == owner), None)
+    for wanted in (locale, SOURCE):
+        file = f"{owner}/messages/{name}.{wanted}"
+        for kind in _KINDS[channel] if module else ():
+            if module and (module.folder / "templates" / f"{file}.{kind}").is_file():
+                return Files(wanted, f"{file}.{kind}", f"{file}.html", kind in ("txt", "push.txt"))
+    raise LookupError(f"there is no message template {template} for {channel}")
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A template as it looks in one language on one channel. `is_source`: it is not translated yet."""
+
+    template: str
+    locale: str
+    channel: Channel
+    subject: str
+    text: str
+    html: str
+    is_source: bool
+
+
+def templates(house: House) -> Sequence[MessageTemplate]:
+    """Every message template of the house, by name, described or not."""
+    names = {
+        f"{module.name}.{path.name.partition('.')[0]}"
+        for module in house.modules
+        for path in (module.folder / "templates" / module.name / "messages").glob("*.txt")
+    }
+    return [described(house, name) for name in sorted(names)]
+
+
+def previews(house: House, template: MessageTemplate) -> Iterator[Preview]:
+    """A template in every language of the house, on every channel that it can be written for, with example data."""
+    for language in LANGUAGES:
+        for channel in CHANNELS:
+            try:
+                files = files_of(house, template.name, language, channel)
+            except LookupError:
+                continue
+            values: dict[str, object] = {"code": "123456", "zone": "UTC", **template.example}
+            subject, text, html = _filled(house, files, values, channel, strict=False)
+            yield Preview(template.name, language, channel, subject, text, html, files.locale != language)
+
+
+def _filled(
+    house: House, files: Files, values: dict[str, object], channel: str, *, strict: bool
+) -> tuple[str, str, str]:
+    environment = _environment(_folders(house), strict)
+    filled = {**values, "base_url": house.settings.base_url}
+    text = environment.get_template(files.text).render(filled).strip()
+    subject = ""
+    if files.titled:
+        subject, _, text = text.partition("\n")
+        subject, text = subject.strip(), text.strip()
+    if channel in ("push", "in_app"):
+        return subject or _TITLE, text, ""
+    if channel == "whatsapp" and subject:
+        return "", f"{subject}\n\n{text}", ""
+    if channel != "email":
+        return "", text, ""
+    body = environment.get_template(files.html).render(filled)
+    html = environment.get_template(_LAYOUT).render({**filled, "subject": subject, "body": body, "lang": files.locale})
+    return subject, text, html
+
+
+def _folders(house: House) -> tuple[tuple[str, Path], ...]:
+    return tuple((module.name, module.folder / "templates") for module in house.modules)
+
+
+class _Named(ChainableUndefined):
+    """What a preview shows for a value that its module gave no example of: the name of it."""
+
+    def __str__(self) -> str:
+        return f"{{{self._undefined_name}}}"
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+@cache
+def _environment(folders: tuple[tuple[str, Path], ...], strict: bool) -> Environment:
+    return Environment(
+        loader=PrefixLoader({name: FileSystemLoader(folder / name) for name, folder in folders}),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined if strict else _Named,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
