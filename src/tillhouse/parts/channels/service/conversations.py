@@ -19,7 +19,7 @@ from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.web.i18n import LANGUAGES, Translations
+from tillhouse.kernel.web.i18n import LANGUAGES, SOURCE, Translations
 from tillhouse.kernel.work import emit, enqueue
 from tillhouse.parts.channels.domain.chat import Choice, Kind, Line
 from tillhouse.parts.channels.domain.flow import (
@@ -177,7 +177,7 @@ async def hand_back(session: Session, conversation_id: UUID) -> None:
 def translated(house: House, locale: str, text: str, **fields: object) -> str:
     """A sentence in a language, its `{named}` fields filled in; as it is where it has none of the catalogues' words."""
     folders = tuple((module.name, module.folder / "locale") for module in house.modules)
-    found = _translations(folders).gettext(locale if locale in LANGUAGES else "en", text)
+    found = _translations(folders).gettext(locale if locale in LANGUAGES else SOURCE, text)
     return _FIELD.sub(lambda name: str(fields.get(name[1], name[0])), found)
 
 
