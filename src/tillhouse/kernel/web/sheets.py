@@ -1,7 +1,7 @@
 """Tables to take away: CSV that is written while it is read, however long it is."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.responses import StreamingResponse
 
@@ -11,6 +11,10 @@ from tillhouse.kernel.sheets import cell, csv_line
 Place = TypeVar("Place")
 Rows = Callable[[ReadSession], AsyncIterator[Sequence[object]]]
 Bite = Callable[[ReadSession, Place | None], Awaitable[tuple[Sequence[Sequence[object]], Place | None]]]
+
+CSV_ANSWER: dict[int | str, dict[str, Any]] = {  # as FastAPI's `responses` wants it
+    200: {"description": "The table.", "content": {"text/csv": {"schema": {"type": "string"}}}}
+}
 
 
 def csv_download(name: str, columns: Sequence[str], database: Database, rows: Rows) -> StreamingResponse:

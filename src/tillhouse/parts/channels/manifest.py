@@ -159,7 +159,7 @@ MODULE = Module(
     ),
     permissions=(
         Permission("channels.own", "Say how to be reached, and read one's notices", frozenset({"user"})),
-        Permission("channels.templates", "See every message as it looks", frozenset({"staff"})),
+        Permission("channels.templates", "See every message as it looks", frozenset({"staff"}), assurance=2),
         Permission("channels.chats", "Read and answer chats", frozenset({"staff"}), assurance=2),
         Permission(
             "channels.webhooks",

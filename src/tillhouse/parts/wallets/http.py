@@ -18,7 +18,7 @@ from tillhouse.kernel.money import MAX_MINOR
 from tillhouse.kernel.paging import MAX_PAGE, Page, cut, decode_cursor
 from tillhouse.kernel.web.downloads import PDF_ANSWER, pdf_download
 from tillhouse.kernel.web.i18n import gettext, reader
-from tillhouse.kernel.web.sheets import csv_in_bites
+from tillhouse.kernel.web.sheets import CSV_ANSWER, csv_in_bites
 from tillhouse.parts.wallets import flows, schemas, service
 from tillhouse.parts.wallets.domain import MOVEMENT_COLUMNS, Direction, Movement, MovementFilter, Wallet
 
@@ -64,7 +64,12 @@ async def get_balance(session: Read, owner: Owner, wallet_id: UUID) -> schemas.B
     )
 
 
-@router.get("/{wallet_id}/transactions.csv", dependencies=[Depends(rate_limit("30/minute"))])
+@router.get(
+    "/{wallet_id}/transactions.csv",
+    dependencies=[Depends(rate_limit("30/minute"))],
+    response_class=Response,
+    responses=CSV_ANSWER,
+)
 async def download_movements(
     session: Read,
     house: TheHouse,

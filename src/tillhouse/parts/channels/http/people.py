@@ -4,9 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import StreamingResponse
 
-from tillhouse.kernel import live
 from tillhouse.kernel.access import Principal, open_to_all, require
 from tillhouse.kernel.errors import NotFound
 from tillhouse.kernel.http import Read, TheHouse, Write
@@ -90,12 +88,6 @@ async def list_notices(session: Read, owner: Owner, cursor: str | None = None, l
     page, next_cursor = cut(rows, size, lambda row: (str(row.id),))
     unread = await reach.count_unread(session, owner.person_id)
     return schemas.NoticesOut(items=[_notice(row) for row in page], next_cursor=next_cursor, unread=unread)
-
-
-@router.get("/notices/live")
-async def watch_notices(house: TheHouse, owner: Owner) -> StreamingResponse:
-    """Server-sent events: a hint whenever there is something new of yours; look again then."""
-    return live.sse_response(house, live.person_channel(owner.person_id))
 
 
 @router.post("/notices/read", dependencies=[Depends(rate_limit("120/minute"))])

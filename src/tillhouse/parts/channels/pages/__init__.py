@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter
 
-from tillhouse.parts.channels.pages import chats, optout, templates, webhooks
+from tillhouse.parts.channels.pages import chats, notices, optout, templates, webhooks
 
 
 def router() -> APIRouter:
     """All pages of channels."""
     every = APIRouter()
-    for part in (webhooks, templates, chats, optout):
+    for part in (webhooks, templates, chats, notices, optout):
         every.include_router(part.router)
     return every
