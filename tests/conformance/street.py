@@ -14,10 +14,12 @@ from tests.parts.billing.counter import SMALL
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import SYSTEM, Permission, Role
 from tillhouse.kernel.house import House
+from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.limits import Limiter
 from tillhouse.kernel.money import Money
 from tillhouse.parts.ai.api import images
 from tillhouse.parts.ai.domain.calls import Owner, Use
+from tillhouse.parts.channels.models import NoticeRow
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import Assurance, PersonRole, parse_identifier
 from tillhouse.parts.identity.service import machines, people, sessions
@@ -140,6 +142,7 @@ class Street:
             **await self._plan(who),
         }
         found["image_job_id"] = await self._pictures(who, found["file_id"])
+        found["notice_id"] = await self._notice(who)
         ids = {name: [one] for name, one in found.items()}
         return {**ids, "id": [found["order"], found["payout"]]}
 
@@ -161,6 +164,14 @@ class Street:
         (mine, *_) = await self._got(who, "/subscriptions/mine")
         (invoice, *_) = (await self._got(who, "/subscriptions/invoices"))["items"]
         return {"subscription_id": mine["id"], "invoice_id": invoice["id"]}
+
+    async def _notice(self, who: Caller) -> str:
+        """Something that the house told the caller."""
+        assert who.id
+        row = NoticeRow(id=new_id(), person_id=who.id, title="Hello", body="Hello", url="/", created_at=clock.now())
+        async with self.house.database.transaction() as session:
+            session.add(row)
+        return str(row.id)
 
     async def _pictures(self, who: Caller, file_id: str) -> str:
         assert who.id
