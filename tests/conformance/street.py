@@ -136,6 +136,7 @@ class Street:
             "wallet_id": (await self._got(who, "/wallets"))["items"][0]["id"],
             "session_id": (await self._got(who, "/users/me/sessions"))["items"][0]["id"],
             "identifier_id": (await self._got(who, "/users/me"))["identifiers"][0]["id"],
+            "device_id": await self._made(who, "/channels/push-tokens", json={"token": f"phone-of-{who.id}"}),
             "person_id": str(who.id),
             "provider": "razorpay",
             **await self._organisation(who),
