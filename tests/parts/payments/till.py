@@ -25,6 +25,7 @@ from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import enqueue, jobs, run_due
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
 from tillhouse.parts.documents.manifest import MODULE as DOCUMENTS
+from tillhouse.parts.files.manifest import MODULE as FILES
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
@@ -56,7 +57,7 @@ def rupees(amount: str) -> Money:
 
 
 def catalogue(*more: Module) -> tuple[Module, ...]:
-    return (IDENTITY, CHANNELS, LEDGER, DOCUMENTS, WALLETS, PAYMENTS, *more)
+    return (IDENTITY, FILES, CHANNELS, LEDGER, DOCUMENTS, WALLETS, PAYMENTS, *more)
 
 
 def shop(*purposes: Purpose) -> Module:

@@ -27,9 +27,6 @@ SHOP = Module(
     folder=Path(__file__).parent,
     requires=("wallets", "channels"),
     provides=lambda house: (
-        ledger.AccountKind(
-            owner_kind="organisation", code=wallets.ACCOUNT_CODE, type="liability", floor=0, title="Wallet"
-        ),
         ledger.AccountKind(owner_kind="house", code="bank", type="asset", title="Bank"),
         ledger.TransactionKind(name="shop.move", title="Moved", legs=("house/bank", "organisation/wallet")),
     ),
