@@ -45,10 +45,12 @@ class Together(Generic[K, V]):
             asked = {key: self._asked.pop(key) for key in keys}
             try:
                 found = await self._find(keys)
-            except Exception as error:  # noqa: BLE001  whoever asked is told; the next are asked for all the same
+            except BaseException as error:  # whoever asked is told, whatever ended the look-up
                 for future in asked.values():
                     future.set_exception(error)
                     future.exception()  # known, even when all who asked have gone
+                if not isinstance(error, Exception):
+                    raise
             else:
                 for key, future in asked.items():
                     future.set_result(found.get(key))

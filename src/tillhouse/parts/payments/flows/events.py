@@ -59,7 +59,18 @@ class EventDoor:
 
     async def _write(self) -> None:
         while self._waiting:
-            await self._store(self._group())
+            group = self._group()
+            try:
+                await self._store(group)
+            except BaseException as error:  # the writer is going away: nobody waits for it for ever
+                self._give_up(group, error)
+                raise
+
+    def _give_up(self, group: Sequence[tuple[Arrived, asyncio.Future[None]]], error: BaseException) -> None:
+        for _, stored in (*group, *self._waiting):
+            if not stored.done():
+                stored.set_exception(error)
+        self._waiting.clear()
 
     def _group(self) -> list[tuple[Arrived, asyncio.Future[None]]]:
         """What waits, from the front, up to one that shares a claim with another of the group."""
