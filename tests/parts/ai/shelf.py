@@ -34,7 +34,7 @@ class Shelf:
 
     async def file(self, content: bytes | str, name: str = "paper.txt") -> UUID:
         raw = content.encode() if isinstance(content, str) else content
-        return (await files.store(self.house, self.owner_id, name, raw)).id
+        return (await files.store_bytes(self.house, self.owner_id, name, raw)).id
 
     async def see(self, document_id: UUID) -> retrieval.Document:
         async with self.house.database.reading() as session:

@@ -90,7 +90,13 @@ async def test_cost_is_the_price_of_what_was_counted_at_the_version_that_is_kept
     async with house.database.reading() as session:
         (prices,) = (await session.execute(select(PriceListRow))).scalars().all()
     assert prices.version == row.price_version
-    assert prices.models["openai/gpt-4.1-mini"] == {"input": "0.40", "output": "1.60", "cached": "0.10", "minute": "0"}
+    assert prices.models["openai/gpt-4.1-mini"] == {
+        "input": "0.40",
+        "output": "1.60",
+        "cached": "0.10",
+        "minute": "0",
+        "piece": "0",
+    }
 
 
 async def test_a_model_without_a_price_is_not_called(open_house: Open) -> None:
