@@ -96,7 +96,7 @@ class Case(ABC):
 
 @dataclass(frozen=True)
 class Flow:
-    """A kind of case. `steps` is less than the number of steps that it has; `patient`: time passes while it runs.
+    """A kind of case. `patient`: time passes while it runs.
 
     `calls` and `events` are what faults may strike in it: the provider's name in the sandbox.
     """
@@ -104,7 +104,6 @@ class Flow:
     name: str
     provider: str
     make: Callable[[Town], Case]
-    steps: int
     patient: bool = False
 
     def __str__(self) -> str:
@@ -508,24 +507,24 @@ REFUNDABLE = (CHECKOUT, _way("stripe", Method.CHECKOUT), _way("omise", Method.PR
 BANKING = replace(_way("omise", Method.MOBILE_BANKING), method=Method.INTERNET_BANKING, before=a_bank_on_the_web)
 
 DEPOSITS = tuple(
-    Flow(f"deposit: {way}", way.provider, partial(Deposit, way=way), steps=8) for way in (*WAYS, BANKING)
+    Flow(f"deposit: {way}", way.provider, partial(Deposit, way=way)) for way in (*WAYS, BANKING)
 )  # fmt: skip
-VERIFIED = Flow("deposit: razorpay, verified", "razorpay", partial(Deposit, way=CHECKOUT, verified=True), steps=8)
-GUEST = Flow("deposit: razorpay, without an account", "razorpay", partial(GuestDeposit, way=LINK), steps=8)
-LATE_SUCCESS = Flow("deposit: razorpay, late", "razorpay", partial(LateDeposit, way=CHECKOUT), steps=8, patient=True)
-POLLED = Flow("deposit: sepay, polled", "sepay", TransfersPolled, steps=4)
+VERIFIED = Flow("deposit: razorpay, verified", "razorpay", partial(Deposit, way=CHECKOUT, verified=True))
+GUEST = Flow("deposit: razorpay, without an account", "razorpay", partial(GuestDeposit, way=LINK))
+LATE_SUCCESS = Flow("deposit: razorpay, late", "razorpay", partial(LateDeposit, way=CHECKOUT), patient=True)
+POLLED = Flow("deposit: sepay, polled", "sepay", TransfersPolled)
 REFUNDS = tuple(
-    Flow(f"refund: {way}", way.provider, partial(Refund, way=way), steps=5) for way in REFUNDABLE
+    Flow(f"refund: {way}", way.provider, partial(Refund, way=way)) for way in REFUNDABLE
 )  # fmt: skip
 DASHBOARD = tuple(
-    Flow(f"refund at the dashboard: {way}", way.provider, partial(Refund, way=way, at_dashboard=True), steps=4)
+    Flow(f"refund at the dashboard: {way}", way.provider, partial(Refund, way=way, at_dashboard=True))
     for way in REFUNDABLE
 )
 DISPUTES = tuple(
-    Flow(f"dispute {end}: {way}", way.provider, partial(Dispute, way=way, end=end), steps=6)
+    Flow(f"dispute {end}: {way}", way.provider, partial(Dispute, way=way, end=end))
     for way in REFUNDABLE
     for end in (DisputeState.LOST, DisputeState.WON)
 )
-WITHDRAWALS = tuple(Flow(f"payout: {way.name}", way.provider, partial(Payout, way=way), steps=6) for way in PAYOUTS)
+WITHDRAWALS = tuple(Flow(f"payout: {way.name}", way.provider, partial(Payout, way=way)) for way in PAYOUTS)
 
 FLOWS = (*DEPOSITS, VERIFIED, GUEST, LATE_SUCCESS, POLLED, *REFUNDS, *DASHBOARD, *DISPUTES, *WITHDRAWALS)

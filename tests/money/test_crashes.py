@@ -10,6 +10,7 @@ from tests.parts.payments.crashes import Killed, killed_at
 from tillhouse.kernel.settings import KernelSettings
 
 MOST_STEPS = 60
+LEAST_KILLED = 3  # of every flow: one that is never killed shows nothing
 
 
 @pytest.mark.slow
@@ -27,7 +28,7 @@ async def test_killed_anywhere_it_is_done_once(settings: KernelSettings, flow: F
             await case.begin()
             with suppress(Killed), killed_at(town.till.house, kill_at) as steps:
                 await case.run()
-            cases.append(case)
+            cases.append((case, steps.passed[-1] if steps.passed else "nowhere"))
             if len(steps.passed) < kill_at:
                 break
             await case.again()
@@ -35,10 +36,10 @@ async def test_killed_anywhere_it_is_done_once(settings: KernelSettings, flow: F
             if flow.patient:
                 await town.till.restart()
         await town.till.restart()
-        for case, step in zip(cases, [*steps.passed, "nowhere"], strict=True):
+        for case, step in cases:
             try:
                 await case.ended()
             except AssertionError as wrong:
                 wrong.add_note(f"killed {step}")
                 raise
-        assert len(steps.passed) >= flow.steps
+        assert len(cases) >= LEAST_KILLED
