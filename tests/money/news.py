@@ -85,6 +85,7 @@ def stand_still(town: Town, provider: str) -> None:
     known = installed_gateway(town.till.house, provider)
     at = town.till.house._provided.index(known)
     town.till.house._provided[at] = replace(known, gateway=cast("Gateway", Remembering(known.gateway)))
+    town.till.house._by_kind.clear()
 
 
 @dataclass

@@ -353,6 +353,7 @@ class Silent:
 def put_silence(house: House, words: int) -> Silent:
     silent = Silent(words)
     house._provided[:] = [one for one in house._provided if not isinstance(one, InstalledChat)]
+    house._by_kind.clear()
     house.provide([InstalledChat(silent, "m")])
     return silent
 

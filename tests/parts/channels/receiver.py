@@ -212,6 +212,7 @@ async def open_office(
     office = Office(house, create_app(house), receiver, at, {"hooks.example.com": [PUBLIC]})
     others = [thing for thing in house._provided if not isinstance(thing, WebhookNetwork)]
     house._provided[:] = [*others, WebhookNetwork(Rules(guarded=True), office.resolve)]
+    house._by_kind.clear()
     try:
         yield office
     finally:

@@ -116,6 +116,7 @@ def carrying(house: House) -> Callable[[Scripted], Scripted]:
     def use(carrier: Scripted) -> Scripted:
         others = [thing for thing in house._provided if not isinstance(thing, Carriers)]
         house._provided[:] = [*others, Carriers((carrier,))]  # type: ignore[arg-type]  # its channel is a plain str
+        house._by_kind.clear()
         return carrier
 
     return use

@@ -120,6 +120,7 @@ async def test_bytes_whose_storing_never_finished_are_swept_after_six_hours(town
     asha = await town.resident()
     whole = town.house.the(Objects)
     town.house._provided[:] = [t for t in town.house._provided if t is not whole] + [Broken(whole.store)]
+    town.house._by_kind.clear()
     assert (await send(town, asha, "a.png", PNG)).status_code == 503
     (item,) = (await town.call("GET", "/files", token=asha.token)).json()["items"]
     assert item["state"] == "uploading"

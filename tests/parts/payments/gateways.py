@@ -42,6 +42,7 @@ def forget_refunds(till: Till) -> None:
     known = installed_gateway(till.house, "razorpay")
     at = till.house._provided.index(known)
     till.house._provided[at] = InstalledGateway(gateway=known.gateway, proofs=known.proofs)
+    till.house._by_kind.clear()
 
 
 @dataclass

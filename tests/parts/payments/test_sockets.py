@@ -139,7 +139,7 @@ async def test_a_ticket_opens_one_socket_and_a_cookie_only_from_our_own_pages(ha
     asha = await someone(hall.till)
     ticket = await hall.ticket(asha)
     async with connect(hall.at(f"?ticket={ticket}")) as opened:
-        assert (await hear(opened))["topics"] == ["payments", "payouts", "wallets"]
+        assert (await hear(opened))["topics"] == ["notices", "payments", "payouts", "wallets"]
     assert await hall.refused(f"?ticket={ticket}") == 401
     assert await hall.refused("?ticket=forged") == 401
     assert await hall.refused(f"?ticket={await hall.ticket(asha)}&topic=ledger") == 403
