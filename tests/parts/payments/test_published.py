@@ -29,6 +29,7 @@ class Ear:
         till.house.outbound._client._mounts[httpx._utils.URLPattern("https://8.8.8.8")] = self.Way(self)
         others = [thing for thing in till.house._provided if not isinstance(thing, WebhookNetwork)]
         till.house._provided[:] = [*others, WebhookNetwork(Rules(guarded=True), self.resolve)]
+        till.house._by_kind.clear()
 
     class Way(httpx.AsyncBaseTransport):
         def __init__(self, ear: "Ear") -> None:
