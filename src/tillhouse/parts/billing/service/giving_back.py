@@ -10,11 +10,9 @@ from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.kernel.errors import Conflict
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.work import emit
 from tillhouse.parts.billing import store
-from tillhouse.parts.billing.domain import InvoiceState, Period, State, unused_share
+from tillhouse.parts.billing.domain import InvoiceState, State
 from tillhouse.parts.billing.domain.subscriptions import LIVE
-from tillhouse.parts.billing.events import SubscriptionChanged
 from tillhouse.parts.billing.models import InvoiceRow
 from tillhouse.parts.billing.service import invoices
 from tillhouse.parts.billing.service.books import GRANTED, book_given_back, lock_owner, owner_of
@@ -42,10 +40,7 @@ async def returnable(session: ReadSession, invoice: InvoiceRow) -> Returnable:
     if invoice.lot_id is not None:
         lot = await ledger.lot(session, invoice.lot_id)
         return Returnable(Money(invoice.total * lot.free.minor // lot.granted.minor, invoice.currency), lot.free)
-    assert invoice.period_start is not None and invoice.period_end is not None  # noqa: PT018  one fact
-    unused = unused_share(invoice.money, Period(invoice.period_start, invoice.period_end), clock.now())
-    left = unused - Money(invoice.refunded + invoice.tax_refunded + invoice.credited, invoice.currency)
-    return Returnable(max(left, Money(0, invoice.currency)), None)
+    return Returnable(invoices.unused_time(invoice), None)
 
 
 async def take_back(session: Session, invoice_row: InvoiceRow, amount: Money) -> None:
@@ -73,10 +68,7 @@ async def take_back(session: Session, invoice_row: InvoiceRow, amount: Money) ->
         open_one = await store.open_invoice(session, subscription.id)
         if open_one:
             await invoices.void(session, open_one)
-        subscription.state, subscription.updated_at = State.CANCELLED, clock.now()
-        subscription.ended_at, subscription.next_look_at = clock.now(), None
-        await session.flush()
-        await emit(session, SubscriptionChanged(subscription_id=subscription.id))
+        await invoices.end(session, subscription, State.CANCELLED)
 
 
 async def _revoke_points(session: Session, invoice: InvoiceRow, amount: Money, key: str) -> None:

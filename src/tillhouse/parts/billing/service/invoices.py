@@ -11,7 +11,7 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import emit
 from tillhouse.parts.billing import store
-from tillhouse.parts.billing.domain import InvoiceState, Owner, State, period_of, tax_within
+from tillhouse.parts.billing.domain import InvoiceState, Owner, Period, State, period_of, tax_within, unused_share
 from tillhouse.parts.billing.domain.subscriptions import LIVE, next_look
 from tillhouse.parts.billing.events import InvoicePaid, InvoiceWritten, SubscriptionChanged
 from tillhouse.parts.billing.models import InvoiceRow, SubscriptionRow
@@ -190,6 +190,24 @@ async def _give_points(session: Session, invoice: InvoiceRow) -> None:
         priority=BOUGHT_POINTS_LATER,
     )
     invoice.lot_id = lot.id
+
+
+def unused_time(invoice: InvoiceRow) -> Money:
+    """What is left now of the period that an invoice paid for, and was not given back or used as credit before."""
+    nothing = Money(0, invoice.currency)
+    if invoice.period_start is None or invoice.period_end is None:
+        return nothing
+    unused = unused_share(invoice.money, Period(invoice.period_start, invoice.period_end), clock.now())
+    return max(unused - Money(invoice.refunded + invoice.tax_refunded + invoice.credited, invoice.currency), nothing)
+
+
+async def end(session: Session, subscription: SubscriptionRow, state: State) -> None:
+    """A subscription is over, as `state` says: nothing is looked at again, and whoever listens hears of it."""
+    now = clock.now()
+    subscription.state, subscription.updated_at = state, now
+    subscription.ended_at, subscription.next_look_at = now, None
+    await session.flush()
+    await emit(session, SubscriptionChanged(subscription_id=subscription.id))
 
 
 def look_again(session: ReadSession, subscription: SubscriptionRow, *, asked: int | None) -> None:

@@ -15,12 +15,10 @@ from tillhouse.parts.billing.domain import (
     CouponRefused,
     InvoiceState,
     Owner,
-    Period,
     State,
     Step,
     next_step,
     times_to_ask,
-    unused_share,
 )
 from tillhouse.parts.billing.domain.subscriptions import LIVE
 from tillhouse.parts.billing.events import PaymentAskedFor, SubscriptionChanged
@@ -119,7 +117,8 @@ async def change_plan(
     terms = await terms_of_plan(session, wanted, row.currency, months)
     await _void_open(session, row)
     row.ends_at_period_end = False
-    credit = await _left_of_period(session, row)
+    in_force = await store.invoice_in_force(session, row.id)
+    credit = invoices.unused_time(in_force) if in_force else Money(0, row.currency)
     if wanted.rank > present.rank and credit < terms.price:
         row.next_plan = row.next_plan_version = row.next_months = None
         invoice = await invoices.write(session, owner, terms, subscription=row, credit=credit, starts_anew=True)
@@ -143,7 +142,7 @@ async def cancel(session: Session, owner: Owner, subscription_id: UUID, *, at_on
         return row
     await _void_open(session, row)
     if at_once or row.state == State.PENDING or row.paid_until <= clock.now():
-        await _end(session, row, State.CANCELLED)
+        await invoices.end(session, row, State.CANCELLED)
     else:
         row.ends_at_period_end = True
         row.next_plan = row.next_plan_version = row.next_months = None
@@ -186,10 +185,10 @@ async def _take(session: Session, row: SubscriptionRow, open_one: InvoiceRow | N
     match step:
         case "end":
             await _void_open(session, row)
-            await _end(session, row, State.CANCELLED)
+            await invoices.end(session, row, State.CANCELLED)
         case "give_up":
             await _void_open(session, row)
-            await _end(session, row, State.EXPIRED)
+            await invoices.end(session, row, State.EXPIRED)
         case "invoice":
             await _invoice_next(session, row)
         case "ask":
@@ -202,7 +201,7 @@ async def _take(session: Session, row: SubscriptionRow, open_one: InvoiceRow | N
         case "expire":
             assert open_one is not None
             await invoices.void(session, open_one, InvoiceState.UNCOLLECTIBLE)
-            await _end(session, row, State.EXPIRED)
+            await invoices.end(session, row, State.EXPIRED)
 
 
 async def _invoice_next(session: Session, row: SubscriptionRow) -> None:
@@ -240,16 +239,6 @@ async def _ask(session: Session, row: SubscriptionRow, invoice: InvoiceRow) -> N
         await emit(session, PaymentAskedFor(invoice_id=invoice.id))
 
 
-async def _left_of_period(session: Session, row: SubscriptionRow) -> Money:
-    """What is left of the paid period, and was not given back or used as credit before."""
-    invoice = await store.invoice_in_force(session, row.id)
-    nothing = Money(0, row.currency)
-    if invoice is None or invoice.period_start is None or invoice.period_end is None:
-        return nothing
-    unused = unused_share(invoice.money, Period(invoice.period_start, invoice.period_end), clock.now())
-    return max(unused - Money(invoice.refunded + invoice.tax_refunded + invoice.credited, row.currency), nothing)
-
-
 def _next_plan(session: Session, row: SubscriptionRow) -> Plan:
     if row.next_plan and row.next_plan_version:
         return plan_of(session, row.next_plan, row.next_plan_version)
@@ -283,11 +272,6 @@ async def _move(session: Session, row: SubscriptionRow, state: State) -> None:
     row.state, row.updated_at = state, clock.now()
     await session.flush()
     await emit(session, SubscriptionChanged(subscription_id=row.id))
-
-
-async def _end(session: Session, row: SubscriptionRow, state: State) -> None:
-    row.ended_at, row.next_look_at = clock.now(), None
-    await _move(session, row, state)
 
 
 async def _changed(session: Session, row: SubscriptionRow, *, asked: int | None) -> None:
