@@ -193,4 +193,5 @@ async def test_a_broker_of_any_kind_that_is_away_is_down(house: House, kind: str
 
 def test_a_process_asks_only_what_its_modules_talk_to(settings: KernelSettings) -> None:
     alone = build_house(settings, serve=["wallets"])
-    assert {check.name for check in checks_of(alone, "0000")} == {"database", "smtp", "twilio"}
+    asked = {check.name for check in checks_of(alone, "0000")}
+    assert asked == {"database", "files", "smtp", "twilio", "whatsapp"}

@@ -24,7 +24,7 @@ async def begun_and_paid(counter: Counter) -> None:
         view, due = await counter.subscribe(asha)
         assert due
         await counter.till.pay(await counter.order(due))
-        with suppress(Killed), killed_at(counter.till.house, kill_at) as steps:
+        with suppress(Killed), killed_at(counter.till.house, kill_at, machinery=True) as steps:
             await counter.till.quiet()
         await counter.till.restart()
         assert (await counter.see(view)).state == "active", steps.passed[-1]
@@ -43,7 +43,7 @@ async def renewed(counter: Counter) -> None:
         view = await counter.subscribed(asha)
         await counter.till.give(asha, rupees("300.00"))
         counter.till.at.advance(timedelta(days=31))
-        with suppress(Killed), killed_at(counter.till.house, kill_at) as steps:
+        with suppress(Killed), killed_at(counter.till.house, kill_at, machinery=True) as steps:
             async with counter.till.house.database.transaction() as session:
                 await enqueue(session, LookAfter())
             await counter.till.quiet()

@@ -176,7 +176,7 @@ def bomb() -> bytes:
         (photo()[:500], "unreadable"),
         (photo((500, 100)), "too_small"),
         (many_pages(), "too_many_pages"),
-        (bomb(), "unreadable"),
+        (bomb(), "too_many_pixels"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", "unreadable"),
     ],
 )

@@ -156,13 +156,17 @@ async def test_a_ticket_opens_one_socket_and_a_cookie_only_from_our_own_pages(ha
     assert await hall.refused(Origin=hall.origin) == 401
 
 
-def test_an_address_with_a_ticket_is_in_no_log(caplog: pytest.LogCaptureFixture, settings: KernelSettings) -> None:
+def test_an_address_with_a_ticket_is_in_no_log(
+    caplog: pytest.LogCaptureFixture, settings: KernelSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = logging.getLogger()
     kept = root.handlers[:]
     configure_logs(settings)
     root.handlers = kept
     server = logging.getLogger("uvicorn.error")
-    with caplog.at_level(logging.INFO):
+    monkeypatch.setattr(server, "handlers", [caplog.handler])  # whatever a server of another test made of its parents
+    monkeypatch.setattr(server, "propagate", False)
+    with caplog.at_level(logging.INFO, server.name):
         server.info('%s - "WebSocket %s" [accepted]', "127.0.0.1:1", "/ws?ticket=abc")
         server.info('%s - "WebSocket %s" 403', "127.0.0.1:1", "/ws?ticket=abc")
         server.info("Shutting down")

@@ -25,7 +25,7 @@ _MOST_PAGES = 6
 _QUALITY = 85
 _ONE_AT_A_TIME = threading.Lock()
 _UNREADABLE = (
-    UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, EOFError, MemoryError,
+    UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, MemoryError,
     pypdfium2.PdfiumError,
 )  # fmt: skip
 
@@ -35,6 +35,8 @@ def pages_of(content: bytes) -> Sequence[bytes]:
     try:
         with _ONE_AT_A_TIME:
             return _of_pdf(content) if content[:1024].lstrip().startswith(b"%PDF") else [_of_picture(content)]
+    except Image.DecompressionBombError:
+        raise _too_large() from None
     except _UNREADABLE:
         raise _refused("unreadable", N_("We cannot read this file. Send a photo (JPEG, PNG, HEIC) or a PDF.")) from None
 
@@ -42,7 +44,7 @@ def pages_of(content: bytes) -> Sequence[bytes]:
 def _of_picture(content: bytes) -> bytes:
     with Image.open(io.BytesIO(content), formats=_READ) as image:
         if image.width * image.height > _MOST_PIXELS:
-            raise _refused("too_many_pixels", N_("This picture is too large: send one of less than 60 megapixels."))
+            raise _too_large()
         if min(image.size) < _SHORTEST:
             raise _refused("too_small", N_("This picture is too small to be read: send the photo as it was taken."))
         image.draft("RGB", (_LONGEST, _LONGEST))  # JPEG alone can decode less than all
@@ -76,6 +78,10 @@ def _written(image: Image.Image) -> bytes:
     out = io.BytesIO()
     flat.save(out, "JPEG", quality=_QUALITY)
     return out.getvalue()
+
+
+def _too_large() -> InvalidInput:
+    return _refused("too_many_pixels", N_("This picture is too large: send one of less than 60 megapixels."))
 
 
 def _refused(code: str, message: str) -> InvalidInput:
