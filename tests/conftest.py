@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import fastapi.dependencies.models
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -39,6 +40,12 @@ def pytest_configure() -> None:
     os.environ["ENVIRONMENT"] = "test"
     configure_logs(KernelSettings(environment="test"))
     logging.getLogger().handlers = []  # pytest shows them where a test fails
+
+
+def pytest_runtest_logfinish() -> None:
+    for remembers in vars(fastapi.dependencies.models).values():  # functions, and with each the house it was made for
+        if hasattr(remembers, "cache_clear"):
+            remembers.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from tests.money.flows import Deposit, Town
+from tests.registry import put_in_place
 from tillhouse.parts.payments.domain import PaymentFacts
 from tillhouse.parts.payments.flows.events import handle_event
 from tillhouse.parts.payments.ports import Gateway
@@ -83,9 +84,8 @@ class Remembering:
 def stand_still(town: Town, provider: str) -> None:
     """From now on what the gateway says of a payment is remembered."""
     known = installed_gateway(town.till.house, provider)
-    at = town.till.house._provided.index(known)
-    town.till.house._provided[at] = replace(known, gateway=cast("Gateway", Remembering(known.gateway)))
-    town.till.house._by_kind.clear()
+    still = replace(known, gateway=cast("Gateway", Remembering(known.gateway)))
+    put_in_place(town.till.house, lambda thing: thing is known, still)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.parts.payments.till import Till, new_person, open_till, shop
+from tests.registry import put_in_place
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.errors import Conflict
 from tillhouse.kernel.settings import KernelSettings
@@ -101,7 +102,6 @@ async def test_a_purpose_that_no_module_provides_any_more_keeps_the_money_in_the
     async with open_till(settings, shop(Purpose("snack", "Snack", counter.on_settled))) as till:
         person = new_person()
         order = await till.order(person, purpose="snack")
-        till.house._provided[:] = [found for found in till.house._provided if not isinstance(found, Purpose)]
-        till.house._by_kind.clear()
+        put_in_place(till.house, lambda thing: isinstance(thing, Purpose))
         await till.verify(await till.pay(order))
         assert await till.wallet(person) == "150.00"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from tests.parts.ai.conftest import Open
+from tests.registry import put_in_place
 from tests.sandbox.serving import serving
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.errors import DomainError, Forbidden
@@ -352,9 +353,7 @@ class Silent:
 
 def put_silence(house: House, words: int) -> Silent:
     silent = Silent(words)
-    house._provided[:] = [one for one in house._provided if not isinstance(one, InstalledChat)]
-    house._by_kind.clear()
-    house.provide([InstalledChat(silent, "m")])
+    put_in_place(house, lambda thing: isinstance(thing, InstalledChat), InstalledChat(silent, "m"))
     return silent
 
 

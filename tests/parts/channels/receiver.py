@@ -13,6 +13,7 @@ import httpx
 from fastapi import FastAPI
 from standardwebhooks.webhooks import Webhook
 
+from tests.registry import put_in_place
 from tillhouse.apps.compose import build_house, create_app
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal
@@ -210,9 +211,8 @@ async def open_office(
     }
     house = build_house(settings, catalogue=modules or (IDENTITY, FILES, CHANNELS, TIPS), mounts=mounts)
     office = Office(house, create_app(house), receiver, at, {"hooks.example.com": [PUBLIC]})
-    others = [thing for thing in house._provided if not isinstance(thing, WebhookNetwork)]
-    house._provided[:] = [*others, WebhookNetwork(Rules(guarded=True), office.resolve)]
-    house._by_kind.clear()
+    guarded = WebhookNetwork(Rules(guarded=True), office.resolve)
+    put_in_place(house, lambda thing: isinstance(thing, WebhookNetwork), guarded)
     try:
         yield office
     finally:

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, text
 
 from tests.conftest import _sandbox_settings
 from tests.parts.channels.town import ChatTown, Phone, later
+from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
@@ -218,8 +219,7 @@ async def test_a_conversation_survives_a_new_version(phone: Phone, town: ChatTow
     town.house.provide([two])
     await phone.writes("Al")  # the old version is still there: pinned to it
     assert (await phone.hears())[-1] == "What is your name?"
-    town.house._provided.remove(FLOW)
-    town.house._by_kind.clear()
+    put_in_place(town.house, lambda thing: thing is FLOW)
     await phone.writes("Asha")
     assert await phone.hears() == ["Thank you, Asha."]
 

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from tests.parts.identity.town import Town
+from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.house import House
 from tillhouse.kernel.outbound import NotSent, OutcomeUnknown
@@ -114,9 +115,8 @@ class Scripted:
 @pytest.fixture
 def carrying(house: House) -> Callable[[Scripted], Scripted]:
     def use(carrier: Scripted) -> Scripted:
-        others = [thing for thing in house._provided if not isinstance(thing, Carriers)]
-        house._provided[:] = [*others, Carriers((carrier,))]  # type: ignore[arg-type]  # its channel is a plain str
-        house._by_kind.clear()
+        alone = Carriers((carrier,))  # type: ignore[arg-type]  # its channel is a plain str
+        put_in_place(house, lambda thing: isinstance(thing, Carriers), alone)
         return carrier
 
     return use

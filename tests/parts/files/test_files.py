@@ -10,6 +10,7 @@ import pytest
 
 from tests.parts.files import samples
 from tests.parts.identity.town import Resident, Town
+from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import NotFound, PayloadTooLarge, TransientError
 from tillhouse.kernel.work import enqueue, run_due
@@ -119,8 +120,7 @@ class Broken(Objects):
 async def test_bytes_whose_storing_never_finished_are_swept_after_six_hours(town: Town, at: clock.TestClock) -> None:
     asha = await town.resident()
     whole = town.house.the(Objects)
-    town.house._provided[:] = [t for t in town.house._provided if t is not whole] + [Broken(whole.store)]
-    town.house._by_kind.clear()
+    put_in_place(town.house, lambda thing: thing is whole, Broken(whole.store))
     assert (await send(town, asha, "a.png", PNG)).status_code == 503
     (item,) = (await town.call("GET", "/files", token=asha.token)).json()["items"]
     assert item["state"] == "uploading"

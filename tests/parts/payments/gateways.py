@@ -7,6 +7,7 @@ from typing import ClassVar
 import httpx
 
 from tests.parts.payments.till import Till
+from tests.registry import put_in_place
 from tillhouse.kernel.db import in_transaction
 from tillhouse.kernel.money import Money
 from tillhouse.parts.payments import api
@@ -40,9 +41,8 @@ async def refund_at_dashboard(till: Till, payment_id: str, minor: int) -> str:
 def forget_refunds(till: Till) -> None:
     """Razorpay as a gateway that cannot give money back."""
     known = installed_gateway(till.house, "razorpay")
-    at = till.house._provided.index(known)
-    till.house._provided[at] = InstalledGateway(gateway=known.gateway, proofs=known.proofs)
-    till.house._by_kind.clear()
+    never = InstalledGateway(gateway=known.gateway, proofs=known.proofs)
+    put_in_place(till.house, lambda thing: thing is known, never)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.parts.payments.till import Till, new_person
+from tests.registry import put_in_place
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.publishing import PublishedEvent
 from tillhouse.parts.channels.domain.destinations import Rules
@@ -27,9 +28,8 @@ class Ear:
     def __init__(self, till: Till) -> None:
         self.till, self.heard = till, list[dict[str, Any]]()
         till.house.outbound._client._mounts[httpx._utils.URLPattern("https://8.8.8.8")] = self.Way(self)
-        others = [thing for thing in till.house._provided if not isinstance(thing, WebhookNetwork)]
-        till.house._provided[:] = [*others, WebhookNetwork(Rules(guarded=True), self.resolve)]
-        till.house._by_kind.clear()
+        guarded = WebhookNetwork(Rules(guarded=True), self.resolve)
+        put_in_place(till.house, lambda thing: isinstance(thing, WebhookNetwork), guarded)
 
     class Way(httpx.AsyncBaseTransport):
         def __init__(self, ear: "Ear") -> None:

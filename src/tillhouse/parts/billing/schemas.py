@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
+from tillhouse.kernel.schemas import Strict
 from tillhouse.parts.payments.api import Method
 
 _NO_NUL = r"^[^\x00]*$"
@@ -16,12 +17,6 @@ Country = Annotated[str, StringConstraints(min_length=2, max_length=2, pattern=r
 Amount = Annotated[str, StringConstraints(min_length=1, max_length=24, pattern=_NO_NUL)]
 Months = Annotated[int, Field(ge=1, le=36)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NO_NUL)]
-
-
-class Strict(BaseModel):
-    """A request: a field that it does not know is refused, so that a misspelt one is not silently ignored."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class PriceOut(BaseModel):

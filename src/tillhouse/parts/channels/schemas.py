@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from tillhouse.kernel.schemas import Strict
 from tillhouse.parts.channels.domain.destinations import LONGEST_URL
 from tillhouse.parts.channels.domain.messages import Channel, Purpose
 from tillhouse.parts.channels.domain.webhooks import DeliveryState, EndpointStatus
@@ -16,12 +17,6 @@ EventTypes = Annotated[
     Field(min_length=1, max_length=100, description="Types of events, or `*` alone for all."),
 ]
 Description = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
-
-
-class Strict(BaseModel):
-    """A request: a field that it does not know is refused, so that a misspelt one is not silently ignored."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class EndpointIn(Strict):

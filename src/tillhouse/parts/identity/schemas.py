@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
+from tillhouse.kernel.schemas import Strict
 from tillhouse.parts.identity.domain import DEFAULT_ZONE, AddressKind, IdentifierKind, PersonRole
 from tillhouse.parts.identity.domain.organisations import Role
 
@@ -20,12 +21,6 @@ Slug = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 InvitationCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=_NO_NUL)]
 Locale = Literal["en", "hi", "vi", "th", "he"]
-
-
-class Strict(BaseModel):
-    """A request: a field that it does not know is refused, so that a misspelt one is not silently ignored."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class RegisterIn(Strict):

@@ -4,20 +4,15 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
+from tillhouse.kernel.schemas import Strict
 from tillhouse.parts.kyc.domain import IdKind, LevelName, PaperKind, State
 
 _NO_NUL = r"^[^\x00]*$"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=150, pattern=_NO_NUL)]
 Number = Annotated[str, StringConstraints(strip_whitespace=True, min_length=4, max_length=40, pattern=_NO_NUL)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-
-
-class Strict(BaseModel):
-    """A request: a field that it does not know is refused."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class DetailsIn(Strict):

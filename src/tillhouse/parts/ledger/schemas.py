@@ -4,18 +4,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, Field, JsonValue
 
+from tillhouse.kernel.schemas import Strict
 from tillhouse.parts.ledger.domain import BOOK, ENTRY, MAX_LEGS, MAX_POSTINGS
 
 Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class LegIn(_Strict):
+class LegIn(Strict):
     """One side of a transaction. The account is opened on its first posting."""
 
     owner_kind: str = Field(BOOK, max_length=50, description="`ledger`: an account of your own books.")
@@ -26,7 +23,7 @@ class LegIn(_Strict):
     amount: str = Field(max_length=30, pattern=r"^[0-9.]+$", examples=["150.00"])
 
 
-class TransactionIn(_Strict):
+class TransactionIn(Strict):
     """A transaction to be written: its debits and credits are equal in each currency."""
 
     kind: str = Field(ENTRY, max_length=100, description="A kind that is open to API keys.")
@@ -35,14 +32,14 @@ class TransactionIn(_Strict):
     metadata: dict[str, JsonValue] = Field(default_factory=dict, description="At most 4,000 characters as JSON.")
 
 
-class BulkIn(_Strict):
+class BulkIn(Strict):
     """Up to 10,000 transactions, written in order in one go."""
 
     atomic: bool = Field(False, description="Write all or none: the first refusal answers for the whole bulk.")
     transactions: list[TransactionIn] = Field(min_length=1, max_length=MAX_POSTINGS)
 
 
-class ReversalIn(_Strict):
+class ReversalIn(Strict):
     """What to say about a reversal."""
 
     effective_at: Instant | None = None

@@ -8,7 +8,6 @@ from tillhouse.parts.payments.schemas.common import (
     OurPage,
     ProviderId,
     Short,
-    Strict,
 )
 from tillhouse.parts.payments.schemas.paying import (
     CheckoutIn,
@@ -122,7 +121,6 @@ __all__ = [
     "Signed",
     "StaffPayoutOut",
     "StatusOut",
-    "Strict",
     "StripeAccountIn",
     "ThaiBankAccountIn",
     "VerifyIn",

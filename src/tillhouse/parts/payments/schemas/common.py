@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import StringConstraints
 
 NO_NUL = r"^[^\x00]*$"
 Amount = Annotated[str, StringConstraints(min_length=1, max_length=24, pattern=NO_NUL)]
@@ -14,9 +14,3 @@ Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@
 OurPage = Annotated[str, StringConstraints(max_length=300, pattern=r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&-]*)?$")]
 
 Kind = Literal["order", "payout"]
-
-
-class Strict(BaseModel):
-    """A request: a field that it does not know is refused, so that a misspelt one is not silently ignored."""
-
-    model_config = ConfigDict(extra="forbid")

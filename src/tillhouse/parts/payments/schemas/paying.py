@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from tillhouse.kernel.schemas import Strict
 from tillhouse.parts.payments.domain import Method
 from tillhouse.parts.payments.schemas.common import (
     NO_NUL,
@@ -16,7 +17,6 @@ from tillhouse.parts.payments.schemas.common import (
     OurPage,
     ProviderId,
     Short,
-    Strict,
 )
 
 

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from tillhouse.parts.payments.schemas.common import NO_NUL, Amount, Currency, Short, Strict
+from tillhouse.kernel.schemas import Strict
+from tillhouse.parts.payments.schemas.common import NO_NUL, Amount, Currency, Short
 
 
 class VpaIn(Strict):

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, JsonValue, StringConstraints
 
-from tillhouse.parts.payments.schemas.common import NO_NUL, Currency, Short, Strict
+from tillhouse.kernel.schemas import Strict
+from tillhouse.parts.payments.schemas.common import NO_NUL, Currency, Short
 
 # Days that no provider's calendar reaches are refused here rather than there.
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
