@@ -1,11 +1,14 @@
 """Puts a process together from manifests: the only place where parts are wired to each other."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 from starlette_compress import CompressMiddleware
 
 from tillhouse import __version__
@@ -126,15 +129,27 @@ def create_app(house: House) -> FastAPI:
     app.include_router(pages.router)
     for module in house.modules:
         if module.name in house.serves:
-            _mount(app, module)
+            app.router.routes.extend(_routes_of(_Answers(module.title, module.api, module.pages)))
     return app
 
 
-def _mount(app: FastAPI, module: Module) -> None:
+class _Answers(NamedTuple):
+    """What of a module its routes depend on."""
+
+    title: str
+    api: Callable[[], APIRouter] | None
+    pages: Callable[[], APIRouter] | None
+
+
+@functools.lru_cache(maxsize=128)
+def _routes_of(module: _Answers) -> Sequence[BaseRoute]:
+    """What a module answers: the same in every house of this process, so that FastAPI reads its signatures once."""
+    shelf = APIRouter(responses=PROBLEMS)
     if module.api:
-        app.include_router(module.api(), prefix="/api/v1", tags=[module.title])
+        shelf.include_router(module.api(), prefix="/api/v1", tags=[module.title])
     if module.pages:
-        app.include_router(module.pages(), include_in_schema=False)
+        shelf.include_router(module.pages(), include_in_schema=False)
+    return shelf.routes
 
 
 def _middleware(house: House, web: Web) -> list[Middleware]:

@@ -1,16 +1,18 @@
 """The sandbox's server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -78,11 +80,19 @@ def create_sandbox(settings: SandboxSettings, *, now_ms: NowMs = system_now_ms) 
     for player in PLAYERS:
         player.register(world)
     sandbox = Sandbox(world)
-    for router in (control.router, bank.router, *(router for player in PLAYERS for router in player.routers)):
-        sandbox.include_router(router)
+    sandbox.router.routes.extend(_routes())
     sandbox.mount("/_sandbox/static", StaticFiles(directory=_STATIC))
     _answer_errors_as_the_providers_do(sandbox)
     return sandbox
+
+
+@functools.cache
+def _routes() -> Sequence[BaseRoute]:
+    """What every sandbox of this process answers: FastAPI reads its signatures once."""
+    shelf = APIRouter()
+    for router in (control.router, bank.router, *(router for player in PLAYERS for router in player.routers)):
+        shelf.include_router(router)
+    return shelf.routes
 
 
 @asynccontextmanager
