@@ -1,6 +1,6 @@
 """The tables of payments. Amounts are minor units of `currency`; states are those of `domain`."""
 
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Boolean, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
