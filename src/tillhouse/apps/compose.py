@@ -2,13 +2,13 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 import httpx
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
 from tillhouse import __version__
@@ -32,6 +32,7 @@ from tillhouse.kernel.vault import Vault
 from tillhouse.kernel.web.deps import Web
 from tillhouse.kernel.web.preferences import Preferences
 
+API = "/api/v1"
 # What uploads that resume (tus 1.0) say beside their bytes.
 TUS_REQUEST = ("Tus-Resumable", "Upload-Length", "Upload-Offset", "Upload-Metadata", "Upload-Checksum")
 TUS_ANSWER = ("Location", "Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Upload-Offset",
@@ -127,29 +128,53 @@ def create_app(house: House) -> FastAPI:
     app.include_router(live_router(house))
     app.mount(web.static.prefix, web.static)
     app.include_router(pages.router)
-    for module in house.modules:
-        if module.name in house.serves:
-            app.router.routes.extend(_routes_of(_Answers(module.title, module.api, module.pages)))
+    served = [module for module in house.modules if module.name in house.serves]
+    apis = {module.name: _api(module.api, module.title) for module in served if module.api}
+    owners = {root: apis[module.name] for module in served if module.api for root in module.api_roots}
+    app.router.routes.insert(0, _ByRoot(owners))
+    # The APIs stand last, for whoever asks what there is: a call has been led to its owner by then.
+    for shelf in (*(_pages(module.pages) for module in served if module.pages), *apis.values()):
+        app.router.routes.extend(shelf.routes)
     return app
 
 
-class _Answers(NamedTuple):
-    """What of a module its routes depend on."""
-
-    title: str
-    api: Callable[[], APIRouter] | None
-    pages: Callable[[], APIRouter] | None
+# What a module answers is the same in every house of this process: FastAPI reads its signatures once.
 
 
 @functools.lru_cache(maxsize=128)
-def _routes_of(module: _Answers) -> Sequence[BaseRoute]:
-    """What a module answers: the same in every house of this process, so that FastAPI reads its signatures once."""
+def _api(made: Callable[[], APIRouter], title: str) -> APIRouter:
     shelf = APIRouter(responses=PROBLEMS)
-    if module.api:
-        shelf.include_router(module.api(), prefix="/api/v1", tags=[module.title])
-    if module.pages:
-        shelf.include_router(module.pages(), include_in_schema=False)
-    return shelf.routes
+    shelf.include_router(made(), prefix=API, tags=[title])
+    return shelf
+
+
+@functools.lru_cache(maxsize=128)
+def _pages(made: Callable[[], APIRouter]) -> APIRouter:
+    shelf = APIRouter(responses=PROBLEMS)
+    shelf.include_router(made(), include_in_schema=False)
+    return shelf
+
+
+class _ByRoot(BaseRoute):
+    """Leads a call of the API to the module that owns its root: it is matched with that module's routes, not with all.
+
+    Of two roots the longer one wins, as manifests promise.
+    """
+
+    def __init__(self, owners: Mapping[str, APIRouter]) -> None:
+        self._owners = owners
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http" or not scope["path"].startswith(API + "/"):
+            return Match.NONE, {}
+        root = scope["path"][len(API) :]
+        while root and root not in self._owners:
+            root = root.rpartition("/")[0]
+        return (Match.FULL, {"owner": self._owners[root]}) if root else (Match.NONE, {})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        owner: APIRouter = scope["owner"]
+        await owner(scope, receive, send)
 
 
 def _middleware(house: House, web: Web) -> list[Middleware]:
