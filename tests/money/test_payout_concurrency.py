@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.parts.payments.till import Till, new_person
+from tests.parts.payments.till import Till, new_person, rupees
 from tillhouse.parts.ledger.api import InsufficientFunds
 from tillhouse.parts.payments.api import PayoutView
 from tillhouse.parts.payments.domain import PayoutState
@@ -10,7 +10,7 @@ from tillhouse.parts.payments.domain import PayoutState
 
 async def test_of_500_withdrawals_of_100_from_1000_at_once_ten_succeed(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "1000.00")
+    await till.give(person, rupees("1000.00"))
     outcomes = await asyncio.gather(*(till.withdraw(person, "100.00") for _ in range(500)), return_exceptions=True)
     made = [outcome for outcome in outcomes if isinstance(outcome, PayoutView)]
     refused = [outcome for outcome in outcomes if isinstance(outcome, InsufficientFunds)]
@@ -26,7 +26,7 @@ async def test_of_500_withdrawals_of_100_from_1000_at_once_ten_succeed(till: Til
 
 async def test_one_request_sent_twenty_times_at_once_withdraws_once(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "1000.00")
+    await till.give(person, rupees("1000.00"))
     made = await asyncio.gather(*(till.withdraw(person, "100.00", key="form-1") for _ in range(20)))
     assert len({payout.id for payout in made}) == 1
     assert await till.available(person) == "900.00"

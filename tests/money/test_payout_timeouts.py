@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.parts.payments.till import Till, new_person
+from tests.parts.payments.till import Till, new_person, rupees
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.payments.domain import PayoutState, Vpa
 
@@ -12,7 +12,7 @@ from tillhouse.parts.payments.domain import PayoutState, Vpa
 @pytest.mark.parametrize("fault", ["timeout_before", "timeout_after", "cut_stream", "status_500", "status_429"])
 async def test_a_call_without_an_answer_makes_one_payout(till: Till, fault: str) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     await till.fault(fault, "POST /v1/payouts", provider="razorpayx")
     payout = await till.withdraw(person)
     await run_due(till.house)
@@ -27,7 +27,7 @@ async def test_a_call_without_an_answer_makes_one_payout(till: Till, fault: str)
 @pytest.mark.parametrize("fault", ["timeout_before", "timeout_after"])
 async def test_a_provider_that_stays_silent_for_hours_pays_once(till: Till, fault: str) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person)
     await till.fault(fault, provider="razorpayx", count=4)
     await till.pass_time(timedelta(hours=9), step=timedelta(minutes=30))
@@ -37,7 +37,7 @@ async def test_a_provider_that_stays_silent_for_hours_pays_once(till: Till, faul
 
 async def test_a_payout_that_nobody_knows_of_after_a_day_is_left_to_a_person_and_never_sent_again(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person)
     await till.fault("timeout_before", "POST /v1/payouts", provider="razorpayx", count=1000)
     await till.pass_time(timedelta(hours=26), step=timedelta(hours=1))
@@ -52,7 +52,7 @@ async def test_a_payout_that_nobody_knows_of_after_a_day_is_left_to_a_person_and
 async def test_a_refusal_while_asking_leaves_the_hold(till: Till) -> None:
     """The look-up fails for a while: nothing is concluded from it."""
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person)
     await till.fault("timeout_after", "POST /v1/payouts", provider="razorpayx")
     await till.fault("status_500", "GET /v1/payouts", provider="razorpayx", count=3)
@@ -65,7 +65,7 @@ async def test_a_refusal_while_asking_leaves_the_hold(till: Till) -> None:
 
 async def test_a_payout_returned_after_it_was_processed_gives_the_money_back_once(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     await till.withdraw(person, to=Vpa("reversed@razorpay"))
     await till.fault("duplicate", "payout.reversed", provider="razorpayx")
     await till.pass_time(timedelta(minutes=16))
@@ -93,7 +93,7 @@ async def test_an_event_of_a_payout_that_does_not_match_is_put_aside(
     till: Till, changed: dict[str, object], reason: str
 ) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person)
     await till.quiet()
     (outside,) = till.payouts_outside()
@@ -108,7 +108,7 @@ async def test_an_event_of_a_payout_that_does_not_match_is_put_aside(
 
 async def test_an_event_that_lies_about_the_state_is_not_believed(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person)
     await till.quiet()
     (outside,) = till.payouts_outside()

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.parts.payments.test_endpoints import VPA, Caller, fill, someone, token_of
-from tests.parts.payments.till import Till, new_person, open_till
+from tests.parts.payments.till import Till, new_person, open_till, rupees
 from tillhouse.kernel.access import SYSTEM
 from tillhouse.kernel.errors import Conflict, Forbidden, InvalidInput
 from tillhouse.kernel.ids import new_id
@@ -45,7 +45,7 @@ async def till(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> Asy
 
 async def rich(till: Till, amount: str = "90000.00") -> UUID:
     person = new_person()
-    await till.deposit(person, amount)
+    await till.give(person, rupees(amount))
     return person
 
 

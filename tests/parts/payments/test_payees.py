@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.parts.payments.crashes import Killed, killed_at
-from tests.parts.payments.till import START, Till, new_person, open_till
+from tests.parts.payments.till import START, Till, new_person, open_till, rupees
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import house_of
 from tillhouse.kernel.errors import InvalidInput, NotFound
@@ -52,7 +52,7 @@ async def warm(till: Till) -> Till:
 
 async def rich(till: Till, amount: str = "90000.00") -> UUID:
     person = new_person()
-    await till.deposit(person, amount)
+    await till.give(person, rupees(amount))
     return person
 
 

@@ -17,7 +17,7 @@ HDFC = BankAccount("Asha Rao", "HDFC0001234", "50100012345678")
 
 async def test_a_withdrawal_sets_the_money_aside_and_takes_it_when_the_bank_has_paid(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "1000.00")
+    await till.give(person, rupees("1000.00"))
     payout = await till.withdraw(person, "400.00")
     assert (payout.state, payout.destination) == (PayoutState.RESERVED, "su…@razorpay")
     assert (await till.wallet(person), await till.available(person)) == ("1000.00", "600.00")
@@ -33,7 +33,7 @@ async def test_a_withdrawal_sets_the_money_aside_and_takes_it_when_the_bank_has_
 
 async def test_a_bank_account_is_paid_by_imps_under_our_key(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "1000.00")
+    await till.give(person, rupees("1000.00"))
     payout = await till.withdraw(person, "400.00", HDFC)
     await till.quiet()
     (outside,) = till.payouts_outside()
@@ -43,7 +43,7 @@ async def test_a_bank_account_is_paid_by_imps_under_our_key(till: Till) -> None:
 
 async def test_more_than_there_is_cannot_be_withdrawn(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     with pytest.raises(InsufficientFunds):
         await till.withdraw(person, "100.01")
     assert await till.available(person) == "100.00"
@@ -53,7 +53,7 @@ async def test_more_than_there_is_cannot_be_withdrawn(till: Till) -> None:
 
 async def test_a_refused_payout_frees_the_money(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person, to=Vpa("failure@razorpay"))
     await till.pass_time(timedelta(minutes=4))
     failed = await till.see_payout(payout)
@@ -64,7 +64,7 @@ async def test_a_refused_payout_frees_the_money(till: Till) -> None:
 
 async def test_a_payout_that_comes_back_after_it_was_processed_gives_the_money_back_once(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person, to=Vpa("reversed@razorpay"))
     await till.pass_time(timedelta(minutes=4))
     assert (await till.see_payout(payout)).state == PayoutState.PROCESSED
@@ -79,7 +79,7 @@ async def test_a_payout_that_comes_back_after_it_was_processed_gives_the_money_b
 
 async def test_a_return_of_which_no_event_arrives_is_found_by_asking(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person, to=Vpa("reversed@razorpay"))
     await till.pass_time(timedelta(minutes=4))
     await till.fault("drop", "payout.reversed", provider="razorpayx")
@@ -92,7 +92,7 @@ async def test_a_return_of_which_no_event_arrives_is_found_by_asking(till: Till)
 
 async def test_a_payout_returned_without_having_been_processed_frees_the_money(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person, to=Vpa("returned@razorpay"))
     await till.pass_time(timedelta(minutes=4))
     assert (await till.see_payout(payout)).state == PayoutState.REVERSED
@@ -101,7 +101,7 @@ async def test_a_payout_returned_without_having_been_processed_frees_the_money(t
 
 async def test_a_payout_without_end_is_put_before_a_person(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person, to=Vpa("stuck@razorpay"))
     await till.pass_time(timedelta(hours=26), step=timedelta(hours=1))
     assert (await till.see_payout(payout)).state == PayoutState.PROCESSING
@@ -111,7 +111,7 @@ async def test_a_payout_without_end_is_put_before_a_person(till: Till) -> None:
 
 async def test_the_same_request_pays_out_once(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "1000.00")
+    await till.give(person, rupees("1000.00"))
     first = await till.withdraw(person, key="form-1")
     assert (await till.withdraw(person, key="form-1")).id == first.id
     with pytest.raises(Conflict):
@@ -124,7 +124,7 @@ async def test_the_same_request_pays_out_once(till: Till) -> None:
 async def test_a_day_has_a_limit(till: Till) -> None:
     person = new_person()
     for _ in range(3):
-        await till.deposit(person, "100000.00")
+        await till.give(person, rupees("100000.00"))
     await till.withdraw(person, "100000.00")
     await till.withdraw(person, "99000.00")
     with pytest.raises(InvalidInput) as refusal:
@@ -138,7 +138,7 @@ async def test_a_day_has_a_limit(till: Till) -> None:
 async def test_a_large_payout_waits_for_a_second_person(till: Till) -> None:
     till.change_settings(withdrawal_approval_above=50_000)
     person, colleague = new_person(), new_person()
-    await till.deposit(person, "2000.00")
+    await till.give(person, rupees("2000.00"))
     first, second = await till.withdraw(person, "600.00"), await till.withdraw(person, "700.00")
     await till.pass_time(timedelta(minutes=10))
     assert first.state == PayoutState.AWAITING_APPROVAL
@@ -158,7 +158,7 @@ async def test_a_large_payout_waits_for_a_second_person(till: Till) -> None:
 
 async def test_a_payout_that_razorpayx_refuses_at_once_fails_with_its_reason(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person, "100.00", BankAccount("Asha Rao", "HDFC0001234", "4" * 36))
     await run_due(till.house)
     failed = await till.see_payout(payout)
@@ -168,7 +168,7 @@ async def test_a_payout_that_razorpayx_refuses_at_once_fails_with_its_reason(til
 
 async def test_bank_details_are_sealed_in_the_database(till: Till) -> None:
     person = new_person()
-    await till.deposit(person, "100.00")
+    await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person, to=HDFC)
     async with till.house.database.reading() as session:
         query = text("SELECT p::text FROM payments.payouts p WHERE id = :id")

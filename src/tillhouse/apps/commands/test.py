@@ -36,7 +36,7 @@ STEPS = (
     _Step("templates", _tool("djlint", "--lint", "--quiet", "src")),
     _Step("types", _tool("mypy")),
     _Step("tests", _pytest("-n", "2", "--dist", "loadscope", "-m", "not e2e", "tests")),
-    _Step("pages", _pytest("-m", "e2e", "tests")),
+    _Step("pages", _pytest("-n", "2", "--dist", "loadscope", "-m", "e2e", "tests")),
 )
 
 
