@@ -237,8 +237,7 @@ async def test_a_job_takes_others_of_its_kind_along_that_wait_for_their_first_at
     dummy.flow_behaviour |= dict.fromkeys(("first", "bug"), leads)
     await ask(house, Pay(mark="of another kind"))
     ids = {mark: await ask(house, Grind(mark=mark)) for mark in ("first", "done", "bug", "busy")}
-    async with house.database.transaction() as session:
-        ids["later"] = await enqueue(session, Grind(mark="later"), run_at=time.at + timedelta(hours=1))
+    ids["later"] = await ask(house, Grind(mark="later"), run_at=time.at + timedelta(hours=1))
     await run_due(house)
     assert taken == [["bug", "busy", "done"], []]
     seen = {mark: await look(house, job_id) for mark, job_id in ids.items()}

@@ -161,7 +161,8 @@ class EmbeddedChannel(kombu_pgmq.Channel):
     @contextmanager
     def together(self) -> Iterator[None]:
         """Keep what is sent in the block, and send it at its end: a statement for each queue."""
-        self._kept = kept = {}
+        kept: dict[str, list[dict[str, Any]]] = {}
+        self._kept = kept
         try:
             yield
         finally:
@@ -171,7 +172,7 @@ class EmbeddedChannel(kombu_pgmq.Channel):
 
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
         if self._kept is None:
-            super()._put(queue, message, **kwargs)
+            super()._put(queue, message, **kwargs)  # type: ignore[no-untyped-call]  # kombu has no types here
         else:
             self._kept.setdefault(queue, []).append(message)
 
