@@ -29,6 +29,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx
+import psutil
 
 from bench.cost import Cost
 from bench.ledger_http import free_port, web_process
@@ -164,17 +165,22 @@ async def settling(found: Found, server: EmbeddedPostgres, given: argparse.Names
         house = build_house(settings, serve=["payments"], process="bench")
         ready = await paid_orders(house, sandbox, round(given.settle_rate * given.settle_seconds))
         with (
-            running("tillhouse.apps.cli", "relay"),
-            running("tillhouse.apps.cli", "worker", "--lane", "money"),
+            running("tillhouse.apps.cli", "relay") as relay,
+            running("tillhouse.apps.cli", "worker", "--lane", "money") as worker,
             web_process(server.app_url, "payments", **environment) as web,
         ):
             await settled(probe, await paid_orders(house, sandbox, 5), web.port, pace=5)  # until all are warm
+            before, costs = len(ready), [Cost(server, process) for process in (relay, worker, web.process)]
             delays = await settled(probe, ready, web.port, pace=given.settle_rate)
+            spent = [cost.per(before) for cost in costs]
         await house.close()
     await probe.close()
     name = f"settling at {given.settle_rate}/s"
     found.report(f"{name}: p50 from answered to settled", percentile(delays, 50), "s")
     found.report(f"{name}: p99 from answered to settled", percentile(delays, 99), "s")
+    for who, (ours, _) in zip(("relay", "worker", "web process"), spent, strict=True):
+        found.report(f"{name}: processor time of the {who} for an event", ours, "us")
+    found.report(f"{name}: processor time of PostgreSQL for an event", spent[0][1], "us")
     found.report(
         f"{name}: within {GOAL_SECONDS:.0f} s", 100 * sum(one <= GOAL_SECONDS for one in delays) / len(delays), "%"
     )
@@ -231,10 +237,10 @@ async def answering(url: str) -> None:
 
 
 @contextmanager
-def running(module: str, *arguments: str, **environment: str) -> Iterator[None]:
+def running(module: str, *arguments: str, **environment: str) -> Iterator[psutil.Process]:
     process = subprocess.Popen([sys.executable, "-m", module, *arguments], env={**os.environ, **environment})
     try:
-        yield
+        yield psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait(30)

@@ -385,6 +385,7 @@ class Payout(Case):
         for later in (200, 700):
             await self.till.quiet()
             await self._late()
+            self.till.at.advance(timedelta(seconds=later))  # both clocks: an event signed at another time is refused
             self.till.sandbox_clock.advance(later)
         await self.till.quiet()
 
@@ -484,6 +485,7 @@ PAYOUTS = (
     replace(UPI, name="razorpayx, refused", to=to_upi("failure@razorpay"), end=PayoutState.FAILED),
     replace(UPI, name="razorpayx, returned", to=to_upi("reversed@razorpay"), end=PayoutState.REVERSED),
     CONNECT,
+    replace(CONNECT, name="stripe connect, taken back", end=PayoutState.REVERSED, late=reverse_at_stripe),
     OMISE,
     replace(OMISE, name="omise transfer, refused", to=to_thai_bank("0001"), end=PayoutState.FAILED),
     replace(OMISE, name="omise transfer, sent back", to=to_thai_bank("0002"), end=PayoutState.FAILED),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from tests.work import dummy
 from tests.work.dummy import Grind, Pay, Tell, ThingHappened, Tick
@@ -214,6 +215,55 @@ async def test_a_running_flow_shows_progress_and_stops_at_its_next_pause_when_ca
     assert (seen[0].progress_done, seen[0].progress_total, seen[0].progress_note) == (1, 3, "Reading")
     assert await marks(house) == []
     assert (await look(house, job_id)).state == "cancelled"
+
+
+async def test_a_job_takes_others_of_its_kind_along_that_wait_for_their_first_attempt(
+    house: House, time: TestClock
+) -> None:
+    """Done in one transaction with their effect, or put back: then each is tried by itself."""
+    taken: list[list[str]] = []
+
+    async def leads(run: JobRun) -> None:
+        along = await run.take_along(Grind, 10)
+        taken.append(sorted(one.task.mark for one in along))
+        done = [one for one in along if one.task.mark == "done"]
+        async with run.transaction() as session:
+            await dummy.mark(session, "grind", "for another")
+            if done:
+                await run.finish_along(session, done)
+        await run.put_back([one for one in along if one.task.mark == "bug"], ValueError())
+        await run.put_back([one for one in along if one.task.mark == "busy"], TransientError("Later."))
+
+    dummy.flow_behaviour |= dict.fromkeys(("first", "bug"), leads)
+    await ask(house, Pay(mark="of another kind"))
+    ids = {mark: await ask(house, Grind(mark=mark)) for mark in ("first", "done", "bug", "busy")}
+    ids["later"] = await ask(house, Grind(mark="later"), run_at=time.at + timedelta(hours=1))
+    await run_due(house)
+    assert taken == [["bug", "busy", "done"], []]
+    seen = {mark: await look(house, job_id) for mark, job_id in ids.items()}
+    assert {mark: (one.state, one.attempt) for mark, one in seen.items()} == {
+        "first": ("done", 1), "done": ("done", 1), "bug": ("done", 2), "busy": ("queued", 1), "later": ("queued", 0),
+    }  # fmt: skip
+    assert await marks(house) == ["bug", "first", "for another", "for another", "of another kind"]
+    assert seen["busy"].run_at > time.at
+
+
+async def test_what_was_taken_along_and_lost_meanwhile_is_not_done_twice(house: House) -> None:
+    async def leads(run: JobRun) -> None:
+        along = await run.take_along(Grind, 10)
+        async with run.transaction() as session:
+            lost = "UPDATE kernel.jobs SET state = 'sent', lease_holder = NULL WHERE payload ->> 'mark' = 'other'"
+            await session.execute(text(lost))
+        async with run.transaction() as session:
+            await dummy.mark(session, "grind", "too late")
+            await run.finish_along(session, along)
+
+    dummy.flow_behaviour["first"] = leads
+    await ask(house, Grind(mark="first"))
+    other = await ask(house, Grind(mark="other"))
+    assert (await run_due(house))[0].outcome == "lost"
+    assert "too late" not in await marks(house)
+    assert (await look(house, other)).attempt == 2
 
 
 async def test_a_job_over_its_time_limit_is_tried_again(house: House) -> None:

@@ -9,7 +9,8 @@ it again) or come twice (the second finds nothing to claim), and the broker need
 import logging
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from queue import Empty
 from typing import Any
 
@@ -71,17 +72,19 @@ class Sender:
         self._app = make_app(settings)
 
     def send(self, jobs: Sequence[DueJob]) -> Sequence[DueJob]:
-        """Send one message for each job. Returns those that could not be sent."""
-        for position, job in enumerate(jobs):
-            try:
-                with self._app.producer_pool.acquire(block=True) as producer:
+        """Send one message for each job. Returns those that could not be sent, or perhaps were not."""
+        sent = 0
+        try:
+            with self._app.producer_pool.acquire(block=True) as producer, _together(producer.channel) as kept:
+                for job in jobs:
                     self._app.send_task(
                         RUN_JOB, args=[str(job.id)], queue=queue_of(job.name, job.lane), producer=producer, retry=False
                     )
-            except (OperationalError, psycopg.Error, OSError) as error:
-                _log.warning("the broker cannot be reached: %s", type(error).__name__)
-                self._app.pool.force_close_all()  # type: ignore[attr-defined]  # the stubs take it for the producers' pool
-                return jobs[position:]
+                    sent += not kept
+        except (OperationalError, psycopg.Error, OSError) as error:
+            _log.warning("the broker cannot be reached: %s", type(error).__name__)
+            self._app.pool.force_close_all()  # type: ignore[attr-defined]  # the stubs take it for the producers' pool
+            return jobs[sent:]
         return ()
 
     def close(self) -> None:
@@ -124,6 +127,16 @@ class Consumer:
         celery_state.should_stop = 0  # type: ignore[assignment]  # an exit code; the stubs know its first value alone
 
 
+@contextmanager
+def _together(channel: object) -> Iterator[bool]:
+    """Whether the messages of the block are kept, to be put into their queues at its end."""
+    if isinstance(channel, EmbeddedChannel):
+        with channel.together():
+            yield True
+    else:
+        yield False
+
+
 def _options(url: str) -> dict[str, Any]:
     options: dict[str, Any] = {"visibility_timeout": _INVISIBLE_SECONDS}
     if url.startswith(("redis", "sentinel")):
@@ -140,10 +153,36 @@ def _embedded_options(settings: KernelSettings) -> dict[str, Any]:
     }
 
 
+class EmbeddedChannel(kombu_pgmq.Channel):
+    """kombu's, which can put many messages into a queue in one statement."""
+
+    _kept: dict[str, list[dict[str, Any]]] | None = None
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Keep what is sent in the block, and send it at its end: a statement for each queue."""
+        kept: dict[str, list[dict[str, Any]]] = {}
+        self._kept = kept
+        try:
+            yield
+        finally:
+            self._kept = None
+        for queue, messages in kept.items():
+            self.pgmq.send_batch(self._queue_name(queue), messages)
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        if self._kept is None:
+            super()._put(queue, message, **kwargs)  # type: ignore[no-untyped-call]  # kombu has no types here
+        else:
+            self._kept.setdefault(queue, []).append(message)
+
+
 # The transport polls each queue in turn. Polling ten queues every 10 ms would keep the database busy for nothing, so an
 # idle worker waits for the relay's NOTIFY and only a busy one polls.
 class EmbeddedTransport(kombu_pgmq.Transport):
     """kombu's pgmq on the house's own PostgreSQL: wakes by NOTIFY, and does not wait for the disk."""
+
+    Channel = EmbeddedChannel
 
     _waiter: "psycopg.Connection[Any] | None" = None
 

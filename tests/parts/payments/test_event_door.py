@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +14,7 @@ from tillhouse.kernel.db import Session
 from tillhouse.kernel.errors import TransientError
 from tillhouse.parts.payments.flows import events
 from tillhouse.parts.payments.service import inbox
-from tillhouse.parts.payments.service.inbox import Arrived
+from tillhouse.parts.payments.service.inbox import Arrived, Told
 
 SECRET = b"rzp_test_webhook_secret_tillhouse"
 
@@ -50,8 +51,8 @@ async def test_events_at_once_are_each_stored_and_judged_as_if_they_came_alone(t
 
 
 async def test_an_event_that_cannot_be_stored_fails_no_other(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def take_events(session: Session, arrived: Sequence[Arrived]) -> None:
-        await inbox.take_events(session, arrived)
+    async def take_events(session: Session, arrived: Sequence[Arrived], told: Told) -> None:
+        await inbox.take_events(session, arrived, told)
         if any(one.event.event_id == "not-storable" for one in arrived):
             raise TransientError("no room")
 
@@ -76,3 +77,18 @@ async def test_the_job_of_an_event_carries_the_id_of_the_request_that_brought_it
     async with till.house.database.reading() as session:
         query = "SELECT request_id FROM kernel.jobs WHERE name = 'payments.handle_event'"
         assert (await session.execute(text(query))).scalar_one()
+
+
+async def test_of_events_that_come_together_a_worker_is_told_of_the_first(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job takes the others along; of one that it did not take a worker is told after a moment."""
+    monkeypatch.setattr(events, "_COMPANY", timedelta(hours=1))
+    for _ in range(3):
+        await till.pay(await till.order(new_person()))
+    for captured in till.webhooks("payment.captured"):
+        assert await till.deliver(captured) == 200
+    async with till.house.database.reading() as session:
+        query = "SELECT wake_at - run_at AS wait FROM kernel.jobs WHERE name = 'payments.handle_event' ORDER BY id"
+        waits = [row.wait for row in await session.execute(text(query))]
+    assert waits == [timedelta(), timedelta(hours=1), timedelta(hours=1)]

@@ -1,5 +1,6 @@
 """Background work: events and jobs that are rows of the business transaction."""
 
+from tillhouse.kernel.work.along import Along
 from tillhouse.kernel.work.control import JobView, cancel, dead_jobs, job, jobs, replay
 from tillhouse.kernel.work.definitions import (
     AnyHandler,
@@ -16,11 +17,12 @@ from tillhouse.kernel.work.definitions import (
     task,
 )
 from tillhouse.kernel.work.due import fire_schedules, run_due
-from tillhouse.kernel.work.outbox import Occurrence, emit, enqueue, enqueue_all, occurrence
+from tillhouse.kernel.work.outbox import Occurrence, emit, emit_all, enqueue, enqueue_all, occurrence
 from tillhouse.kernel.work.running import Ran
 from tillhouse.kernel.work.watch import LastCheck, last_check
 
 __all__ = [
+    "Along",
     "AnyHandler",
     "AnyJob",
     "Cancelled",
@@ -38,6 +40,7 @@ __all__ = [
     "cancel",
     "dead_jobs",
     "emit",
+    "emit_all",
     "enqueue",
     "enqueue_all",
     "event",

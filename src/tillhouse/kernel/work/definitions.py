@@ -11,7 +11,7 @@ Both are frozen dataclasses of ids and plain values with a dotted name: never a 
         challenge_id: UUID
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, dataclass_transform
@@ -21,6 +21,7 @@ from tillhouse.kernel.db import Session, Transactions
 
 if TYPE_CHECKING:
     from tillhouse.kernel.house import House
+    from tillhouse.kernel.work.along import Along
 
 Lane = Literal["money", "quick", "slow"]
 
@@ -91,6 +92,22 @@ class JobRun(Protocol):
 
         `note` is a message id, never personal data. Raises `Cancelled` when the job was cancelled.
         """
+        ...
+
+    async def take_along(self, kind: type[T], most: int) -> Sequence["Along[T]"]:
+        """Begin the first attempt at up to `most` other jobs of this kind that wait, none of which another has.
+
+        Each must be ended: by `finish_along` in the transaction of its effect, or by `put_back`. What neither reaches
+        is tried again when this attempt's lease, as it is now, is over: within half a minute.
+        """
+        ...
+
+    async def finish_along(self, session: Session, taken: Sequence["Along[T]"]) -> None:
+        """Mark them done with the transaction's effect. Raises when one is no longer ours: let it roll back."""
+        ...
+
+    async def put_back(self, taken: Sequence["Along[T]"], why: Exception) -> None:
+        """Have each tried by itself: at once, or after a pause where `why` is a `TransientError`."""
         ...
 
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 from tillhouse.kernel import clock
 from tillhouse.kernel.house import House
 from tillhouse.kernel.work import store
+from tillhouse.kernel.work.endings import EXPECTED
 from tillhouse.kernel.work.outbox import enqueue
 from tillhouse.kernel.work.registry import registry_of
-from tillhouse.kernel.work.running import EXPECTED, Ran, run_claimed
+from tillhouse.kernel.work.running import Ran, run_claimed
 from tillhouse.kernel.work.schedules import last_fire
 
 _LEASE = timedelta(minutes=5)

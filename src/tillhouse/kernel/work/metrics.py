@@ -58,6 +58,11 @@ def measured(work: Work | None) -> Iterator[Attempt]:
             _SECONDS.labels(job, lane, attempt.outcome).observe(time.monotonic() - started)
 
 
+def count_attempt(work: Work, outcome: str, seconds: float) -> None:
+    """Count an attempt that another one took along."""
+    _SECONDS.labels(work.name, work.lane, outcome).observe(seconds)
+
+
 async def read_queues(house: House) -> None:
     """Set the gauges of the queues from the jobs table; while the database is away there are none."""
     try:

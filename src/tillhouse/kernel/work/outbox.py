@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from tillhouse.kernel.work.definitions import Event, Task
 from tillhouse.kernel.work.models import EventRow, JobRow
 
 _JOBS = cast("Table", JobRow.__table__)  # many rows at once go in faster round the ORM
+_EVENTS = cast("Table", EventRow.__table__)
 WORK_WAITS = "till_work"  # the channel that wakes the relay
 HANDLES = "handles"  # where a handler's session keeps the id of its event
 
@@ -37,6 +38,18 @@ async def emit(session: Session, event: Event) -> UUID:
     )
     wake_relay(session)
     return event_id
+
+
+async def emit_all(session: Session, events: Sequence[Event], *, caused_by: Sequence[str | None]) -> None:
+    """`emit` for many, in one statement. `caused_by` are the ids of the requests that they go back to."""
+    now = clock.now()
+    rows = [
+        {"id": new_id(), "name": one.name, "payload": payload_of(one), "request_id": cause, "emitted_at": now}
+        for one, cause in zip(events, caused_by, strict=True)
+    ]
+    if rows:
+        await session.execute(insert(_EVENTS), rows)
+        wake_relay(session)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +105,14 @@ async def enqueue(
     return created
 
 
-async def enqueue_all(session: Session, tasks: Sequence[Task], *, caused_by: Sequence[str | None]) -> None:
-    """`enqueue` for many, to be done as soon as possible, in one statement. `caused_by` are their requests' ids."""
+async def enqueue_all(
+    session: Session, tasks: Sequence[Task], *, caused_by: Sequence[str | None], told: Sequence[timedelta] = ()
+) -> None:
+    """`enqueue` for many, to be done as soon as possible, in one statement. `caused_by` are their requests' ids.
+
+    `told`: after how long a worker is told of each, unless another job has taken it along by then (at once for all,
+    where it is not given).
+    """
     now = clock.now()
     rows = [
         {
@@ -102,11 +121,11 @@ async def enqueue_all(session: Session, tasks: Sequence[Task], *, caused_by: Seq
             "lane": task.lane,
             "payload": payload_of(task),
             "run_at": now,
-            "wake_at": now,
+            "wake_at": now + wait,
             "created_at": now,
             "request_id": cause,
         }
-        for task, cause in zip(tasks, caused_by, strict=True)
+        for task, cause, wait in zip(tasks, caused_by, told or [timedelta()] * len(tasks), strict=True)
     ]
     if rows:
         await session.execute(insert(_JOBS), rows)

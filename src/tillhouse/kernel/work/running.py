@@ -4,13 +4,9 @@ Every ending is written with a fence (lease holder and attempt), so that an atte
 """
 
 import asyncio
-import random
-import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -22,7 +18,9 @@ from tillhouse.kernel.errors import DomainError, TransientError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.work import store
-from tillhouse.kernel.work.definitions import Cancelled
+from tillhouse.kernel.work.along import Along, finish_along, put_back, take_along
+from tillhouse.kernel.work.definitions import Cancelled, Task
+from tillhouse.kernel.work.endings import GivenUp, LeaseLost, describe, next_try
 from tillhouse.kernel.work.metrics import measured
 from tillhouse.kernel.work.outbox import HANDLES
 from tillhouse.kernel.work.registry import Work, registry_of
@@ -30,26 +28,9 @@ from tillhouse.kernel.work.store import Claim
 
 _log = get_logger("tillhouse.work")
 
-_FIRST_PAUSE = timedelta(seconds=2)
-_LONGEST_PAUSE = timedelta(minutes=15)
+T = TypeVar("T", bound=Task)
 
 Outcome = Literal["done", "retried", "dead", "cancelled", "lost"]
-
-
-class LeaseLost(Exception):
-    """Another worker has the job now: what this attempt did in the open transaction is rolled back."""
-
-
-class GivenUp(Exception):
-    """The job is not tried (again)."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-# What may end an attempt without there being a bug.
-EXPECTED = (DomainError, Cancelled, LeaseLost, GivenUp, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +67,15 @@ class Run:
             live.publish(session, f"job:{self.claim.id}", {"done": done, "total": total, "note": note})
         if not go_on:
             raise Cancelled
+
+    async def take_along(self, kind: type[T], most: int) -> Sequence[Along[T]]:
+        return await take_along(self.house, self.claim, kind, most)
+
+    async def finish_along(self, session: Session, taken: Sequence[Along[T]]) -> None:
+        await finish_along(session, self.house, taken)
+
+    async def put_back(self, taken: Sequence[Along[T]], why: Exception) -> None:
+        await put_back(self.house, taken, why)
 
 
 async def run_claimed(house: House, claim: Claim) -> Ran:
@@ -194,31 +184,6 @@ async def _end(house: House, claim: Claim, work: Work | None, message: Any, ran:
         if work and work.job and work.job.on_dead and message is not None:
             await work.job.on_dead(session, message)
     return ran
-
-
-def next_try(attempt: int) -> datetime:
-    """When to try again: exponential back-off with full jitter, so that what failed together does not come together."""
-    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * (1 << min(attempt - 1, 16)))
-    return clock.now() + longest * random.random()  # noqa: S311  no secret depends on it
-
-
-def describe(error: BaseException) -> tuple[str, str]:
-    """What may be kept of a failure: its kind, and a sentence without the personal data that a message may hold."""
-    if isinstance(error, DomainError):
-        return error.code, error.message
-    if isinstance(error, GivenUp):
-        return error.code, str(error)
-    if isinstance(error, Cancelled):
-        return "cancelled", ""
-    if isinstance(error, TimeoutError):
-        return "time_limit", f"took too long, {_place_of(error)}"
-    return type(error).__qualname__, _place_of(error)
-
-
-def _place_of(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    return f"in {ours[-1].name}, {PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
 
 
 def _log_fields(ran: Ran) -> dict[str, str]:

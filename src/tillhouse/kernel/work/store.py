@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Interval, bindparam, func, literal, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, rows_of
@@ -81,6 +81,69 @@ async def claim(session: Session, job_id: UUID, holder: str, lease: timedelta) -
     )  # fmt: skip
     row = (await session.execute(statement)).one_or_none()
     return Claim(**row._asdict()) if row else None
+
+
+# Written out: the partial index on what is not finished is used only where its condition can be read in the query.
+_CLAIM_ALONG = text("""
+    WITH waiting AS (
+        SELECT id
+        FROM kernel.jobs
+        WHERE state IN ('queued', 'sent') AND name = :name AND attempt = 0 AND run_at <= :now
+            AND NOT cancel_requested AND (deadline IS NULL OR deadline > :now)
+        ORDER BY wake_at
+        LIMIT :most
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE kernel.jobs AS job
+    SET state = 'running', attempt = 1, lease_holder = leader.lease_holder, wake_at = leader.wake_at
+    FROM waiting, kernel.jobs AS leader
+    WHERE job.id = waiting.id
+        AND leader.id = :leader AND leader.state = 'running'
+        AND leader.lease_holder = :holder AND leader.attempt = :attempt
+    RETURNING job.id, job.name, job.payload, job.attempt, job.lease_holder AS holder, job.deadline,
+        job.cancel_requested, job.request_id, job.unique_key
+""").columns(payload=JSONB)
+
+
+async def claim_along(session: Session, leader: Claim, most: int) -> list[Claim]:
+    """Begin the first attempt at up to `most` jobs of the leader's name that wait, under the lease that it has now.
+
+    None while another claims them, and none when the leader's own claim is no longer good.
+    """
+    found = await session.execute(
+        _CLAIM_ALONG,
+        {
+            "name": leader.name, "now": clock.now(), "most": most,
+            "leader": leader.id, "holder": leader.holder, "attempt": leader.attempt,
+        },
+    )  # fmt: skip
+    return [Claim(**row._asdict()) for row in found]
+
+
+async def finish_along(session: Session, held: Sequence[Claim]) -> bool:
+    """Mark as done what was claimed along. False when one of the claims is no longer good: the caller rolls back."""
+    return await _change_along(session, held, state="done", finished_at=clock.now(), lease_holder=None) == len(held)
+
+
+async def retry_along(
+    session: Session, held: Sequence[Claim], run_at: datetime, error_code: str, error_message: str
+) -> None:
+    """Queue the next attempt at what was claimed along, where the claim is still good."""
+    await _change_along(
+        session, held, state="queued", run_at=run_at, wake_at=run_at, lease_holder=None,
+        error_code=error_code, error_message=error_message,
+    )  # fmt: skip
+
+
+async def _change_along(session: Session, held: Sequence[Claim], **values: object) -> int:
+    """Change the jobs that one leader claimed along: all are its holder's, and at their first attempt."""
+    fence = (
+        JobRow.id.in_([one.id for one in held]),
+        JobRow.state == "running",
+        JobRow.lease_holder == held[0].holder,
+        JobRow.attempt == 1,
+    )
+    return rows_of(await session.execute(update(JobRow).where(*fence).values(**values)))
 
 
 async def finish(

@@ -13,7 +13,8 @@ class AccountWatcher:
     """Provided by a part that tells somebody when an account of theirs has changed.
 
     `changed(session, account)` is called after one posting, hold, capture or release was written, in its transaction:
-    it may ask for something after the commit (`live.tell`), and writes nothing. Bulks and grouped posts call nobody.
+    it may ask for something after the commit (`live.tell`), and writes nothing. Of bulks only those call
+    it that are `watched`; grouped posts call nobody.
     """
 
     owner_kind: str

@@ -26,12 +26,12 @@ from tillhouse.parts.payments.events import (
 )
 from tillhouse.parts.payments.flows import (
     deposits,
-    events,
     look_after,
     payees,
     payouts,
     reconciliation,
     refunds,
+    together,
     transfers,
 )
 from tillhouse.parts.payments.service.attention import look_into
@@ -41,7 +41,7 @@ from tillhouse.parts.payments.service.settle import PURPOSE_CRASHES, settle_purp
 
 
 async def _handle_event(run: JobRun, task: HandleEvent) -> None:
-    await events.handle_event(run.house, task.event_row_id)
+    await together.handle_events(run, task)
 
 
 async def _check_order(run: JobRun, task: CheckOrder) -> None:

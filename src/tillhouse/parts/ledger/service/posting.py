@@ -70,8 +70,12 @@ async def post_with_lots(
     return await _write_one(session, Order(posting, captures=captures, lots_of=lots_of))
 
 
-async def post_many(session: Session, postings: Sequence[Posting], *, atomic: bool = False) -> Sequence[Result]:
+async def post_many(
+    session: Session, postings: Sequence[Posting], *, atomic: bool = False, watched: bool = False
+) -> Sequence[Result]:
     """Write up to 10,000 transactions in one call, in order, each with its own outcome; or, `atomic`, all or none.
+
+    With `watched`, those who watch an account are told as by `post`.
 
     A refused one is returned as the error that `post` would raise, and has written nothing.
     Raises `InvalidInput` for more than 10,000, and `BulkRefused` when one of an atomic bulk is refused: nothing has
@@ -79,7 +83,10 @@ async def post_many(session: Session, postings: Sequence[Posting], *, atomic: bo
     """
     if len(postings) > MAX_POSTINGS:
         raise InvalidInput(N_("At most {most} transactions can be posted at once."), most=MAX_POSTINGS)
-    return await _write(session, [Order(posting) for posting in postings], atomic=atomic)
+    results = await _write(session, [Order(posting) for posting in postings], atomic=atomic)
+    if watched:
+        tell_watchers(session, (account for one in results if isinstance(one, Transaction) for account, _ in one.legs))
+    return results
 
 
 async def forget_refusals(session: Session) -> int:

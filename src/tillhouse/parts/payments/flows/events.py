@@ -1,10 +1,13 @@
 """Providers' events, after they are stored: the truth is asked of the provider and settled."""
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 from tillhouse.kernel.context import request_id
@@ -25,6 +28,7 @@ from tillhouse.parts.payments.service.transfers import settle_transfer
 
 _UNKNOWN = "not_known_to_provider"
 _GROUP = 200  # events in one transaction
+_COMPANY = timedelta(milliseconds=200)  # for which an event may wait for a job that takes it along
 _WAITING = 10_000  # what comes then is sent again by its provider: the queue of a process is not a store
 
 
@@ -39,6 +43,7 @@ class EventDoor:
         self._house = house
         self._waiting: deque[tuple[Arrived, asyncio.Future[None]]] = deque()
         self._writer: asyncio.Task[None] | None = None
+        self._told_at = -math.inf
         house.on_close(self.close)
 
     async def take(self, provider: str, event: ProviderEvent, body: bytes) -> None:
@@ -72,6 +77,15 @@ class EventDoor:
                 stored.set_exception(error)
         self._waiting.clear()
 
+    def _told(self, count: int) -> list[timedelta]:
+        """A worker is told of one event at once and then of none for a moment: that one's job takes along whatever else
+        has come by then. Only what it did not take has a worker told of it.
+        """
+        now, waits = time.monotonic(), [_COMPANY] * count
+        if waits and now - self._told_at >= _COMPANY.total_seconds():
+            self._told_at, waits[0] = now, timedelta()
+        return waits
+
     def _group(self) -> list[tuple[Arrived, asyncio.Future[None]]]:
         """What waits, from the front, up to one that shares a claim with another of the group."""
         group: list[tuple[Arrived, asyncio.Future[None]]] = []
@@ -84,7 +98,7 @@ class EventDoor:
     async def _store(self, group: Sequence[tuple[Arrived, asyncio.Future[None]]]) -> None:
         try:
             async with self._house.database.transaction() as session:
-                await take_events(session, [arrived for arrived, _ in group])
+                await take_events(session, [arrived for arrived, _ in group], self._told)
         except Exception as error:  # noqa: BLE001  whoever brought it is told; the writer goes on for the others
             if len(group) > 1:
                 for one in group:

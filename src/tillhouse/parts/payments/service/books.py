@@ -128,27 +128,31 @@ async def book_deposit(session: Session, order: OrderRow, facts: PaymentFacts, *
     `source` is the house's account that it comes from, if not the gateway's clearing account.
     Where the wallet cannot take it (closed), it waits in suspense, and somebody is told: money that came in is booked.
     """
-    origin = ledger.house_account(source or f"clearing:{facts.provider}", facts.amount.unit)
+    deposit = deposit_posting(order, facts, source=source)
     subject = f"{facts.provider}:{facts.payment_id}"
-    metadata = {"order": str(order.id), "purpose": order.purpose}
     try:
-        posting = ledger.Posting(
-            key=f"payments.deposit:{subject}",
-            kind="payments.deposit",
-            legs=(ledger.debit(origin, facts.amount), ledger.credit(wallet_of(order), facts.amount)),
-            metadata=metadata,
-        )
-        return (await ledger.post(session, posting)).id
+        return (await ledger.post(session, deposit)).id
     except (ledger.AccountClosed, ledger.BalanceTooLarge) as refusal:
         await look_into(session, "payment", subject, "wallet_refused", code=refusal.code)
         suspense = ledger.house_account("suspense:payments", facts.amount.unit)
         posting = ledger.Posting(
             key=f"payments.unplaced:{subject}",
             kind="payments.unplaced",
-            legs=(ledger.debit(origin, facts.amount), ledger.credit(suspense, facts.amount)),
-            metadata=metadata,
+            legs=(deposit.legs[0], ledger.credit(suspense, facts.amount)),
+            metadata=deposit.metadata,
         )
         return (await ledger.post(session, posting)).id
+
+
+def deposit_posting(order: OrderRow, facts: PaymentFacts, *, source: str = "") -> ledger.Posting:
+    """What books captured money into the owner's wallet: its key, and so its effect, is one for each payment."""
+    origin = ledger.house_account(source or f"clearing:{facts.provider}", facts.amount.unit)
+    return ledger.Posting(
+        key=f"payments.deposit:{facts.provider}:{facts.payment_id}",
+        kind="payments.deposit",
+        legs=(ledger.debit(origin, facts.amount), ledger.credit(wallet_of(order), facts.amount)),
+        metadata={"order": str(order.id), "purpose": order.purpose},
+    )
 
 
 async def hold_for(session: Session, payout: PayoutRow) -> int:

@@ -1,13 +1,14 @@
 """The door for providers' events: stored once, looked at later, settled by what the provider then says."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.context import request_id
-from tillhouse.kernel.db import Session, house_of
+from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
@@ -62,13 +63,21 @@ class Arrived:
         return (self.provider, f"id:{self.event.event_id or digest}"), (self.provider, f"body:{digest}")
 
 
+Told = Callable[[int], Sequence[timedelta]]  # of how many tasks → after how long a worker is told of each
+
+
+def at_once(count: int) -> Sequence[timedelta]:
+    """A worker is told of each at once."""
+    return [timedelta()] * count
+
+
 async def take_event(session: Session, provider: str, event: ProviderEvent, body: bytes) -> None:
     """`take_events` for one."""
     await take_events(session, [Arrived(provider, event, body, request_id())])
 
 
-async def take_events(session: Session, arrived: Sequence[Arrived]) -> None:
-    """Store events; what each is about is looked at after the commit.
+async def take_events(session: Session, arrived: Sequence[Arrived], told: Told = at_once) -> None:
+    """Store events; what each is about is looked at after the commit, by a worker that hears of it when `told` says.
 
     The very same event again changes nothing. The same id with another body, and the same body under another id, are
     put aside: neither is what a provider does. No two of them share a claim (`Arrived.claims`).
@@ -83,7 +92,7 @@ async def take_events(session: Session, arrived: Sequence[Arrived]) -> None:
     for row in fresh:
         count_event(session, row.provider, "received")
     tasks = [HandleEvent(event_row_id=row.id) for row in fresh]
-    await enqueue_all(session, tasks, caused_by=[rows[row].request_id for row in fresh])
+    await enqueue_all(session, tasks, caused_by=[rows[row].request_id for row in fresh], told=told(len(tasks)))
     for row in in_order:
         if row.id in replayed:
             await _conclude(session, await _stored(session, row.id), "parked", "replayed_under_another_id")
@@ -143,6 +152,35 @@ async def conclude_event(session: Session, event_row_id: UUID, parked: str | Non
     event = await store.lock_event(session, event_row_id)
     if event is not None and event.state == "received":
         await _conclude(session, event, "parked" if parked else "processed", parked)
+
+
+async def plain_subjects(session: ReadSession, event_row_ids: Collection[UUID]) -> Mapping[UUID, Subject]:
+    """What those of these events are about that only tell of a payment for an order which they name, over the amount
+    that we asked for. The others need a look at each (`subject_of`).
+    """
+    events = [event for event in await store.events_received(session, event_row_ids) if _tells_of_payment(event)]
+    orders = await store.orders_by_provider_ids(session, [(event.provider, event.order_id or "") for event in events])
+    found = {event.id: orders.get((event.provider, event.order_id or "")) for event in events}
+    return {
+        event.id: Subject(event.provider, order_id=order.provider_order_id, payment_id=event.payment_id)
+        for event in events
+        if (order := found[event.id]) and not (event.money and mismatch(order.money, event.money))
+    }
+
+
+async def conclude_settled(session: Session, event_row_ids: Collection[UUID]) -> None:
+    """The providers were asked what these events are about, and their answers are settled."""
+    for event in await store.lock_events(session, event_row_ids):
+        if event.state == "received":
+            _mark(session, event, "processed", None)
+    await session.flush()
+
+
+def _tells_of_payment(event: ProviderEventRow) -> bool:
+    about_more = (
+        event.refund_id, event.dispute_id, event.transfer_id, event.check_id, event.payout_id, event.payout_reference,
+    )  # fmt: skip
+    return bool(event.payment_id and event.order_id) and not any(about_more)
 
 
 async def _order_subject(session: Session, event: ProviderEventRow) -> Subject | None:
@@ -215,9 +253,13 @@ async def _check_subject(session: Session, event: ProviderEventRow) -> Subject |
     return Subject(event.provider, payee_id=payee.id)
 
 
-async def _conclude(session: Session, event: ProviderEventRow, state: str, reason: str | None = None) -> None:
+def _mark(session: Session, event: ProviderEventRow, state: str, reason: str | None) -> None:
     event.state, event.reason, event.handled_at = state, reason, clock.now()
     count_event(session, event.provider, state)
+
+
+async def _conclude(session: Session, event: ProviderEventRow, state: str, reason: str | None = None) -> None:
+    _mark(session, event, state, reason)
     if reason:
         await look_into(session, "event", f"{event.provider}:{event.event_id}", reason, event=event.name)
     await session.flush()

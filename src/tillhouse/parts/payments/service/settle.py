@@ -61,7 +61,7 @@ async def settle_purpose(session: Session, payment_id: UUID) -> None:
     error = await _let_purpose_act(session, order, payment)
     if error and payment.purpose_state == "crashed":
         raise error
-    await _pay_debt(session, order, payment)
+    await pay_debt(session, order, payment)
     await store.close_exception(session, subject=str(payment.id), reason=PURPOSE_CRASHES)
 
 
@@ -69,33 +69,51 @@ async def _payment(session: Session, order: OrderRow, facts: PaymentFacts) -> Pa
     """The row of this payment, made when this is the first we hear of it. The order's lock keeps it to one."""
     found = await store.payment_by_provider_id(session, facts.provider, facts.payment_id)
     if found is None:
-        now = clock.now()
-        found = PaymentRow(
-            id=new_id(),
-            order_id=order.id,
-            provider=facts.provider,
-            provider_payment_id=facts.payment_id,
-            state=OrderState.PENDING,
-            amount=facts.amount.minor,
-            currency=facts.amount.unit,
-            method=facts.method,
-            refunded=0,
-            created_at=now,
-            updated_at=now,
-        )
-        session.add(found)
+        found = first_heard_of(session, order, facts)
         await session.flush()
     return found
 
 
-async def _take_in(session: Session, order: OrderRow, payment: PaymentRow, facts: PaymentFacts, source: str) -> None:
+def first_heard_of(session: Session, order: OrderRow, facts: PaymentFacts) -> PaymentRow:
+    """The row of a payment that we had not heard of. Needs its order's lock."""
+    now = clock.now()
+    made = PaymentRow(
+        id=new_id(),
+        order_id=order.id,
+        provider=facts.provider,
+        provider_payment_id=facts.payment_id,
+        state=OrderState.PENDING,
+        amount=facts.amount.minor,
+        currency=facts.amount.unit,
+        method=facts.method,
+        refunded=0,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(made)
+    return made
+
+
+def step_of(payment: PaymentRow, facts: PaymentFacts) -> OrderState | None:
+    """Where what the gateway says moves a payment: None for nowhere.
+
+    What was captured stays so: from then on refunds and disputes alone move it.
+    """
+    return None if payment.captured_at else order_step(OrderState(payment.state), facts.state)
+
+
+def take_facts(payment: PaymentRow, facts: PaymentFacts, step: OrderState | None) -> None:
+    """Note what the gateway says, and move the payment by `step`."""
     if facts.fee is not None:
         payment.fee, payment.tax = facts.fee, facts.tax
-    # What was captured stays so: from then on refunds and disputes alone move it.
-    step = None if payment.captured_at else order_step(OrderState(payment.state), facts.state)
     if step:
         payment.state, payment.updated_at = step, clock.now()
         payment.error_code, payment.error_message = facts.error_code, facts.error_message
+
+
+async def _take_in(session: Session, order: OrderRow, payment: PaymentRow, facts: PaymentFacts, source: str) -> None:
+    step = step_of(payment, facts)
+    take_facts(payment, facts, step)
     if step == OrderState.AUTHORIZED:
         await _authorized(session, order, payment)
     elif step == OrderState.CAPTURED:
@@ -127,19 +145,26 @@ async def _captured(session: Session, order: OrderRow, payment: PaymentRow, fact
     """Book the money. A second payment of one order is the buyer's money too: it is booked, and sold nothing for."""
     payment.transaction_id = await book_deposit(session, order, facts, source=source)
     payment.captured_at = clock.now()
-    first = order.paid_at is None and _move(session, order, OrderState.CAPTURED)
+    first = pay_order(session, order, payment)
     await emit(session, PaymentCaptured(payment_id=payment.id))
     if not first:
         payment.purpose_state = "surplus"
         await look_into(session, "payment", str(payment.id), "paid_twice", order=str(order.id))
-        await _pay_debt(session, order, payment)
+        await pay_debt(session, order, payment)
         return
-    order.paid_at, order.next_check_at = payment.captured_at, None
-    order.failure_code = order.failure_message = None
     if await _let_purpose_act(session, order, payment) and payment.purpose_state == "crashed":
         await enqueue(session, SettlePurpose(payment_id=payment.id))
     else:
-        await _pay_debt(session, order, payment)
+        await pay_debt(session, order, payment)
+
+
+def pay_order(session: Session, order: OrderRow, payment: PaymentRow) -> bool:
+    """Let a captured payment pay its order. False when another one has, or when it is too late for it."""
+    if order.paid_at is not None or not _move(session, order, OrderState.CAPTURED):
+        return False
+    order.paid_at, order.next_check_at = payment.captured_at, None
+    order.failure_code = order.failure_message = None
+    return True
 
 
 async def _let_purpose_act(session: Session, order: OrderRow, payment: PaymentRow) -> Exception | None:
@@ -168,7 +193,7 @@ async def _let_purpose_act(session: Session, order: OrderRow, payment: PaymentRo
     return None
 
 
-async def _pay_debt(session: Session, order: OrderRow, payment: PaymentRow) -> None:
+async def pay_debt(session: Session, order: OrderRow, payment: PaymentRow) -> None:
     """What the purpose left of the money pays first what its owner owes."""
     await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"payment:{payment.id}")
 

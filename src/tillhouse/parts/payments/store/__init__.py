@@ -1,11 +1,11 @@
 """All SQL of payments. Locks are taken on the order or payout first, on the ledger's accounts after."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Select, Table, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import Select, Table, and_, case, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -61,6 +61,27 @@ async def lock_order_by_provider_id(session: Session, provider: str, provider_or
     return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one_or_none()
 
 
+async def orders_by_provider_ids(
+    session: ReadSession, names: Collection[tuple[str, str]]
+) -> Mapping[tuple[str, str], OrderRow]:
+    """`order_by_provider_id` for many: the orders found, by provider and id there."""
+    found = (await session.execute(_named(names))).scalars()
+    return {(order.provider, order.provider_order_id or ""): order for order in found}
+
+
+async def lock_orders_by_provider_ids(
+    session: Session, names: Collection[tuple[str, str]]
+) -> Mapping[tuple[str, str], OrderRow]:
+    """`lock_order_by_provider_id` for many, in one order for everybody."""
+    statement = _named(names).order_by(OrderRow.id).with_for_update().execution_options(populate_existing=True)
+    found = (await session.execute(statement)).scalars()
+    return {(order.provider, order.provider_order_id or ""): order for order in found}
+
+
+def _named(names: Collection[tuple[str, str]]) -> Select[OrderRow]:
+    return select(OrderRow).where(tuple_(OrderRow.provider, OrderRow.provider_order_id).in_(set(names)))
+
+
 def _by_provider_id(provider: str, provider_order_id: str) -> Select[OrderRow]:
     return select(OrderRow).where(OrderRow.provider == provider, OrderRow.provider_order_id == provider_order_id)
 
@@ -84,6 +105,15 @@ async def payment_by_provider_id(session: ReadSession, provider: str, payment_id
     """The payment as it is now. Needs its order's lock to stay true."""
     statement = select(PaymentRow).where(PaymentRow.provider == provider, PaymentRow.provider_payment_id == payment_id)
     return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one_or_none()
+
+
+async def payments_by_provider_ids(
+    session: ReadSession, names: Collection[tuple[str, str]]
+) -> Mapping[tuple[str, str], PaymentRow]:
+    """`payment_by_provider_id` for many: the payments found, by provider and id there."""
+    named = tuple_(PaymentRow.provider, PaymentRow.provider_payment_id).in_(set(names))
+    found = await session.execute(select(PaymentRow).where(named).execution_options(populate_existing=True))
+    return {(payment.provider, payment.provider_payment_id): payment for payment in found.scalars()}
 
 
 async def payments_of_order(session: ReadSession, order_id: UUID) -> Sequence[PaymentRow]:
@@ -261,6 +291,19 @@ async def lock_event(session: Session, event_row_id: UUID) -> ProviderEventRow |
     """The event as it is now, locked until the transaction ends; None when there is none."""
     statement = select(ProviderEventRow).where(ProviderEventRow.id == event_row_id).with_for_update()
     return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one_or_none()
+
+
+async def events_received(session: ReadSession, ids: Collection[UUID]) -> Sequence[ProviderEventRow]:
+    """Those of these events that are not handled yet."""
+    statement = select(ProviderEventRow).where(ProviderEventRow.id.in_(ids), ProviderEventRow.state == "received")
+    return (await session.execute(statement)).scalars().all()
+
+
+async def lock_events(session: Session, ids: Collection[UUID]) -> Sequence[ProviderEventRow]:
+    """`lock_event` for many, in one order for everybody."""
+    statement = select(ProviderEventRow).where(ProviderEventRow.id.in_(ids)).order_by(ProviderEventRow.id)
+    found = await session.execute(statement.with_for_update().execution_options(populate_existing=True))
+    return found.scalars().all()
 
 
 async def events(
