@@ -102,3 +102,5 @@ async def test_a_link_in_a_message_ends_offers_after_one_question(office: Office
         assert "No more offers?" in await desk.page(path)
         done = await desk.send(path, path)
         assert "You get no more offers" in done.text
+        assert 'href="/account/messages"' in done.text
+        assert "<h1></h1>" not in done.text
