@@ -52,6 +52,7 @@ async def test_a_chat_is_tried_on_the_simulator_answered_by_staff_and_handed_bac
     office.house.provide([FLOW])
     async with browser(office, await sit_down(office)) as client:
         desk = Desk(client)
+        assert f'href="{SIMULATOR}"' in await desk.page(CHATS)
         assert "Nothing is said yet" in await desk.page(SIMULATOR)
         await desk.send(SIMULATOR, SIMULATOR, text="hello")
         await run_due(office.house)
