@@ -81,7 +81,7 @@ def test_on_a_phone_the_menu_leads_everywhere_by_keyboard_too(screen: Screen) ->
 
 
 @looks
-def test_the_pages_of_payments_fit_and_break_no_rule(screen: Screen) -> None:
+def test_the_pages_of_payments_and_messages_fit_and_break_no_rule(screen: Screen) -> None:
     come_in(screen)
     pages = {"payments": "/console/payments", "reconciliation": "/console/payments/reconciliation"}
     for name in ("orders", "payouts", "refunds", "disputes", "exceptions", "transfers", "events"):
@@ -89,6 +89,7 @@ def test_the_pages_of_payments_fit_and_break_no_rule(screen: Screen) -> None:
         first = screen.find(f"#{name} tbody a").get_attribute("href") or ""
         pages[name] = f"/console/payments/{name}"
         pages[f"{name}-one"] = first.removeprefix(screen.town.web)
+    pages |= {"sent": "/console/channels/messages", "opt-outs": "/console/channels/opt-outs"}
     pages["report-lines"] = "/console/payments/reconciliation/lines"
     pages["ageing"] = "/console/payments/reconciliation/ageing"
     for name, path in pages.items():

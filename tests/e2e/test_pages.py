@@ -15,6 +15,9 @@ PAGES = {
     "earnings": "/drivopay/earnings",
     "expenses": "/drivopay/expenses",
     "write-down": "/drivopay/earnings/new",
+    "account": "/account",
+    "messages": "/account/messages",
+    "identity": "/kyc",
     "landing": "/drivopay/?about=1",
 }
 FIRST_SCREEN = 200_000  # bytes, on the wire

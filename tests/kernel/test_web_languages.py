@@ -96,6 +96,7 @@ def test_the_nearest_wish_decides_the_language(wishes: dict[str, str], expected:
         ("en", Money(-5, "INR"), "-₹0.05"),
         ("vi", Money(1_500_000, "VND"), "1.500.000\u00a0₫"),
         ("th", Money(150_050, "THB"), "฿1,500.50"),
+        ("en", Money(150_050, "THB"), "THB\u00a01,500.50"),
         ("he", Money(-150_050, "INR"), "\u2066-1,500.50\u00a0₹\u2069"),
         # The largest amount the database holds: a float would have lost its last digits.
         ("en", Money(2**63 - 1, "INR"), "₹92,23,37,20,36,85,47,758.07"),

@@ -126,7 +126,16 @@ class _Frames:
             return [Link(i.title, i.path, i.icon, m.title) for i, m in items if _sees(principal, i)]
 
         own = [product] if product else []
-        return Nav(links("site", own), links("app", own), self._console(principal, links))
+        account = links("account", self._beneath(product) if product else self._modules)
+        return Nav(links("site", own), links("app", own), account, self._console(principal, links))
+
+    def _beneath(self, product: Module) -> list[Module]:
+        """What a product stands on, and what is plugged into that."""
+        found, new = set[str](), {product.name}
+        while new:
+            found |= new
+            new = {name for one in new & self._by_name.keys() for name in self._by_name[one].requires} - found
+        return [one for one in self._modules if one.name in found or found.intersection(one.plugged_by)]
 
     def _console(self, principal: Principal, links: Callable[[str, Iterable[Module]], list[Link]]) -> list[Link]:
         """The console's menu: by module, each where its first entry belongs."""

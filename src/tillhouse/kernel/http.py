@@ -160,7 +160,7 @@ def install_problems(app: FastAPI, render: Problem) -> None:
 
     async def validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return render(request, _invalid(error))
+        return render(request, _from_status(404) if _leads_nowhere(request, error) else _invalid(error))
 
     async def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -201,6 +201,11 @@ def _from_status(status: int) -> DomainError:
         405: ("method_not_allowed", N_("This address does not take that method.")),
     }.get(status, ("http_error", N_("The request could not be understood.")))
     return _HttpError(status, code, sentence)
+
+
+def _leads_nowhere(request: Request, error: RequestValidationError) -> bool:
+    """Whether a page's own address is what is wrong: a person who followed it has no fields to correct."""
+    return not request.url.path.startswith("/api/") and any(found["loc"][:1] == ("path",) for found in error.errors())
 
 
 def _invalid(error: RequestValidationError) -> InvalidInput:

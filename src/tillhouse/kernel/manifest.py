@@ -28,12 +28,16 @@ Signal = Literal["requests", "queue_age", "schedule"]
 
 @dataclass(frozen=True, slots=True)
 class NavItem:
-    """A link in a module's menu: `place` says which menu, `permission` who sees it."""
+    """A link in a module's menu: `place` says which menu, `permission` who sees it.
+
+    `account` is what a part keeps for each person: their settings, papers, files. A product shows those of the parts
+    that it stands on, beside the account.
+    """
 
     title: str
     path: str
     icon: str
-    place: Literal["app", "site", "console"] = "app"
+    place: Literal["app", "site", "account", "console"] = "app"
     permission: str | None = None
     order: int = 100
 

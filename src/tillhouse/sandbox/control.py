@@ -52,6 +52,7 @@ async def home(request: Request, world: Here) -> Response:
     players = [
         {
             "name": player.name,
+            "about": player.about,
             "pages": [
                 {"path": page.path, "label": page.label, "count": counts.get(page.counts.kind, 0)}
                 for page in player.pages

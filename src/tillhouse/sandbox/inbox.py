@@ -24,10 +24,12 @@ class Message(Record):
     subject: str | None
     body: str
     html: str | None = None
+    unsubscribe: str | None = None
 
 
 class MessageOut(BaseModel):
-    """A message as `GET /_sandbox/inbox` answers it. `html` is there for HTML mails."""
+    """A message as `GET /_sandbox/inbox` answers it. `html` is there for HTML mails, `unsubscribe` for those whose
+    headers let a mail program end them with one POST (RFC 8058)."""
 
     id: str
     to: str
@@ -36,6 +38,7 @@ class MessageOut(BaseModel):
     subject: str | None
     body: str
     html: str | None
+    unsubscribe: str | None
     at: datetime
 
 
@@ -47,7 +50,15 @@ class Inbox:
         self._clock = clock
 
     def receive(
-        self, *, to: str, sender: str, channel: Channel, body: str, subject: str | None = None, html: str | None = None
+        self,
+        *,
+        to: str,
+        sender: str,
+        channel: Channel,
+        body: str,
+        subject: str | None = None,
+        html: str | None = None,
+        unsubscribe: str | None = None,
     ) -> Message:
         """Keep one message. A mail that has only HTML gets its text from it."""
         message = Message(
@@ -59,6 +70,7 @@ class Inbox:
             subject=subject,
             body=body or text_of(html or ""),
             html=html,
+            unsubscribe=unsubscribe,
         )
         self._store.put(message)
         return message

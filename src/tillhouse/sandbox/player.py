@@ -53,6 +53,8 @@ class Player:
     facts: Callable[[SandboxSettings], Mapping[str, str]]
     """Addresses, keys and test values, for people."""
     pages: tuple[Page, ...] = ()
+    about: str = "It answers calls and keeps nothing to look at."
+    """What stands on the first page in place of lists, where there are none."""
     senders: Mapping[str, Sender] = field(default_factory=dict)
     """Queue an event (world, name, content, event id) of any content, rightly signed, by the API's name."""
     invalid: Callable[[Sequence[Any]], Response] | None = None

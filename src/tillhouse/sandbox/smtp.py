@@ -42,8 +42,17 @@ class _IntoInbox:
                 subject=str(mail.get("Subject", "")),
                 body=_part(mail, "plain") or "",
                 html=_part(mail, "html"),
+                unsubscribe=_one_click(mail),
             )
         return "250 OK"
+
+
+def _one_click(mail: EmailMessage) -> str | None:
+    """Where a mail program posts for whoever wants no more of these, where both headers are as RFC 8058 has them."""
+    if mail.get("List-Unsubscribe-Post", "").strip() != "List-Unsubscribe=One-Click":
+        return None
+    offered = [one.strip().strip("<>") for one in str(mail.get("List-Unsubscribe", "")).split(",")]
+    return next((one for one in offered if one.startswith(("https://", "http://"))), None)
 
 
 def _part(mail: EmailMessage, kind: str) -> str | None:

@@ -52,6 +52,7 @@ async def test_a_chat_is_tried_on_the_simulator_answered_by_staff_and_handed_bac
     office.house.provide([FLOW])
     async with browser(office, await sit_down(office)) as client:
         desk = Desk(client)
+        assert f'href="{SIMULATOR}"' in await desk.page(CHATS)
         assert "Nothing is said yet" in await desk.page(SIMULATOR)
         await desk.send(SIMULATOR, SIMULATOR, text="hello")
         await run_due(office.house)
@@ -102,3 +103,5 @@ async def test_a_link_in_a_message_ends_offers_after_one_question(office: Office
         assert "No more offers?" in await desk.page(path)
         done = await desk.send(path, path)
         assert "You get no more offers" in done.text
+        assert 'href="/account/messages"' in done.text
+        assert "<h1></h1>" not in done.text

@@ -30,6 +30,7 @@ from tillhouse.sandbox.smtp import smtp_server
 from tillhouse.sandbox.transport import SandboxTransport
 
 NOTICE = "identity.password_changed"
+FORM = "application/x-www-form-urlencoded"
 
 
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
@@ -119,11 +120,28 @@ async def test_marketing_goes_only_to_whoever_said_yes_and_waits_for_the_day(
     assert (await messages(house))[0].status == "queued"
     at.advance(timedelta(hours=9))
     assert (await messages(house))[0].status == "sent"
+    mail = sandbox.world.inbox.messages("asha@example.com")[0]
     token = opt_out_token(house, UUID(person.id), "email")
-    assert (await town.post(f"/channels/opt-out/{token}")).status_code == 204
-    assert (await town.post(f"/channels/opt-out/{token}")).status_code == 204
+    page = f"{house.settings.base_url}/messages/opt-out/{token}"
+    assert mail.body.endswith(f"Send me no more offers: {page}")
+    assert f'<a href="{page}"' in (mail.html or "")
+    door = f"/api/v1/channels/opt-out/{token}"
+    assert mail.unsubscribe == house.settings.base_url + door  # RFC 8058: one POST by the mail program ends it
+    one_click = {"content": "List-Unsubscribe=One-Click", "headers": {"Content-Type": FORM}}
+    for _ in range(2):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(town.app), base_url="http://testserver") as program:
+            assert (await program.post(door, **one_click)).status_code == 204  # type: ignore[arg-type]
     assert (await town.post(f"/channels/opt-out/{token[:-2]}xx")).status_code == 404
     assert await tell(house, person) is None
+
+
+async def test_what_is_no_offer_carries_no_way_out(town: Town, house: House, sandbox: Sandbox) -> None:
+    describe(house, "email")
+    await tell(house, await town.resident("noa@example.com"))
+    await messages(house)
+    mail = sandbox.world.inbox.messages("noa@example.com")[0]
+    assert mail.unsubscribe is None
+    assert "opt-out" not in mail.body + (mail.html or "")
 
 
 async def test_a_third_offer_in_a_day_waits(town: Town, house: House) -> None:

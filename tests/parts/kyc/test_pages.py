@@ -92,11 +92,17 @@ async def test_organisations_are_made_joined_and_left_page_by_page(desk: Desk) -
     await desk.resident("ravi@example.com")
     asha, ravi = await browser_of(desk, "asha@example.com"), await browser_of(desk, "ravi@example.com")
     root = "/account/organisations"
-    assert "You belong to none yet" in await asha.page(root)
+    page = await asha.page(root)
+    assert "You belong to none yet" in page
+    assert '<option value="IN" selected>India</option>' in page
+    for way in ("/account", "/kyc", root):  # one menu leads to all that is kept for a person
+        assert f'class="tab" href="{way}"' in page
+    await asha.page("/kyc/no-such-level", 404)
     wrong = await asha.send(root, root, name="see evil.com", country="IN")
     assert (wrong.status_code, "holds no web" in wrong.text) == (422, True)
     made = await asha.send(root, root, name="Rao & Sons", country="in")
     home = made.headers["location"]
+    assert "rao-sons</bdi> · India" in await asha.page(home)
     assert (await asha.send(f"{home}/invitations", home, email="ravi@example.com", role="member")).status_code == 303
     assert "ravi@example.com" in await asha.page(home)
     link = re.search(r"http://testserver(/account/invitations/\S+)", (await desk.messages_to("ravi@example.com"))[0])

@@ -16,6 +16,7 @@ from tillhouse.kernel.invariants import check_all
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.identity.domain import PersonRole
+from tillhouse.parts.kyc.store import count_waiting
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState, PayoutState, RefundState
@@ -177,6 +178,7 @@ async def test_a_payment_is_found_by_each_of_its_numbers_its_payer_amount_state_
         page = await meera.see(f"/orders?{query}")
         assert "Asha Rao" in page, query
         assert "Kiran Das" not in page, query
+        assert "wallet_deposit" not in page, query
     for query in ("text=order_nobody", "amount=123.46", "state=refunded", "provider=play", "last=2026-01-01"):
         assert "Nothing fits this filter" in await meera.see(f"/orders?{query}"), query
     answer = await meera.client.get(f"{ROOT}/orders?amount=much")
@@ -197,8 +199,8 @@ async def test_a_payment_tells_all_that_happened_to_it_and_where_it_stands_in_th
     assert f'href="/console/ledger/transactions/{payment.transaction_id}"' in page
     assert f'href="/payments/{order.id}/receipt"' in page
     told = plain(page)
-    happened = ("Asked for ₹100.00", "Tried with razorpay", "₹100.00 came in and was booked",
-                "razorpay told: payment.captured", "The payer's bank disputes ₹100.00", "Asha Rao")  # fmt: skip
+    happened = ("Asked for ₹100.00", "Tried with Razorpay", "₹100.00 came in and was booked",
+                "Razorpay told: payment.captured", "The payer's bank disputes ₹100.00", "Asha Rao")  # fmt: skip
     for line in happened:
         assert line in told.replace("&#39;", "'"), line
     assert (await meera.client.get(f"{ROOT}/orders/{uuid4()}")).status_code == 404
@@ -274,7 +276,7 @@ async def test_a_payout_is_approved_by_somebody_else_who_sees_what_leaves(desk: 
     assert await desk.till.wallet(asha) == "100.00"
     assert await desk.audited() == ["payments.approve"]
     told = await meera.see(f"/payouts/{payout.id}")
-    for line in ("Approved spoke on the phone", "Sent to razorpayx", "Paid out"):
+    for line in ("Approved spoke on the phone", "Sent to RazorpayX", "Paid out"):
         assert line in told
     late = await meera.post(f"/payouts/{payout.id}/reject", {"reason": "not_explained", "confirmed": "yes"})
     assert late.status_code == 422
@@ -605,6 +607,7 @@ async def test_the_demo_gives_every_list_something_to_look_at_and_is_safe_to_rep
         found = {one.name: one.count for one in await needs_a_person(session)}
         assert (found["payouts"], found["disputes"], found["transfers"], found["events"]) == (2, 1, 1, 1)
         assert found["exceptions"] >= 3
+        assert await count_waiting(session) == 1
         broken = [one for one in await check_all(session, house.modules) if one.violations]
         assert broken == []
         states = (await session.execute(text("SELECT DISTINCT state FROM payments.orders"))).scalars()

@@ -75,8 +75,10 @@ _KINDS: Mapping[int, _Kind] = {
 
 
 def describe(failure: DomainError, *, next_steps: Sequence[NextStep] = ()) -> ErrorPage:
-    """A refusal as a page: its own sentence under the title of its kind."""
-    return error_page(failure.status, detail=sentence_of(failure), next_steps=next_steps)
+    """A refusal as a page: its own sentence under the title of its kind, unless it says the same."""
+    kind = _KINDS.get(failure.status)
+    repeats = kind is not None and failure.message.rstrip(".") == kind.title
+    return error_page(failure.status, detail=None if repeats else sentence_of(failure), next_steps=next_steps)
 
 
 def sentence_of(failure: DomainError) -> str:

@@ -1,5 +1,6 @@
 """Money, numbers and times as the reader writes them. Exact: integers and `Decimal` in, text out, no float between."""
 
+import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -12,6 +13,12 @@ from babel.numbers import format_compact_decimal, format_currency, format_decima
 from tillhouse.kernel import clock
 from tillhouse.kernel.money import digits_of
 from tillhouse.kernel.web.i18n import gettext, reader
+
+# Where a currency without a sign of its own meets its number: CLDR has a space there, which Babel leaves out.
+_LETTERS_AT_A_DIGIT = re.compile(r"(?<=[A-Za-z]{2})(?=\d)")
+
+# Codes of CLDR that are no country: unions, a zone, pretended languages, an unknown place.
+_NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
 
 Length = Literal["short", "medium", "long", "full"]
 
@@ -34,6 +41,7 @@ def money(amount: MoneyLike, *, sign: bool = False) -> str:
     major = Decimal(amount.minor).scaleb(-digits)
     if is_currency(amount.unit):
         text = format_currency(major, amount.unit, locale=_money_locale(amount.unit))
+        text = _LETTERS_AT_A_DIGIT.sub("\u00a0", text)
     else:
         pattern = "#,##0" + ("." + "0" * digits if digits else "")
         text = f"{format_decimal(major, format=pattern, locale=reader().locale)}\u00a0{gettext(amount.unit)}"
@@ -120,6 +128,18 @@ def relative(value: datetime, now: datetime | None = None) -> str:
     return format_timedelta(away, granularity="second", threshold=0.85, add_direction=True, locale=reader().locale)
 
 
+def country(code: str) -> str:
+    """The name of a country by its two letters; the letters themselves where nobody knows them."""
+    return str(reader().locale.territories.get(code, code))
+
+
+def countries() -> list[tuple[str, str]]:
+    """Every country as its two letters and name, by name."""
+    known = (str(code) for code in reader().locale.territories)
+    codes = [code for code in known if len(code) == 2 and code not in _NO_COUNTRIES]
+    return sorted(((code, country(code)) for code in codes), key=lambda one: one[1])
+
+
 def iso(value: datetime | date) -> str:
     """For `<time datetime>`."""
     return value.isoformat()
@@ -142,5 +162,6 @@ FILTERS = {
     "weekday": weekday,
     "short_day": short_day,
     "relative": relative,
+    "country": country,
     "iso": iso,
 }

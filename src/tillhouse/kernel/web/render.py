@@ -45,10 +45,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Nav:
-    """The menus: of public pages, of a signed-in person, of the staff."""
+    """The menus: of public pages, of a signed-in person, of what is kept for them, of the staff."""
 
     site: Sequence[Link] = ()
     app: Sequence[Link] = ()
+    account: Sequence[Link] = ()
     console: Sequence[Link] = ()
 
 
@@ -190,7 +191,7 @@ def _around(request: Request, frame: Frame, csrf_token: str) -> dict[str, object
         "brand": frame.brand,
         "accent": frame.accent,
         "viewer": frame.viewer,
-        "nav": {place: _marked(getattr(frame.nav, place), request.url.path) for place in ("site", "app", "console")},
+        "nav": _menus(frame.nav, request.url.path),
         "reader": who,
         "lang": who.language.tag,
         "dir": who.language.direction,
@@ -202,6 +203,18 @@ def _around(request: Request, frame: Frame, csrf_token: str) -> dict[str, object
         "csrf_headers": json.dumps({"X-CSRF-Token": csrf_token}),
         "csrf_input": Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, csrf_token),
         "request_id": tracing.request_id() or "",
+    }
+
+
+def _menus(nav: Nav, path: str) -> dict[str, list[tuple[Link, bool]]]:
+    """The menus, each link with whether the reader is there. On a page of the account the menu shows the account."""
+    account = _marked(nav.account, path)
+    on_it = nav.account[0].href if any(here for _, here in account) else path
+    return {
+        "site": _marked(nav.site, path),
+        "app": _marked(nav.app, on_it),
+        "account": account,
+        "console": _marked(nav.console, path),
     }
 
 

@@ -85,6 +85,7 @@ MODULE = Module(
     jobs=_jobs,
     handlers=_handlers,
     nav=(
+        NavItem(N_("Plan and points"), "/billing/", "ticket", "account", permission="billing.own", order=50),
         NavItem(
             N_("Subscriptions"),
             "/console/billing/subscriptions",

@@ -149,9 +149,14 @@ MODULE = Module(
     sealed=(SealedColumn("channels.webhook_secrets", "id", "secret"),),
     jobs=_jobs,
     nav=(
+        NavItem(N_("Messages"), "/account/messages", "bell", "account", permission="channels.own", order=30),
         NavItem(
             N_("Webhooks"), "/console/channels/webhooks", "webhook", place="console", permission="channels.webhooks"
         ),
+        NavItem(
+            N_("Sent messages"), "/console/channels/messages", "send", place="console", permission="channels.messages"
+        ),
+        NavItem(N_("Opt-outs"), "/console/channels/opt-outs", "ban", place="console", permission="channels.messages"),
         NavItem(N_("Chats"), "/console/channels/chats", "message-circle", place="console", permission="channels.chats"),
         NavItem(
             N_("Templates"), "/console/channels/templates", "mail", place="console", permission="channels.templates"
@@ -159,6 +164,7 @@ MODULE = Module(
     ),
     permissions=(
         Permission("channels.own", "Say how to be reached, and read one's notices", frozenset({"user"})),
+        Permission("channels.messages", "See what was sent, and who said stop", frozenset({"staff"}), assurance=2),
         Permission("channels.templates", "See every message as it looks", frozenset({"staff"}), assurance=2),
         Permission("channels.chats", "Read and answer chats", frozenset({"staff"}), assurance=2),
         Permission(

@@ -124,7 +124,7 @@ MODULE = Module(
     pages=_pages,
     models=_models,
     jobs=_jobs,
-    nav=(NavItem(N_("Files"), "/files", "file-text", permission="files.own", order=800),),
+    nav=(NavItem(N_("Files"), "/files", "file-text", "account", permission="files.own", order=70),),
     permissions=(Permission("files.own", "Store and read one's own files", frozenset({"user"})),),
     processes=(
         Process("files", "web", most=2),

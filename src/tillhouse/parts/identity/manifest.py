@@ -93,7 +93,10 @@ MODULE = Module(
     sealed=(SealedColumn("identity.totp", "person_id", "secret"),),
     jobs=_jobs,
     nav=(
-        NavItem(N_("Account"), "/account", "user", permission="identity.me", order=900),
+        NavItem(N_("Settings"), "/account", "settings", "account", permission="identity.me", order=10),
+        NavItem(
+            N_("Organisations"), "/account/organisations", "building-2", "account", permission="identity.me", order=60
+        ),
         NavItem(
             N_("Audit log"), "/console/identity/audit", "history", "console", permission="identity.audit", order=900
         ),

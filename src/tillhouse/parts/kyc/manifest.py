@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from tillhouse.kernel.access import Permission
 from tillhouse.kernel.edge import BodyAllowance
 from tillhouse.kernel.house import House
-from tillhouse.kernel.manifest import Invariant, Module, NavItem, Process
+from tillhouse.kernel.manifest import Demo, Invariant, Module, NavItem, Process
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.vault import SealedColumn
 from tillhouse.kernel.work import AnyHandler, AnyJob
@@ -44,6 +44,12 @@ def _handlers() -> Sequence[AnyHandler]:
     from tillhouse.parts.kyc.handlers import HANDLERS
 
     return HANDLERS
+
+
+def _demo() -> Demo:
+    from tillhouse.parts.kyc.demo import seed
+
+    return Demo(seed)
 
 
 def _invariants() -> Sequence[Invariant]:
@@ -112,7 +118,11 @@ MODULE = Module(
     sealed=(SealedColumn("kyc.cases", "id", "details"), SealedColumn("kyc.pages", "id", "content")),
     jobs=_jobs,
     handlers=_handlers,
-    nav=(NavItem(N_("Identity cases"), "/console/kyc/", "badge-check", "console", permission="kyc.review", order=400),),
+    demo=_demo,
+    nav=(
+        NavItem(N_("Identity"), "/kyc", "badge-check", "account", permission="kyc.own", order=40),
+        NavItem(N_("Identity cases"), "/console/kyc/", "badge-check", "console", permission="kyc.review", order=400),
+    ),
     permissions=(
         Permission("kyc.own", "Show who one is, for oneself or one's organisation", frozenset({"user"})),
         Permission("kyc.review", "Look at identity papers and decide about them", frozenset({"staff"}), assurance=2),

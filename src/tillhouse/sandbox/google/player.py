@@ -25,5 +25,6 @@ GOOGLE = Player(
     trouble=errors.trouble,
     no_such_url=errors.no_such_url,
     facts=_facts,
+    about="People meet it when they sign in with Google.",
     invalid=errors.invalid,
 )

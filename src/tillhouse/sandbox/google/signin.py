@@ -71,7 +71,7 @@ async def certs(world: Here) -> Response:
 async def choose(world: Here, query: Annotated[AuthorizeQuery, Query()]) -> Response:
     """The page on which a person picks an account. What is wrong with the client is said here and never sent back."""
     if wrong := _wrong(world, query):
-        return page("google/refused.html", {"wrong": wrong, "players": (), "here": ""}, status=400)
+        return page("google/refused.html", {"wrong": wrong}, status=400)
     return _chooser(query, "")
 
 
@@ -79,7 +79,7 @@ async def choose(world: Here, query: Annotated[AuthorizeQuery, Query()]) -> Resp
 async def chosen(world: Here, form: Annotated[ChoiceForm, Form()]) -> Response:
     """Back to the client, with a code or with a refusal."""
     if wrong := _wrong(world, form):
-        return page("google/refused.html", {"wrong": wrong, "players": (), "here": ""}, status=400)
+        return page("google/refused.html", {"wrong": wrong}, status=400)
     if form.deny:
         return _back(form, {"error": "access_denied"})
     account = _account_of(form)
@@ -180,8 +180,6 @@ def _chooser(query: AuthorizeQuery, wrong: str) -> Response:
         "app": parts.netloc,
         "hint": query.login_hint,
         "wrong": wrong,
-        "players": (),
-        "here": "",
     }
     origins = f"'self' {parts.scheme}://{parts.netloc}"
     return page("google/choose.html", context, form_action=origins, status=422 if wrong else 200)

@@ -29,6 +29,7 @@ TWILIO = Player(
     apis=("twilio",),
     routers=(messages.router,),
     register=messages.register,
+    about="Its texts arrive in the inbox, its chats on the phones of WhatsApp.",
     api_of=lambda path: "twilio" if path.startswith("/twilio/") else None,
     trouble=_trouble,
     no_such_url=lambda _method, _path, _status: TwilioError(20404, 404).response(),

@@ -75,7 +75,11 @@ async def chats(request: Request, world: Here) -> Response:
     """Every phone that chats, and a form to take another."""
     found = world.store.find(Chat)
     last = {chat.id: next(iter(world.store.find(Said, {"to": chat.id}, limit=1)), None) for chat in found}
-    shown = [{"chat": chat, "last": text_of(said) if said else ""} for chat in found for said in [last[chat.id]]]
+    shown = [
+        {"chat": chat, "last": _words(said) or text_of(said) if said else ""}
+        for chat in found
+        for said in [last[chat.id]]
+    ]
     return answer(request, "whatsapp/chats.html", {"chats": shown}, [one["chat"] for one in shown])
 
 
@@ -104,7 +108,7 @@ async def chat_window(request: Request, world: Here, chat_id: str) -> Response:
     chat = _chat(world, chat_id)
     phones.see(world, chat)
     shown = _phone(world, chat)
-    return answer(request, "whatsapp/chat.html", {"phone": shown, "wide": True}, shown)
+    return answer(request, "whatsapp/chat.html", {"phone": shown}, shown)
 
 
 @router.post("/{chat_id}/messages")

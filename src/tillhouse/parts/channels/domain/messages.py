@@ -41,6 +41,14 @@ _STOP = frozenset({
 _START = frozenset({"start", "unstop", "yes", "resume", "शुरू करें", "เริ่ม", "bắt đầu", "התחל"})
 
 
+def masked(address: str) -> str:
+    """Enough of an address to know it again, not enough to write to it: `as…@example.com`, `+91…45`."""
+    name, at, host = address.partition("@")
+    if at:
+        return f"{name[:2]}…@{host}"
+    return f"{address[:3]}…{address[-2:]}" if len(address) > 5 else "…"
+
+
 def may_follow(before: str, after: Status) -> bool:
     """Whether a message that is `before` may become `after`; late and repeated reports change nothing."""
     return before != "failed" and _RANK[after] > _RANK[before]

@@ -31,7 +31,7 @@ from tillhouse.parts.channels.ports import (
     Target,
 )
 from tillhouse.parts.channels.service import consent, messages
-from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, described, render
+from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, described, is_mailed_offer, render
 from tillhouse.parts.channels.store import chats, reach
 from tillhouse.parts.files import api as files
 
@@ -190,11 +190,9 @@ async def _prepared(session: Session, row: MessageRow, outgoing: Outgoing, *, lo
             for one in found
         ]
         return replace(begun, targets=tuple(targets), provider=targets[0].kind if targets else None)
-    if row.channel == "email" and row.purpose == "marketing" and row.person_id:
-        house = house_of(session)
-        token = consent.opt_out_token(house, row.person_id, "email")
-        address = f"{house.settings.base_url.rstrip('/')}/api/v1/channels/opt-out/{token}"
-        return replace(begun, outgoing=replace(outgoing, unsubscribe=address))
+    if is_mailed_offer(row) and row.person_id:
+        door = consent.opt_out_door(house_of(session), row.person_id, "email")
+        return replace(begun, outgoing=replace(outgoing, unsubscribe=door))
     return await _chatted(session, row, begun) if row.channel == "whatsapp" or row.contact_id else begun
 
 

@@ -70,6 +70,7 @@ async def home(
     staff: Staff,
     pages: Pages,
     *,
+    house: TheHouse,
     mode: Literal["person", "flow", "ended"] | None = None,
     cursor: str | None = None,
 ) -> Response:
@@ -77,7 +78,13 @@ async def home(
     before = decode_id(cursor) if cursor else None
     found = await chats.conversations(session, mode=mode, limit=_PAGE + 1, before=before)
     page, next_cursor = cut(found, _PAGE, lambda one: (str(one[0].id),))
-    values = {"conversations": page, "mode": mode, "next": next_cursor, "cursor": cursor}
+    values = {
+        "conversations": page,
+        "mode": mode,
+        "next": next_cursor,
+        "cursor": cursor,
+        "simulator": "" if house.settings.production else _SIMULATOR,
+    }
     return pages.render_page(request, "channels/chats.html", values)
 
 

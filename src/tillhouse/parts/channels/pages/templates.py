@@ -12,6 +12,7 @@ from tillhouse.kernel.http import Read, TheHouse
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import Pages
 from tillhouse.kernel.web.i18n import LANGUAGES
+from tillhouse.parts.channels.pages.own import channel_names
 from tillhouse.parts.channels.service import rendering
 
 _HOME = "/console/channels/templates"
@@ -26,7 +27,9 @@ async def home(request: Request, _session: Read, house: TheHouse, staff: Staff, 
     found = [
         {"about": one, "missing": _missing(list(rendering.previews(house, one)))} for one in rendering.templates(house)
     ]
-    return pages.render_page(request, "channels/templates.html", {"templates": found, "tongues": LANGUAGES})
+    return pages.render_page(
+        request, "channels/templates.html", {"templates": found, "tongues": LANGUAGES, "channels": channel_names()}
+    )
 
 
 @router.get("/{name}")
@@ -49,6 +52,7 @@ async def preview(
         "about": about,
         "locale": locale,
         "tongues": LANGUAGES,
+        "channels": channel_names(),
         "missing": _missing(every),
         "previews": [one for one in every if one.locale == locale],
     }

@@ -6,11 +6,8 @@ whose file is still on its way holds back those after it. Where a flow's own cod
 over instead of the person waiting for ever.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from uuid import UUID
 
 from tillhouse.kernel import clock, live
@@ -19,7 +16,6 @@ from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.web.i18n import LANGUAGES, SOURCE, Translations
 from tillhouse.kernel.work import emit, enqueue
 from tillhouse.parts.channels.domain.chat import Choice, Kind, Line
 from tillhouse.parts.channels.domain.flow import (
@@ -45,11 +41,11 @@ from tillhouse.parts.channels.domain.flow import (
 from tillhouse.parts.channels.events import Converse, HandedOver, LookAfterChats
 from tillhouse.parts.channels.models import ChatContactRow, ConversationRow, InboundRow
 from tillhouse.parts.channels.service import messages
+from tillhouse.parts.channels.service.rendering import translated
 from tillhouse.parts.channels.store import chats
 
 _BITE = 50  # messages of one contact in one transaction
 _MOST_STEPS = 20  # states that one message may lead through: more is a circle
-_FIELD = re.compile(r"\{(\w+)\}")  # no more than names: what a person wrote must not be read as a format
 _STAFF = "channels:chats"  # the live channel of whoever answers for us
 
 
@@ -172,13 +168,6 @@ async def hand_back(session: Session, conversation_id: UUID) -> None:
         row.mode = "ended"
         return
     await _ask(_scene(session, contact, row, flow, None))
-
-
-def translated(house: House, locale: str, text: str, **fields: object) -> str:
-    """A sentence in a language, its `{named}` fields filled in; as it is where it has none of the catalogues' words."""
-    folders = tuple((module.name, module.folder / "locale") for module in house.modules)
-    found = _translations(folders).gettext(locale if locale in LANGUAGES else SOURCE, text)
-    return _FIELD.sub(lambda name: str(fields.get(name[1], name[0])), found)
 
 
 async def _step(session: Session, contact: ChatContactRow, heard: Heard) -> None:
@@ -506,8 +495,3 @@ def _said(house: House, locale: str, choice: Choice, longest: int, memory: JsonO
 
 def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-@cache
-def _translations(folders: tuple[tuple[str, Path], ...]) -> Translations:
-    return Translations(dict(folders))

@@ -23,7 +23,7 @@ from tillhouse.parts.channels.models import ChatContactRow, InboundRow, Received
 from tillhouse.parts.channels.providers.twilio import read_inbound
 from tillhouse.parts.channels.providers.whatsapp import read_delivery
 from tillhouse.parts.channels.service import consent, messages
-from tillhouse.parts.channels.service.conversations import translated
+from tillhouse.parts.channels.service.rendering import translated
 from tillhouse.parts.channels.store import chats, reach
 from tillhouse.parts.identity.api import Identifier, person_by_identifier
 

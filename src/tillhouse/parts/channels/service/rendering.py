@@ -1,5 +1,6 @@
 """Messages as they are sent: templates found in the modules, filled, in the language of who reads them."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,11 +11,13 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader, PrefixLoad
 
 from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.kernel.house import House
-from tillhouse.kernel.web.i18n import LANGUAGES
+from tillhouse.kernel.text import N_
+from tillhouse.kernel.web.i18n import LANGUAGES, Translations
 from tillhouse.parts.channels.domain.chat import line_of
 from tillhouse.parts.channels.domain.messages import CHANNELS, Channel
 from tillhouse.parts.channels.models import MessageRow
 from tillhouse.parts.channels.ports import MessageTemplate, Outgoing
+from tillhouse.parts.channels.service.consent import opt_out_page
 from tillhouse.parts.identity.api import CodeSource
 
 SOURCE = "en"
@@ -22,6 +25,9 @@ LINE = "channels.line"  # no template: what a conversation says, as it is
 CHALLENGE = "challenge_id"  # a template whose data names a challenge is filled with its code when it is sent
 _LAYOUT = "channels/messages/layout.html"
 _TITLE = "Tillhouse"
+_FIELD = re.compile(r"\{(\w+)\}")  # no more than names: what a person wrote must not be read as a format
+_WHY = N_("You get this because you agreed to offers by e-mail.")
+_NO_MORE = N_("Send me no more offers")
 
 # Which files a channel is written from, best first: what fits a text fits a chat and a phone's screen as well.
 _KINDS: dict[str, tuple[str, ...]] = {
@@ -56,10 +62,16 @@ async def render(session: ReadSession, row: MessageRow) -> Outgoing | None:
             return None
         values["code"] = code.text
     files = files_of(house, row.template, row.locale, row.channel)
-    subject, text, html = _filled(house, files, values, row.channel, strict=True)
+    way_out = opt_out_page(house, row.person_id, "email") if is_mailed_offer(row) and row.person_id else ""
+    subject, text, html = _filled(house, files, values, row.channel, strict=True, opt_out=way_out)
     return Outgoing(
         row.id, row.address, subject, text, html, url=str(row.data.get("url") or ""), queued_at=row.created_at
     )
+
+
+def is_mailed_offer(row: MessageRow) -> bool:
+    """Whether a message must carry a way out of its kind: marketing by e-mail, to a person of ours."""
+    return row.channel == "email" and row.purpose == "marketing" and row.person_id is not None
 
 
 def described(house: House, template: str) -> MessageTemplate:
@@ -78,6 +90,13 @@ def files_of(house: House, template: str, locale: str, channel: str) -> Files:
             if module and (module.folder / "templates" / f"{file}.{kind}").is_file():
                 return Files(wanted, f"{file}.{kind}", f"{file}.html", kind in ("txt", "push.txt"))
     raise LookupError(f"there is no message template {template} for {channel}")
+
+
+def translated(house: House, locale: str, text: str, **fields: object) -> str:
+    """A sentence in a language, its `{named}` fields filled in; as it is where it has none of the catalogues' words."""
+    folders = tuple((module.name, module.folder / "locale") for module in house.modules)
+    found = _translations(folders).gettext(locale if locale in LANGUAGES else SOURCE, text)
+    return _FIELD.sub(lambda name: str(fields.get(name[1], name[0])), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +131,15 @@ def previews(house: House, template: MessageTemplate) -> Iterator[Preview]:
             except LookupError:
                 continue
             values: dict[str, object] = {"code": "123456", "zone": "UTC", **template.example}
-            subject, text, html = _filled(house, files, values, channel, strict=False)
+            way_out = house.settings.base_url if channel == "email" and template.purpose == "marketing" else ""
+            subject, text, html = _filled(house, files, values, channel, strict=False, opt_out=way_out)
             yield Preview(template.name, language, channel, subject, text, html, files.locale != language)
 
 
 def _filled(
-    house: House, files: Files, values: dict[str, object], channel: str, *, strict: bool
+    house: House, files: Files, values: dict[str, object], channel: str, *, strict: bool, opt_out: str = ""
 ) -> tuple[str, str, str]:
+    """Subject, text and HTML. `opt_out` is where a reader ends offers: a mail says so at its end."""
     environment = _environment(_folders(house), strict)
     filled = {**values, "base_url": house.settings.base_url}
     text = environment.get_template(files.text).render(filled).strip()
@@ -133,8 +154,10 @@ def _filled(
     if channel != "email":
         return "", text, ""
     body = environment.get_template(files.html).render(filled)
-    html = environment.get_template(_LAYOUT).render({**filled, "subject": subject, "body": body, "lang": files.locale})
-    return subject, text, html
+    why, no_more = (translated(house, files.locale, words) for words in (_WHY, _NO_MORE))
+    frame = {"subject": subject, "body": body, "lang": files.locale, "opt_out": opt_out, "why": why, "no_more": no_more}
+    html = environment.get_template(_LAYOUT).render({**filled, **frame})
+    return subject, f"{text}\n\n--\n{why}\n{no_more}: {opt_out}" if opt_out else text, html
 
 
 def _folders(house: House) -> tuple[tuple[str, Path], ...]:
@@ -149,6 +172,11 @@ class _Named(ChainableUndefined):
 
     def __html__(self) -> str:
         return str(self)
+
+
+@cache
+def _translations(folders: tuple[tuple[str, Path], ...]) -> Translations:
+    return Translations(dict(folders))
 
 
 @cache

@@ -13,6 +13,7 @@ from tillhouse.kernel.http import Read, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.web.deps import FromOurPage, Pages
 from tillhouse.kernel.web.errors import sentence_of
+from tillhouse.kernel.web.formats import countries
 from tillhouse.kernel.web.forms import Form, Option
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.render import Templates
@@ -199,6 +200,7 @@ async def _home(
         "organisations": await organisations.organisations_of(session, me.person_id),
         "invitations": await organisations.invitations_for(session, me.person_id),
         "role_names": _role_names(),
+        "countries": [Option(code, name) for code, name in countries()],
     }
     return pages.render_form(request, "identity/organisations.html", form, context)
 

@@ -19,6 +19,7 @@ from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.web.deps import FromOurPage, Pages, TheWeb
 from tillhouse.kernel.web.errors import sentence_of
+from tillhouse.kernel.web.formats import countries
 from tillhouse.kernel.web.forms import Form, Option
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.render import Templates
@@ -44,8 +45,6 @@ router = APIRouter(prefix="/kyc")
 Me = Annotated[Principal, Depends(require("kyc.own"))]
 _POST = [FromOurPage, Depends(rate_limit("60/hour"))]
 
-# Countries of the house's markets; a passport of any other is written by its two letters.
-_COUNTRIES = ("IN", "TH", "VN", "IL", "US", "GB", "SG", "AE", "LK", "NP", "BD")
 TONES = {
     "not_started": "neutral",
     "submitted": "info",
@@ -198,7 +197,7 @@ async def _page(
         "editable": found.may_begin,
         "reasons": REASONS,
         "id_kinds": [Option(kind, gettext(ID_KINDS[kind])) for kind in IDS_OF[owner.kind]],
-        "countries": [Option(code, _country(code)) for code in _COUNTRIES],
+        "countries": [Option(code, name) for code, name in countries()],
     }
     return pages.render_form(request, "kyc/level.html", form, context)
 
@@ -237,22 +236,6 @@ def _papers(found: cases.Standing) -> Sequence[Wanted]:
         Wanted(kind, gettext(PAPERS[kind]), kind in found.wanted, sent.get(kind))
         for kind in (*found.wanted, *found.also)
     ]
-
-
-def _country(code: str) -> str:
-    return {
-        "IN": gettext("India"),
-        "TH": gettext("Thailand"),
-        "VN": gettext("Vietnam"),
-        "IL": gettext("Israel"),
-        "US": gettext("United States"),
-        "GB": gettext("United Kingdom"),
-        "SG": gettext("Singapore"),
-        "AE": gettext("United Arab Emirates"),
-        "LK": gettext("Sri Lanka"),
-        "NP": gettext("Nepal"),
-        "BD": gettext("Bangladesh"),
-    }.get(code, code)
 
 
 def _address(level: LevelName, organisation_id: UUID | None) -> str:

@@ -116,7 +116,7 @@ async def list_page(
         "following": following,
         "cursor": cursor,
         "filtered": is_filtered(form),
-        "providers": [Option(one, one) for one in finding.provider_names(session)],
+        "providers": [Option(one, words.said(words.GATEWAYS, one)) for one in finding.provider_names(session)],
     }
     page, fragment = f"payments/console/{name}.html", f"payments/console/_{name}.html"
     return pages.render_form(request, page, form, context, fragment=fragment)

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.kernel.http import Read, TheHouse
 from tillhouse.kernel.web.deps import Pages
 from tillhouse.kernel.web.filters import filter_of, valid
@@ -28,6 +28,7 @@ from tillhouse.parts.payments.pages.console.common import (
     owner_of,
 )
 from tillhouse.parts.payments.pages.console.timeline import timeline_of
+from tillhouse.parts.payments.ports import Purpose
 from tillhouse.parts.payments.service import finding
 from tillhouse.parts.payments.service.receipts import title_of
 from tillhouse.parts.payments.service.views import OrderView
@@ -47,7 +48,8 @@ async def orders(request: Request, session: Read, pages: Pages, _reader: Reader)
     form = filter_of(request, OrderForm)
 
     async def about(shown: Sequence[OrderView]) -> Mapping[str, object]:
-        return {"names": await names_of(session, [one.owner_id for one in shown])}
+        titles = {one.name: one.title for one in house_of(session).provided(Purpose)}
+        return {"names": await names_of(session, [one.owner_id for one in shown]), "purposes": titles}
 
     return await list_page(request, session, pages, "orders", form, find=await _find(session, form), about=about)
 

@@ -214,7 +214,7 @@ async def _question(session: ReadSession, found: PayoutFile, verdict: Verdict, d
         text=text,
         effects=(
             Effect(gettext("To"), text=one.destination),
-            Effect(gettext("By"), text=one.provider),
+            Effect(gettext("By"), text=words.said(words.GATEWAYS, one.provider)),
             Effect(wallet, before=found.balance.posted, after=found.balance.posted - one.amount),
             Effect(gettext("Approvals with yours"), text=f"{approvals} / {found.approvals_needed}"),
             Effect(gettext("Because"), text=words.said(words.APPROVED, data.reason or "checked")),

@@ -207,7 +207,7 @@ async def _home(
         "imported": imported,
         "run": run or blank,
         "statement": statement or Form.blank(StatementForm, name="statement"),
-        "reporting": [Option(one, one) for one in reporting],
+        "reporting": [Option(one, words.said(words.GATEWAYS, one)) for one in reporting],
         "formats": [Option("camt053", "camt.053"), Option("mt940", "MT940"), Option("csv", "CSV")],
         "may_reconcile": me.may("payments.reconcile"),
         "most_bytes": api.statement_max_bytes(request.app.state.house),

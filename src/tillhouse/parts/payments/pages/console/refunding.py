@@ -102,7 +102,10 @@ def _question(payment: PaymentView, plan: RefundPlan, data: RefundForm) -> Quest
     return Question(
         title=gettext("Give {amount} back?", amount=formats.money(plan.amount)),
         warning=gettext("A refund cannot be called back"),
-        text=gettext("It is sent by {provider} to where the money came from.", provider=payment.provider),
+        text=gettext(
+            "It is sent by {provider} to where the money came from.",
+            provider=words.said(words.GATEWAYS, payment.provider),
+        ),
         effects=(
             Effect(
                 gettext("Free in the wallet"),

@@ -7,7 +7,7 @@ from datetime import datetime
 from tillhouse.kernel.web import formats
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.parts.payments.pages.console.common import ROOT
-from tillhouse.parts.payments.pages.console.words import DECISIONS, PARKED, said
+from tillhouse.parts.payments.pages.console.words import DECISIONS, GATEWAYS, METHODS, PARKED, said
 from tillhouse.parts.payments.service.finding import OrderFile, PayoutFile
 from tillhouse.parts.payments.service.views import DisputeView, EventView, PaymentView, RefundView, TransferView
 
@@ -58,7 +58,11 @@ def timeline_of_payout(found: PayoutFile) -> Sequence[Happened]:
         for one in found.decisions
     ]
     if payout.sent_at:
-        happened.append(Happened(payout.sent_at, gettext("Sent to {provider}", provider=payout.provider), icon="send"))
+        happened.append(
+            Happened(
+                payout.sent_at, gettext("Sent to {provider}", provider=said(GATEWAYS, payout.provider)), icon="send"
+            )
+        )
     if payout.processed_at:
         title = gettext("Paid out")
         happened.append(
@@ -73,14 +77,11 @@ def timeline_of_payout(found: PayoutFile) -> Sequence[Happened]:
 
 
 def _payment(payment: PaymentView) -> Iterator[Happened]:
-    name = gettext("Tried with {provider}: {method}", provider=payment.provider, method=payment.method or "–")
+    by = said(GATEWAYS, payment.provider)
+    name = gettext("Tried with {provider}: {method}", provider=by, method=said(METHODS, payment.method) or "–")
     yield Happened(payment.created_at, name, payment.provider_payment_id, "credit-card")
     if payment.captured_at:
-        fee = (
-            gettext("{provider} keeps {fee}", provider=payment.provider, fee=formats.money(payment.fee))
-            if payment.fee
-            else ""
-        )
+        fee = gettext("{provider} keeps {fee}", provider=by, fee=formats.money(payment.fee)) if payment.fee else ""
         title = gettext("{amount} came in and was booked", amount=formats.money(payment.amount))
         yield Happened(payment.captured_at, title, fee, tone="success", transaction=payment.transaction_id)
 
@@ -123,7 +124,7 @@ def _dispute(dispute: DisputeView) -> Iterator[Happened]:
 def _event(event: EventView) -> Happened:
     parked = event.state == "parked"
     text = gettext("Put aside: {reason}", reason=said(PARKED, event.reason)) if parked else ""
-    title = gettext("{provider} told: {event}", provider=event.provider, event=event.name)
+    title = gettext("{provider} told: {event}", provider=said(GATEWAYS, event.provider), event=event.name)
     return Happened(
         event.received_at, title, text, "webhook", "warning" if parked else "neutral", href=f"{ROOT}/events/{event.id}"
     )

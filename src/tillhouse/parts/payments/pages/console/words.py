@@ -73,6 +73,14 @@ LINE_CLASSES = {
     "fee": N_("Another fee"),
     "duplicate": N_("Reported twice"),
 }
+# Who takes or sends the money, as they call themselves in every language.
+GATEWAYS = {
+    "razorpay": "Razorpay",
+    "razorpayx": "RazorpayX",
+    "stripe": "Stripe",
+    "omise": "Omise",
+    "sepay": "SePay",
+}
 METHODS = {
     "checkout": N_("Whatever the gateway offers"),
     "upi": N_("UPI"),
@@ -238,6 +246,7 @@ WORDS: Mapping[str, object] = {
     "transfer_states": TRANSFER_STATES,
     "exception_states": EXCEPTION_STATES,
     "line_classes": LINE_CLASSES,
+    "gateways": GATEWAYS,
     "methods": METHODS,
     "reasons": REASONS,
     "approved": APPROVED,
