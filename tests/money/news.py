@@ -17,13 +17,19 @@ from sqlalchemy import text
 
 from tests.money.flows import Deposit, Town
 from tests.registry import put_in_place
+from tillhouse.kernel.db import Session
+from tillhouse.kernel.house import House
+from tillhouse.kernel.work import Along, JobRun
 from tillhouse.parts.payments.domain import PaymentFacts
+from tillhouse.parts.payments.events import HandleEvent
 from tillhouse.parts.payments.flows.events import handle_event
+from tillhouse.parts.payments.flows.together import settle_company
 from tillhouse.parts.payments.ports import Gateway
 from tillhouse.parts.payments.service.registry import installed_gateway
 from tillhouse.sandbox.webhooks import Delivery
 
 AT_ONCE = 8  # as many as the house has connections
+COMPANY = 50  # as many as one job takes along, and itself
 
 VERIFY = "verify"
 
@@ -113,18 +119,37 @@ class Paid:
             await self.case.till.take(self.events[piece])
 
 
-async def tell(town: Town, paid: Sequence[Paid], orders: Sequence[Sequence[str]]) -> None:
+async def tell(town: Town, paid: Sequence[Paid], orders: Sequence[Sequence[str]], *, in_company: bool = False) -> None:
     """Tell each payment's news in its order: each piece is settled before the next one comes."""
     for position in range(max(map(len, orders))):
         pairs = zip(paid, orders, strict=True)
         await side_by_side(one.hear(order[position]) for one, order in pairs if position < len(order))
-        await settle_news(town)
+        await settle_news(town, in_company=in_company)
 
 
-async def settle_news(town: Town) -> None:
-    """What the jobs of the events that came do."""
+async def settle_news(town: Town, *, in_company: bool) -> None:
+    """What the jobs of the events that came do: those that come alone, or one that took many along."""
     house = town.till.house
+    waiting = await _waiting(house)
+    if in_company:
+        run = cast("JobRun", Attempt(house))
+        for start in range(0, len(waiting), COMPANY):
+            await settle_company(run, dict.fromkeys(waiting[start : start + COMPANY]), {})
+        waiting = await _waiting(house)
+    await side_by_side(handle_event(house, row_id) for row_id in waiting)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt at a job that took no other job along."""
+
+    house: House
+
+    async def finish_along(self, session: Session, taken: Sequence[Along[HandleEvent]]) -> None:
+        assert taken == []
+
+
+async def _waiting(house: House) -> list[UUID]:
     async with house.database.reading() as session:
         rows = await session.execute(text("SELECT id FROM payments.provider_events WHERE state = 'received'"))
-        waiting: list[UUID] = list(rows.scalars())
-    await side_by_side(handle_event(house, row_id) for row_id in waiting)
+        return list(rows.scalars())

@@ -37,7 +37,8 @@ async def test_every_order_of_the_news_told_twice_credits_once(settings: KernelS
         stand_still(town, CHECKOUT.provider)
         everything = str(Money(CHECKOUT.amount.minor * len(orders), CHECKOUT.amount.unit))
         for position in range(2 * len(NEWS)):
-            await tell(town, paid, [order[position : position + 1] for order in orders])
+            pieces = [order[position : position + 1] for order in orders]
+            await tell(town, paid, pieces, in_company=(batch + position) % 3 > 0)
             assert await town.till.house_balance("clearing:razorpay") == everything, position
         await credited_once(town, paid)
 

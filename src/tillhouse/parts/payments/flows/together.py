@@ -45,7 +45,7 @@ async def _together(run: JobRun, task: HandleEvent) -> bool:
     settled: set[UUID] = set()
     try:
         async with asyncio.timeout(_SECONDS):
-            settled, errors = await _settle(run, causes, along)
+            settled, errors = await settle_company(run, causes, along)
     except Exception:  # noqa: BLE001  company is never why an event fails
         _log.exception("not_settled_together", events=len(causes))
     left = {event: one for event, one in along.items() if event not in settled}
@@ -55,10 +55,13 @@ async def _together(run: JobRun, task: HandleEvent) -> bool:
     return task.event_row_id in settled
 
 
-async def _settle(
+async def settle_company(
     run: JobRun, causes: Mapping[UUID, str | None], along: Mapping[UUID, Along[HandleEvent]]
 ) -> tuple[set[UUID], dict[UUID, Exception]]:
-    """The events that are settled, and what went wrong with others."""
+    """Settle the plain ones of these events (id → the request that brought it) and end the jobs of those `along`.
+
+    Returns the events that are settled, and what went wrong with others. Opens its own transactions.
+    """
     async with run.house.database.reading() as session:
         subjects = await plain_subjects(session, causes)
     answers = await _ask(run.house, set(subjects.values()))
