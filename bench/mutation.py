@@ -33,9 +33,13 @@ from bench.mutation_trials import Trials, Verdict
 KEPT = Path(".till/bench/mutation")
 EXPLAINED = Path(__file__).with_name("mutation_explained.toml")
 
-# The tests that may notice: a part's own, and those of its money. A wider choice could only raise the score.
+# The tests that may notice: a part's own, those of its money, those of people who leave. More could only raise a score.
 TESTS: Mapping[str, tuple[str, ...]] = {
-    "ledger": ("tests/parts/ledger", *(str(one) for one in sorted(Path("tests/money").glob("test_ledger_*.py")))),
+    "ledger": (
+        "tests/parts/ledger",
+        "tests/parts/identity/test_leaving.py",
+        *(str(one) for one in sorted(Path("tests/money").glob("test_ledger_*.py"))),
+    ),
     "payments": (
         "tests/parts/payments",
         *(

@@ -296,6 +296,8 @@ def test_why_a_person_looks_at_a_payout_to_a_payee(
         ("ASHA RAO", "Asharao", NameMatch.MATCH),
         ("RAO ASHA", "Asha Rao", NameMatch.MATCH),
         ("ASHA.", "Asha Rao", NameMatch.PARTIAL),
+        ("ASHA.", "Asha R", NameMatch.PARTIAL),
+        ("A R", "R A", NameMatch.MATCH),
         ("MR", "Mr", NameMatch.MISMATCH),
         ("Peña", "PENA", NameMatch.MATCH),
     ],
@@ -453,13 +455,13 @@ def why(table: str, columns: CsvColumns = COLUMNS, account: str = "1", currency:
 
 def test_a_row_without_an_amount_tells_a_balance_and_a_line_of_nothing_is_none() -> None:
     found = read(
-        HEAD + "2026-03-02,,,,,100.00,\n2026-03-02,r1,Rent  paid,40.00,,60.00,\n2026-03-03,r2,,,0.00,60.00,\n"
+        HEAD + "2026-03-02,,,,,100.00,\n2026-03-02,r  1,Rent  paid,40.00,,60.00,\n2026-03-03,r2,,,0.00,60.00,\n"
         "2026-03-04,r3,In,,5.00,65.00,\n2026-03-04,,,,,65.00,\n"
     )  # fmt: skip
     assert (found.opening, found.closing) == (inr(10_000), inr(6_500))
     assert (found.first_day, found.last_day) == (TODAY, date(2026, 3, 4))
     assert found.lines == (
-        BankLine(TODAY, inr(-4_000), "r1", "Rent paid"), BankLine(date(2026, 3, 4), inr(500), "r3", "In"),
+        BankLine(TODAY, inr(-4_000), "r 1", "Rent paid"), BankLine(date(2026, 3, 4), inr(500), "r3", "In"),
     )  # fmt: skip
 
 
@@ -483,13 +485,17 @@ def test_equal_lines_of_a_day_are_numbered_and_others_are_not() -> None:
         (HEAD + f"2026-03-02,{'r' * 101},,1.00,,,\n", "cannot be stored"),
         (HEAD + "2026-03-02,r,,1 .00,,,\n", "cannot be read exactly"),
         (HEAD + "2.3.2026,r,,1.00,,,\n", "cannot be read: 2.3.2026"),
+        (HEAD + f"{'x' * 50},r,,1.00,,,\n", "cannot be read: " + "x" * 40),
+        (HEAD + f"2026-03-02,r,,{'x' * 50},,,\n", "cannot be read exactly: " + "x" * 40),
         (HEAD.replace("Date", "Day") + "2026-03-02,r,,1.00,,,\n", "no column called Date"),
         (HEAD + '2026-03-02,"r\n', "not a table"),
         (HEAD + "2026-03-02,r\0,,1.00,,,\n", "is not a text file"),
     ],
 )  # fmt: skip
 def test_a_table_is_read_exactly_or_refused_with_its_reason(table: str, reason: str) -> None:
-    assert reason in why(table)
+    said = why(table)
+    assert reason in said
+    assert "x" * 41 not in said
 
 
 def test_a_statement_names_its_account_and_keeps_to_its_lengths() -> None:
@@ -523,7 +529,7 @@ def test_columns_that_cannot_be_are_refused(wrong: str) -> None:
 def test_a_statement_has_a_most_of_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "MOST_LINES", 2)
     row = "2026-03-02,r,,1.00,,,\n"
-    assert len(read(HEAD + row * 2).lines) == 2
+    assert len(read(HEAD + row + "2026-03-02,r,,1.00\n").lines) == 2, "a row may end early"
     assert "at most 2 lines" in why(HEAD + row * 3)
 
 
@@ -626,6 +632,7 @@ NO_AMOUNT = entry().replace('<Amt Ccy="INR"> 5.00 </Amt>', "")
         (camt(entry(way="LEFT")), "cannot be read exactly: 5.00"),
         (camt(NO_AMOUNT), "cannot be read exactly"),
         (camt(entry("")), "cannot be read exactly"),
+        (camt(entry().replace(" 5.00 ", "")), "cannot be read exactly"),
         (camt(entry("x" * 50)), "cannot be read exactly: " + "x" * 40),
         (camt(entry(), account="<Id><IBAN>IN1</IBAN></Id>"), "mixes currencies"),
         (camt(entry(), account="<Ccy>INR</Ccy>"), "does not name its account"),
@@ -636,7 +643,7 @@ NO_AMOUNT = entry().replace('<Amt Ccy="INR"> 5.00 </Amt>', "")
 def test_what_a_camt_statement_lacks_is_said(content: bytes, reason: str) -> None:
     said = why_not(content)
     assert reason in said
-    assert len(said) < 120
+    assert "x" * 41 not in said
 
 
 def mt940(*lines: str, opening: str = ":60F:C260302INR100,00", closing: str = ":62F:C260304INR100,00") -> bytes:

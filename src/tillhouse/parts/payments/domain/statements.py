@@ -171,7 +171,7 @@ def _adds_up(statement: Statement) -> None:
 
 def _line(day: date, change: Money, reference: str, text: str) -> BankLine:
     reference, text = " ".join(reference.split()), " ".join(text.split())
-    if "\0" in reference + text or len(reference) > _LONGEST_REFERENCE:
+    if len(reference) > _LONGEST_REFERENCE:
         raise _bad(N_("A reference of the statement cannot be stored."))
     return BankLine(day, change, reference, text[:_LONGEST_TEXT])
 
@@ -252,7 +252,7 @@ def _camt_day(node: Element, names: dict[str, str], path: str) -> date:
 
 
 def _said(node: Element, names: dict[str, str], path: str) -> str:
-    return (node.findtext(path, "", names) or "").strip()
+    return node.findtext(path, "", names).strip()
 
 
 # --- MT940 ----------------------------------------------------------------------------------------------------------
