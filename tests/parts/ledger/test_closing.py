@@ -56,13 +56,20 @@ async def test_without_the_permission_nothing_is_closed(books: Books) -> None:
 
 
 @pytest.mark.parametrize(
-    ("until", "reason"),
-    [(datetime(2999, 1, 1, tzinfo=UTC), "x"), (NEW_YEAR.replace(tzinfo=None), "x"), (NEW_YEAR, "  ")],
+    ("until", "reason", "fault"),
+    [
+        (datetime(2999, 1, 1, tzinfo=UTC), "x", ("/until", "future")),
+        (NEW_YEAR.replace(tzinfo=None), "x", ("/until", "naive")),
+        (NEW_YEAR, "  ", ("/reason", "missing")),
+    ],
     ids=["the future", "no zone", "no reason"],
 )
-async def test_what_is_to_come_or_has_no_reason_is_not_closed(books: Books, until: datetime, reason: str) -> None:
-    with pytest.raises(InvalidInput):
+async def test_what_is_to_come_or_has_no_reason_is_not_closed(
+    books: Books, until: datetime, reason: str, fault: tuple[str, str]
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
         await close(books, until, reason=reason)
+    assert [(one.pointer, one.code) for one in refused.value.errors] == [fault]
     assert await closed(books) == []
 
 

@@ -122,12 +122,15 @@ async def test_a_fee_is_taken_in_the_same_transaction(books: Books) -> None:
 async def test_an_exchange_that_is_not_at_its_rate_is_refused(books: Books) -> None:
     wallet, other = await rich(books, 1_000)
     before = await books.everything()
-    with pytest.raises(ledger.BadPosting):
-        await exchange(books, wallet, dollars(100), other, rupees(8_314))
-    with pytest.raises(ledger.BadPosting):
-        await exchange(books, wallet, dollars(100), other, rate=ledger.Rate.parse("1.1", "USD", "THB"))
-    with pytest.raises(ledger.BadPosting):
-        await exchange(books, wallet, dollars(100), ledger.house_account("bank", "INR"))
+    baht = ledger.Rate.parse("1.1", "USD", "THB")
+    for terms, rate, fault in (
+        ((other, rupees(8_314)), RATE, ("/received", "not_at_rate")),
+        ((other,), baht, ("/rate", "wrong_rate")),
+        ((ledger.house_account("bank", "INR"),), RATE, ("/target", "other_side")),
+    ):
+        with pytest.raises(ledger.BadPosting) as refused:
+            await exchange(books, wallet, dollars(100), *terms, rate=rate)
+        assert [(one.pointer, one.code) for one in refused.value.errors] == [fault]
     with pytest.raises(ledger.InsufficientFunds):
         await exchange(books, wallet, dollars(1_001), other)
     with pytest.raises(ledger.InsufficientFunds):

@@ -134,8 +134,9 @@ async def test_the_accounts_of_an_owner_come_in_the_order_of_code_and_unit(books
 
 async def test_a_time_without_a_zone_and_an_account_outside_the_chart_are_refused(books: Books) -> None:
     async with books.house.database.reading() as session:
-        with pytest.raises(InvalidInput, match="zone"):
+        with pytest.raises(InvalidInput, match="zone") as refused:
             await ledger.balance_at(session, BANK, effective=SPRING.replace(tzinfo=None))
+        assert [(fault.pointer, fault.code) for fault in refused.value.errors] == [("/effective", "naive")]
         with pytest.raises(ledger.UnknownAccount):
             await ledger.balance_at(session, ledger.house_account("vault", "INR"))
         with pytest.raises(InvalidInput, match="zone"):

@@ -103,8 +103,9 @@ async def test_the_same_key_returns_the_first_hold_and_other_input_is_refused(bo
 
 @pytest.mark.parametrize("paise", [0, -5])
 async def test_only_an_amount_above_zero_is_held(books: Books, paise: int) -> None:
-    with pytest.raises(ledger.BadPosting):
+    with pytest.raises(ledger.BadPosting) as refused:
         await books.hold(await funded(books, 100), paise)
+    assert [(fault.pointer, fault.code) for fault in refused.value.errors] == [("/amount", "bad_amount")]
 
 
 async def test_holds_expire_when_their_time_is_over_and_not_before(books: Books) -> None:

@@ -80,6 +80,13 @@ def channels(options: tuple[str, ...]) -> None:
     _run("bench.channels", options)
 
 
+@command.command("mutation", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def mutation(options: tuple[str, ...]) -> None:
+    """The tests themselves: how many small changes to the code that moves money they notice."""
+    _run("bench.mutation", options)
+
+
 def _run(module: str, options: Sequence[str]) -> None:
     if not (_ROOT / "bench").is_dir():
         raise click.ClickException("The benchmarks are part of the source: run this in a checkout.")

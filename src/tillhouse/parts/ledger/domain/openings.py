@@ -83,7 +83,8 @@ def read_openings(rows: Iterable[str], chart: Chart, today: date) -> tuple[list[
             except DomainError as refusal:
                 faults.append(LineFault(reader.line_num, refusal))
     except csv.Error as error:
-        faults.append(LineFault(reader.line_num, BadOpening(N_("This is no CSV: {error}."), error=error)))
+        # The reader of dictionaries counts a line when it has read it.
+        faults.append(LineFault(reader.reader.line_num, BadOpening(N_("This is no CSV: {error}."), error=error)))
     faults += _repeated(lines)
     return lines, sorted(faults, key=lambda fault: fault.number)
 

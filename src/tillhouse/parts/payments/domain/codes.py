@@ -40,7 +40,7 @@ def find_codes(content: str, prefix: str) -> list[str]:
         if tidy.startswith(prefix, at):
             body = tidy[at + len(prefix) : at + len(prefix) + _LENGTH]
             check = tidy[at + len(prefix) + _LENGTH :][:1]
-            if len(body) == _LENGTH and set(body) <= set(_SIGNS) and check == _check_sign(body):
+            if set(body) <= set(_SIGNS) and check == _check_sign(body):  # nothing follows a body that is cut off
                 found[f"{prefix}{body}{check}"] = None
     return list(found)
 

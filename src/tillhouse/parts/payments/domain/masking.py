@@ -51,7 +51,7 @@ def _masked(value: JsonValue, *, shown: bool, free: bool = False) -> JsonValue:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return value if shown and _OWN_NAME.fullmatch(value) and "@" not in value else HIDDEN
+        return value if shown and _OWN_NAME.fullmatch(value) else HIDDEN
     return value if shown else HIDDEN
 
 

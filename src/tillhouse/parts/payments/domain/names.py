@@ -33,9 +33,9 @@ def match_names(registered: str | None, ours: str) -> NameMatch:
     `match`: written as one they are the same, or every word of the shorter one, two or more of them, is in the longer
     one, an initial standing for a word. `partial`: one whole word agrees. Anything else is somebody else.
     """
-    if not (registered or "").strip():
+    if registered is None or not registered.strip():
         return NameMatch.UNKNOWN
-    theirs, known = _words(registered or ""), _words(ours)
+    theirs, known = _words(registered), _words(ours)
     if theirs and _same(theirs, known):
         return NameMatch.MATCH
     fewer, more = sorted((theirs, known), key=len)

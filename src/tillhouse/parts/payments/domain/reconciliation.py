@@ -160,8 +160,8 @@ def days_of(pairs: Sequence[str]) -> Mapping[str, int]:
     """`("razorpay=3",)` as a mapping. Raises `ValueError` for anything else."""
     found: dict[str, int] = {}
     for pair in pairs:
-        name, sign, days = pair.partition("=")
-        if not (name and sign and days.isdecimal() and len(days) < 5):
+        name, _, days = pair.partition("=")
+        if not (name and days.isdecimal() and len(days) < 5):
             raise ValueError("write each as name=days, for example razorpay=3")
         found[name] = int(days)
     return found
