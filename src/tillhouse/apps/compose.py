@@ -1,6 +1,7 @@
 """Puts a process together from manifests: the only place where parts are wired to each other."""
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 import httpx
@@ -133,12 +134,13 @@ def create_app(house: House) -> FastAPI:
     owners = {root: apis[module.name] for module in served if module.api for root in module.api_roots}
     app.router.routes.insert(0, _ByRoot(owners))
     # The APIs stand last, for whoever asks what there is: a call has been led to its owner by then.
-    for shelf in (*(_pages(module.pages) for module in served if module.pages), *apis.values()):
+    environment = os.environ.get("ENVIRONMENT", "")
+    for shelf in (*(_pages(module.pages, environment) for module in served if module.pages), *apis.values()):
         app.router.routes.extend(shelf.routes)
     return app
 
 
-# What a module answers is the same in every house of this process: FastAPI reads its signatures once.
+# What a module answers is the same in every house of one process and environment: FastAPI reads its signatures once.
 
 
 @functools.lru_cache(maxsize=128)
@@ -149,7 +151,7 @@ def _api(made: Callable[[], APIRouter], title: str) -> APIRouter:
 
 
 @functools.lru_cache(maxsize=128)
-def _pages(made: Callable[[], APIRouter]) -> APIRouter:
+def _pages(made: Callable[[], APIRouter], environment: str) -> APIRouter:  # which may decide on pages
     shelf = APIRouter(responses=PROBLEMS)
     shelf.include_router(made(), include_in_schema=False)
     return shelf
