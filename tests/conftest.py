@@ -9,8 +9,11 @@ import functools
 import itertools
 import logging
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import fastapi.dependencies.models
@@ -30,6 +33,8 @@ from tillhouse.sandbox.settings import SandboxSettings
 from tillhouse.sandbox.transport import SandboxTransport
 
 TEMPLATE = "tillhouse"
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
 _numbers = itertools.count(1)
 
 
@@ -51,9 +56,19 @@ def pytest_runtest_logfinish() -> None:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL of this test process, its database migrated to the newest revision."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as postgres:
+    with _place(tmp_path_factory) as folder, EmbeddedPostgres(folder, durable=False) as postgres:
         migrate.upgrade(postgres.owner_url)
         yield postgres
+
+
+@contextmanager
+def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """In memory, where there is room: a database for each test is a thousand files."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM:
+        with TemporaryDirectory(prefix="tillhouse-", dir=MEMORY, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    else:
+        yield tmp_path_factory.mktemp("postgres")
 
 
 @pytest.fixture

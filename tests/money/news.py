@@ -102,13 +102,22 @@ class Paid:
     events: dict[str, Delivery]
 
     @classmethod
+    async def begin_all(cls, town: Town, cases: Iterable[Deposit]) -> "list[Paid]":
+        known = {event.id for event in town.till.webhooks()}
+        return [await cls._begin(case, known) for case in cases]
+
+    @classmethod
     async def begin(cls, case: Deposit) -> "Paid":
-        known = {event.id for event in case.till.webhooks()}
+        return await cls._begin(case, {event.id for event in case.till.webhooks()})
+
+    @classmethod
+    async def _begin(cls, case: Deposit, known: set[str]) -> "Paid":
         await case.begin()
         await case.pay(await case.order())
         fresh = [event for event in case.till.webhooks() if event.id not in known]
         # The sandbox tells of each thing once: a name that comes twice would hide one of them.
         assert len({event.event for event in fresh}) == len(fresh)
+        known.update(event.id for event in fresh)
         return cls(case, {event.event: event for event in fresh})
 
     async def hear(self, piece: str) -> None:
@@ -120,10 +129,16 @@ class Paid:
 
 
 async def tell(town: Town, paid: Sequence[Paid], orders: Sequence[Sequence[str]], *, in_company: bool = False) -> None:
-    """Tell each payment's news in its order: each piece is settled before the next one comes."""
+    """Tell each payment's news in its order: each piece is settled before the next one comes.
+
+    In company, the events of one position are stored in one transaction and settled in few.
+    """
     for position in range(max(map(len, orders))):
-        pairs = zip(paid, orders, strict=True)
-        await side_by_side(one.hear(order[position]) for one, order in pairs if position < len(order))
+        heard = [(one, order[position]) for one, order in zip(paid, orders, strict=True) if position < len(order)]
+        together = [one.events[piece] for one, piece in heard if in_company and piece != VERIFY]
+        if together:
+            await town.till.take(*together)
+        await side_by_side(one.hear(piece) for one, piece in heard if not in_company or piece == VERIFY)
         await settle_news(town, in_company=in_company)
 
 

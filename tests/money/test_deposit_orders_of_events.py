@@ -33,7 +33,7 @@ def test_there_are_2520_orders_of_four_pieces_of_news_told_twice() -> None:
 async def test_every_order_of_the_news_told_twice_credits_once(settings: KernelSettings, batch: int) -> None:
     orders = list(islice(every_order(Counter(2 * NEWS)), batch, None, BATCHES))
     async with open_town(settings) as town:
-        paid = [await Paid.begin(Deposit(town, CHECKOUT, verified=True)) for _ in orders]
+        paid = await Paid.begin_all(town, (Deposit(town, CHECKOUT, verified=True) for _ in orders))
         stand_still(town, CHECKOUT.provider)
         everything = str(Money(CHECKOUT.amount.minor * len(orders), CHECKOUT.amount.unit))
         for position in range(2 * len(NEWS)):
@@ -55,7 +55,7 @@ async def test_every_order_of_the_events_of_every_way_told_twice_credits_once(
     async with open_town(settings) as town:
         first = await Paid.begin(Deposit(town, way))
         orders = list(orders_told_twice(tuple(first.events)))
-        paid = [first] + [await Paid.begin(Deposit(town, way)) for _ in orders[1:]]
+        paid = [first, *await Paid.begin_all(town, (Deposit(town, way) for _ in orders[1:]))]
         assert {tuple(one.events) for one in paid} == {tuple(first.events)}
         stand_still(town, way.provider)
         await tell(town, paid, orders)

@@ -34,7 +34,7 @@ from tillhouse.parts.payments.domain import Destination, Vpa
 from tillhouse.parts.payments.events import LookAfter
 from tillhouse.parts.payments.manifest import MODULE as PAYMENTS
 from tillhouse.parts.payments.ports import Purpose
-from tillhouse.parts.payments.service.inbox import take_event
+from tillhouse.parts.payments.service.inbox import Arrived, take_events
 from tillhouse.parts.payments.service.payouts import NewPayout, reserve_payout
 from tillhouse.parts.payments.service.registry import gateway
 from tillhouse.parts.payments.settings import PaymentsSettings, PayoutGuards
@@ -146,13 +146,16 @@ class Till:
             response = await client.post(path, content=changed.get("body", delivery.body).encode(), headers=headers)
         return response.status_code
 
-    async def take(self, delivery: Delivery) -> None:
-        """Hand one webhook in behind its address, its signature checked."""
+    async def take(self, *deliveries: Delivery) -> None:
+        """Hand webhooks in together behind their address, each one's signature checked."""
+        arrived = [self._arrived(delivery) for delivery in deliveries]
+        async with self.house.database.transaction() as session:
+            await take_events(session, arrived)
+
+    def _arrived(self, delivery: Delivery) -> Arrived:
         provider = httpx.URL(delivery.url).path.rpartition("/")[2]
         body, headers = delivery.body.encode(), httpx.Headers(delivery.headers)
-        event = gateway(self.house, provider).read_event(body, headers)
-        async with self.house.database.transaction() as session:
-            await take_event(session, provider, event, body)
+        return Arrived(provider, gateway(self.house, provider).read_event(body, headers), body, None)
 
     def webhooks(self, *names: str) -> list[Delivery]:
         """Webhooks that wait to be delivered, all or those of these events."""
