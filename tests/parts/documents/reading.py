@@ -26,8 +26,11 @@ def text_of(pdf: bytes) -> str:
 
 
 def squeezed(text: str) -> str:
-    """A text without spaces and breaks, which move when lines are broken."""
-    return "".join(text.translate(ISOLATES).split())
+    """A text without spaces and breaks, which move when lines are broken.
+
+    A hyphen at the end of a line, with a letter after it, is read by pdfium as one that the break put there.
+    """
+    return "".join(text.translate(ISOLATES).replace("\x02", "-").split())
 
 
 def picture_of(pdf: bytes, page: int = 0, scale: float = 2) -> Image.Image:
