@@ -243,6 +243,10 @@ class KernelSettings(ModuleSettings):
         """Host and port of `metrics_listen`; None when it is empty."""
         return _host_and_port(self.metrics_listen)
 
+    def address(self, path: str) -> str:
+        """Where people reach `path` (which begins with a slash) of the house."""
+        return self.base_url.rstrip("/") + path
+
     @property
     def production(self) -> bool:
         return self.environment == "production"

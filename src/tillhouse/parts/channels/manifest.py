@@ -108,7 +108,7 @@ def _twilio(house: House, settings: ChannelsSettings) -> "Iterator[tuple[Carrier
         return
     url = settings.twilio_url or _sandbox(house, "twilio") or "https://api.twilio.com"
     account = (settings.twilio_account_sid, settings.twilio_auth_token)
-    callback = house.settings.base_url.rstrip("/") + CALLBACK
+    callback = house.settings.address(CALLBACK)
     texts = TwilioCarrier(house.outbound, url, account, settings.twilio_phone_number, callback)
     yield texts, answers_at(texts.name, url)
     number = settings.twilio_whatsapp_number

@@ -199,7 +199,7 @@ async def _fail(run: JobRun, job_id: UUID, reason: Reason) -> None:
 def callback_of(house: House, job_id: UUID) -> str:
     """Where a maker tells of an order. Makers sign nothing: the address holds a key that nobody can guess."""
     query = urlencode({"key": house_secret(house, job_id)})
-    return f"{house.settings.base_url.rstrip('/')}{_CALLBACK}/{job_id}?{query}"
+    return house.settings.address(f"{_CALLBACK}/{job_id}?{query}")
 
 
 def house_secret(house: House, job_id: UUID) -> str:

@@ -51,7 +51,7 @@ async def _signed(request: Request, house: House) -> Fields:
     found = await request.form()
     form = [(name, value) for name, value in found.multi_items() if not isinstance(value, UploadFile)]
     query = f"?{request.url.query}" if request.url.query else ""
-    url = f"{house.settings.base_url.rstrip('/')}{request.url.path}{query}"
+    url = house.settings.address(f"{request.url.path}{query}")
     token = house.settings_of(ChannelsSettings).twilio_auth_token
     if not is_signed(token, url, form, request.headers.get("x-twilio-signature", "")):
         raise Forbidden(N_("This callback is not signed by Twilio."))

@@ -88,12 +88,12 @@ def opt_out_token(house: House, person_id: UUID, channel: str) -> str:
 
 def opt_out_page(house: House, person_id: UUID, channel: str) -> str:
     """The address of the page that asks once and ends offers: for the reader of a message."""
-    return f"{house.settings.base_url.rstrip('/')}/messages/opt-out/{opt_out_token(house, person_id, channel)}"
+    return house.settings.address(f"/messages/opt-out/{opt_out_token(house, person_id, channel)}")
 
 
 def opt_out_door(house: House, person_id: UUID, channel: str) -> str:
     """The address that ends offers by one POST (RFC 8058): for the button of a mail program."""
-    return f"{house.settings.base_url.rstrip('/')}/api/v1/channels/opt-out/{opt_out_token(house, person_id, channel)}"
+    return house.settings.address(f"/api/v1/channels/opt-out/{opt_out_token(house, person_id, channel)}")
 
 
 async def opt_out_by_token(session: Session, token: str) -> Channel:

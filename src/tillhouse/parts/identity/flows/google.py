@@ -96,4 +96,4 @@ def _secrets(house: House, state: str) -> Secrets:
 
 
 def _back(house: House) -> str:
-    return f"{house.settings.base_url.rstrip('/')}{BACK}"
+    return house.settings.address(BACK)

@@ -67,7 +67,7 @@ def _payout(event: type[Event], status: str, title: str) -> AnyPublishedEvent:
 
 
 def _read(session: ReadSession, id: str) -> str:  # noqa: A002  the path says id
-    return f"{house_of(session).settings.base_url.rstrip('/')}/api/v1/payments/status/{id}"
+    return house_of(session).settings.address(f"/api/v1/payments/status/{id}")
 
 
 PUBLISHED = (

@@ -65,8 +65,7 @@ async def orders_by_provider_ids(
     session: ReadSession, names: Collection[tuple[str, str]]
 ) -> Mapping[tuple[str, str], OrderRow]:
     """`order_by_provider_id` for many: the orders found, by provider and id there."""
-    found = (await session.execute(_named(names))).scalars()
-    return {(order.provider, order.provider_order_id or ""): order for order in found}
+    return await _orders_named(session, _named(names))
 
 
 async def lock_orders_by_provider_ids(
@@ -74,7 +73,11 @@ async def lock_orders_by_provider_ids(
 ) -> Mapping[tuple[str, str], OrderRow]:
     """`lock_order_by_provider_id` for many, in one order for everybody."""
     statement = _named(names).order_by(OrderRow.id).with_for_update().execution_options(populate_existing=True)
-    found = (await session.execute(statement)).scalars()
+    return await _orders_named(session, statement)
+
+
+async def _orders_named(session: ReadSession, wanted: Select[OrderRow]) -> Mapping[tuple[str, str], OrderRow]:
+    found = (await session.execute(wanted)).scalars()
     return {(order.provider, order.provider_order_id or ""): order for order in found}
 
 
