@@ -33,10 +33,10 @@ from tillhouse.apps.compose import build_house, create_app
 from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.apps.relay import relay
 from tillhouse.apps.worker import run_worker
+from tillhouse.kernel.dsn import plain_dsn
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import configure_logs
 from tillhouse.kernel.settings import KernelSettings
-from tillhouse.kernel.signals import plain_dsn
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
 from tillhouse.parts.files.manifest import MODULE as FILES
 from tillhouse.parts.identity.manifest import MODULE as IDENTITY

@@ -29,11 +29,11 @@ from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.apps.relay import relay
 from tillhouse.apps.worker import run_worker
 from tillhouse.kernel.db import Session
+from tillhouse.kernel.dsn import plain_dsn
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import configure_logs
 from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.settings import KernelSettings
-from tillhouse.kernel.signals import plain_dsn
 from tillhouse.kernel.work import Job, Task, enqueue, task
 
 

@@ -34,12 +34,12 @@ from tillhouse.apps import migrate
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.kernel.access import SYSTEM
+from tillhouse.kernel.dsn import plain_dsn
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.logs import configure_logs
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
-from tillhouse.kernel.signals import plain_dsn
 from tillhouse.parts.identity.service import machines
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.service.calls import Call, Order

@@ -13,7 +13,7 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from tillhouse.apps.embedded import EmbeddedPostgres, find_binaries
-from tillhouse.kernel.signals import plain_dsn
+from tillhouse.kernel.dsn import plain_dsn
 
 CLIENTS = 20
 Report = Callable[[str, float], None]

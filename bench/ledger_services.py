@@ -19,8 +19,8 @@ from sqlalchemy.engine import make_url
 
 from bench import ledger_http
 from tillhouse.apps.embedded import EmbeddedPostgres
+from tillhouse.kernel.dsn import plain_dsn
 from tillhouse.kernel.ids import new_id
-from tillhouse.kernel.signals import plain_dsn
 
 BULK = 50
 _ROOT = Path(__file__).parent.parent

@@ -24,11 +24,11 @@ from sqlalchemy import text
 from tillhouse.apps import migrate
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.embedded import EmbeddedPostgres
+from tillhouse.kernel.dsn import plain_dsn
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import configure_logs
 from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.settings import KernelSettings
-from tillhouse.kernel.signals import plain_dsn
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.manifest import MODULE as LEDGER
 from tillhouse.parts.ledger.service import sealing

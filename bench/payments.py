@@ -36,12 +36,12 @@ from bench.ledger_http import free_port, web_process
 from tillhouse.apps import migrate
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.embedded import EmbeddedPostgres
+from tillhouse.kernel.dsn import plain_dsn
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.logs import configure_logs
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
-from tillhouse.kernel.signals import plain_dsn
 from tillhouse.parts.payments import api
 
 CONNECTIONS = 64

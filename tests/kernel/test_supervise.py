@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -27,17 +28,24 @@ PROGRAMS = {
         time.sleep(600)
     """,
     "broken": "import sys; print('ERROR the setting is missing', flush=True); sys.exit(3)",
+    "told": """
+        import json, os, sys
+        told = [sorted(os.environ), sys.argv[1:], sys.stdin.read(), os.getpgrp() == os.getpid()]
+        print(json.dumps(told), flush=True)
+    """,
+    "preloaded": "",
     "loud": "import time; [print('x' * 9999) for _ in range(1500)]; print(flush=True); time.sleep(600)",
 }
 HARNESS = """
     import json, sys
     from pathlib import Path
-    from tillhouse.apps.supervise import ProcessSpec, RestartPolicy, Supervisor, SupervisorError
+    from tillhouse.apps.supervise import Nursery, ProcessSpec, RestartPolicy, Supervisor, SupervisorError
     folder, policy, specs = json.loads(sys.argv[1])
     try:
         code = Supervisor(
-            [ProcessSpec(name, argv, {}, ready, restart) for name, argv, ready, restart in specs],
+            [ProcessSpec(*spec) for spec in specs],
             Path(folder),
+            nursery=Nursery("preloaded"),
             policy=RestartPolicy(**policy),
             say=lambda sentence: print(sentence, flush=True),
             on_ready=lambda: print("all up", flush=True),
@@ -51,16 +59,20 @@ HARNESS = """
 class House:
     """A supervisor as a program, with what it says."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, programs: Path, *, fork: bool) -> None:
+        self.folder, self.fork = folder, fork
         self.said: list[str] = []
         self._running: list[subprocess.Popen[str]] = []
+        self._found = {"PYTHONPATH": str(programs)}
+        for name, program in PROGRAMS.items():
+            (programs / f"{name}.py").write_text(textwrap.dedent(program))
 
     def up(self, *names: str, url: str | None = None, restart: bool = True, **policy: float) -> subprocess.Popen[str]:
-        specs = [(name, [sys.executable, "-u", "-c", textwrap.dedent(PROGRAMS[name])], url, restart) for name in names]
+        specs = [(name, [sys.executable, "-m", name], self._found, url, restart, self.fork) for name in names]
         arguments = json.dumps([str(self.folder), {"pause": 0.05, "longest_pause": 0.2, **policy}, specs])
         process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(HARNESS), arguments],
+            env={**os.environ, **self._found, "OF_THE_SUPERVISOR": "alone"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -94,11 +106,24 @@ class House:
             process.communicate(timeout=20)
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    house = House(tmp_path / "home with spaces")
-    yield house
-    house.end()
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every process starts by itself")
+
+
+@contextmanager
+def begun(folder: Path, *, fork: bool) -> Iterator[House]:
+    (folder / "programs").mkdir()
+    house = House(folder / "home with spaces", folder / "programs", fork=fork)
+    try:
+        yield house
+    finally:
+        house.end()
+
+
+@pytest.fixture(params=["alone", pytest.param("forked", marks=linux)])
+def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
+    """In both ways a process can start: by itself, or as a fork of one that has loaded what it needs."""
+    with begun(tmp_path, fork=request.param == "forked") as house:
+        yield house
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 15) -> None:
@@ -142,7 +167,8 @@ def test_ctrl_c_of_the_terminal_reaches_the_supervisor_alone(house: House) -> No
     process = house.up("sleeper")
     house.hear(process, "all up")
     (child,) = house.running()
-    assert os.getpgid(child.pid) == child.pid != os.getpgid(process.pid)
+    assert os.getpgid(child.pid) != os.getpgid(process.pid)
+    eventually(lambda: os.getpgid(child.pid) == child.pid)
 
 
 def test_a_killed_process_is_started_again(house: House) -> None:
@@ -248,6 +274,40 @@ def test_children_end_when_the_supervisor_is_killed(house: House) -> None:
     (child,) = house.running()
     stop(process, signal.SIGKILL)
     child.wait(timeout=5)
+
+
+def test_a_process_gets_its_own_environment_and_nothing_of_the_supervisors(house: House) -> None:
+    house.hear(house.up("told", restart=False), "all up")
+    environment, words, typed, leads_its_group = json.loads(house.log("told"))
+    assert "PYTHONPATH" in environment
+    assert "OF_THE_SUPERVISOR" not in environment
+    assert (words, typed, leads_its_group) == ([], "", True)
+
+
+@linux
+def test_when_what_processes_are_forked_from_is_killed_they_end_and_are_started_again(tmp_path: Path) -> None:
+    with begun(tmp_path, fork=True) as house:
+        process = house.up("sleeper")
+        house.hear(process, "all up")
+        (child,) = house.running()
+        server = child.parent()
+        assert server is not None
+        assert server.pid != process.pid
+        server.kill()
+        house.hear(process, "Starting it again")
+        eventually(lambda: bool(house.recorded()) and house.recorded() != [child.pid])
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+        assert stop(process, signal.SIGTERM) < 10
+
+
+@linux
+def test_one_that_cannot_be_loaded_is_said_and_ends_everything(tmp_path: Path) -> None:
+    with begun(tmp_path, fork=True) as house:
+        (tmp_path / "programs" / "preloaded.py").write_text("raise RuntimeError('no such engine')")
+        process = house.up("sleeper", most_early_deaths=2)
+        house.hear(process, "no such engine")
+        assert "sleeper cannot start" in house.hear(process, "Everything is stopped")
+        assert process.wait(timeout=20) == 1
 
 
 def test_the_next_start_ends_what_a_killed_supervisor_left(house: House) -> None:

@@ -14,9 +14,9 @@ from tests.work.process import STEPS
 from tillhouse.apps import migrate
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.embedded import EmbeddedPostgres
+from tillhouse.kernel.dsn import plain_dsn
 from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
-from tillhouse.kernel.signals import plain_dsn
 from tillhouse.kernel.work import emit, enqueue, job
 
 BOTH_BROKERS = [

@@ -5,7 +5,7 @@ import pytest
 
 from tillhouse.apps import migrate
 from tillhouse.apps.embedded import EmbeddedPostgres
-from tillhouse.kernel.signals import plain_dsn
+from tillhouse.kernel.dsn import plain_dsn
 
 
 def test_models_and_tables_do_not_drift(server: EmbeddedPostgres) -> None:

@@ -25,8 +25,8 @@ from pgmq import PGMQueue
 from psycopg import sql
 from psycopg_pool import ConnectionPool
 
+from tillhouse.kernel.dsn import plain_dsn
 from tillhouse.kernel.settings import KernelSettings
-from tillhouse.kernel.signals import plain_dsn
 from tillhouse.kernel.work.registry import queue_of
 from tillhouse.kernel.work.store import DueJob
 

@@ -33,12 +33,16 @@ def become(parent: int, end_with: int, account: str, argv: list[str]) -> None:
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-    if sys.platform == "linux":
-        # After setuid, which clears it. The parent may have ended before this line: then nobody would send the signal.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, end_with)
-        if os.getppid() != parent:
-            sys.exit(128 + end_with)
+    end_with_parent(parent, end_with)  # after setuid, which clears it
     os.execvp(argv[0], argv)  # noqa: S606  no shell is wanted
+
+
+def end_with_parent(parent: int, end_with: int) -> None:
+    """Have the kernel send us `end_with` when the thread of process `parent` that made us ends. Linux alone can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, end_with)
+        if os.getppid() != parent:  # it had ended before, and nobody would send the signal
+            sys.exit(128 + end_with)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -8,19 +8,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import asyncpg
-from sqlalchemy.engine import make_url
 
+from tillhouse.kernel.dsn import plain_dsn
 from tillhouse.kernel.house import House
 
 _RECONNECT_SECONDS = 0.5
 _QUEUED = 10_000  # signals that wait for a database that is away; more are dropped
 
 Received = Callable[[str, str], None]
-
-
-def plain_dsn(url: str) -> str:
-    """A database URL as libpq and asyncpg spell it, without SQLAlchemy's driver."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 class Notifier:

@@ -8,9 +8,18 @@ from typing import TypedDict
 
 import click
 
-from tillhouse.apps import local, migrate
+from tillhouse.apps import local
 from tillhouse.apps.embedded import EmbeddedPostgres
-from tillhouse.apps.supervise import ProcessSpec, Service, Supervisor, SupervisorError, check_port, lock_folder
+from tillhouse.apps.supervise import (
+    Nursery,
+    ProcessSpec,
+    Service,
+    Supervisor,
+    SupervisorError,
+    check_port,
+    lock_folder,
+)
+from tillhouse.apps.usable import require_usable
 from tillhouse.kernel.settings import KernelSettings, environment
 
 SANDBOX_OFFSET, SMTP_OFFSET = 1, 25
@@ -29,13 +38,16 @@ def command(port: int, data: Path, no_demo: bool) -> None:
     lock = lock_folder(data)  # before anything in it is made, remembered or started
     metrics = _metrics()
     _check_ports([port, port + SANDBOX_OFFSET, port + SMTP_OFFSET, *(listen for _, listen in metrics)])
+    nursery = Nursery("tillhouse.apps.loaded")
+    nursery.warm()
     services, urls = _database(data)
     house = {**urls, **local.keys(data), **_addresses(port), "DATA_FOLDER": str(data)}
     local.remember(data, house)
     left_out = {"demo"} if no_demo else set()
     processes = [spec for spec in _processes(port, data, house, metrics) if spec.name not in left_out]
     specs: list[ProcessSpec | Service] = [*services, *processes]
-    sys.exit(Supervisor(specs, data, lock=lock, on_ready=lambda: _welcome(port, data)).run())
+    supervisor = Supervisor(specs, data, lock=lock, nursery=nursery, on_ready=lambda: _welcome(port, data))
+    sys.exit(supervisor.run())
 
 
 def _database(data: Path) -> tuple[list[Service], dict[str, str]]:
@@ -43,7 +55,7 @@ def _database(data: Path) -> tuple[list[Service], dict[str, str]]:
     given = environment()
     if given.get("DATABASE_URL"):
         url = KernelSettings.load().database_url
-        migrate.require_usable(url)
+        require_usable(url)
         return [], {"DATABASE_URL": url, "DATABASE_OWNER_URL": given.get("DATABASE_OWNER_URL", url)}
     server = EmbeddedPostgres(data / "postgres")
     server.start()
@@ -82,17 +94,20 @@ def _processes(port: int, data: Path, house: dict[str, str], metrics: list[tuple
         "--smtp-port", str(port + SMTP_OFFSET), "--state", str(data / "sandbox.sqlite"), "--web", house["BASE_URL"],
     ]  # fmt: skip
     return [
-        ProcessSpec("migrate", _till("migrate"), owner, restart=False),
         ProcessSpec("sandbox", sandbox, dict(os.environ), ready=f"{house['SANDBOX_URL']}/health/live"),
-        ProcessSpec("demo", _till("demo"), env, restart=False),
-        ProcessSpec("web", _till("serve", "--port", str(port)), env, ready=f"{house['BASE_URL']}/health/ready"),
-        ProcessSpec("worker", _till("worker"), env | of_worker),
-        ProcessSpec("relay", _till("relay"), env | of_relay),
+        _till("migrate", owner, restart=False),
+        _till("demo", env, restart=False),
+        _till("serve", env, "--port", str(port), name="web", ready=f"{house['BASE_URL']}/health/ready"),
+        _till("worker", env | of_worker),
+        _till("relay", env | of_relay),
     ]
 
 
-def _till(*words: str) -> list[str]:
-    return [sys.executable, "-m", "tillhouse.apps.cli", *words]
+def _till(
+    command: str, env: dict[str, str], *words: str, name: str = "", ready: str | None = None, restart: bool = True
+) -> ProcessSpec:
+    argv = [sys.executable, "-m", "tillhouse.apps.cli", command, *words]
+    return ProcessSpec(name or command, argv, env, ready, restart, fork=True)
 
 
 class _SignIn(TypedDict):

@@ -13,7 +13,17 @@ the next start ends what its record in the folder (process id and start time) sa
 """
 
 from tillhouse.apps.supervise.machine import SupervisorError, check_port, lock_folder
+from tillhouse.apps.supervise.nursery import Nursery
 from tillhouse.apps.supervise.specs import ProcessSpec, RestartPolicy, Service
 from tillhouse.apps.supervise.supervisor import Supervisor
 
-__all__ = ["ProcessSpec", "RestartPolicy", "Service", "Supervisor", "SupervisorError", "check_port", "lock_folder"]
+__all__ = [
+    "Nursery",
+    "ProcessSpec",
+    "RestartPolicy",
+    "Service",
+    "Supervisor",
+    "SupervisorError",
+    "check_port",
+    "lock_folder",
+]

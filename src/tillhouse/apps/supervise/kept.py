@@ -11,6 +11,7 @@ from pathlib import Path
 from tillhouse.apps import runtime
 from tillhouse.apps.supervise import machine
 from tillhouse.apps.supervise.log import Log
+from tillhouse.apps.supervise.nursery import Child, Nursery
 from tillhouse.apps.supervise.specs import ProcessSpec, Service
 
 SERVICE_STOP_SECONDS = 2.0
@@ -19,11 +20,14 @@ SERVICE_STOP_SECONDS = 2.0
 class KeptProcess:
     """The process of a `ProcessSpec`, in a group of its own."""
 
-    def __init__(self, spec: ProcessSpec, logs: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, spec: ProcessSpec, logs: Path, say: Callable[[str], None], nursery: Nursery | None = None
+    ) -> None:
         self.name, self.restart = spec.name, spec.restart
         self._spec = spec
+        self._nursery = nursery if spec.fork and nursery is not None and nursery.available else None
         self._log = Log(logs / f"{spec.name}.log", lambda line: say(f"{spec.name}: {line}"))
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     @property
     def pid(self) -> int | None:
@@ -33,16 +37,22 @@ class KeptProcess:
         read, write = os.pipe()
         self._log.follow(read)
         try:
-            self._child = subprocess.Popen(  # noqa: ASYNC220, S603  returns at once; the list is ours
-                runtime.command(self._spec.argv, end_with=signal.SIGTERM),
-                env=dict(self._spec.env),
-                stdin=subprocess.DEVNULL,
-                stdout=write,
-                stderr=write,
-                process_group=0,  # the terminal's Ctrl-C reaches the supervisor alone
-            )
+            if self._nursery is not None:
+                self._child = await asyncio.to_thread(self._nursery.start, self._spec, write)
+            else:
+                self._child = self._start_alone(write)
         finally:
             os.close(write)
+
+    def _start_alone(self, output: int) -> Child:
+        return subprocess.Popen(  # noqa: S603  the list is ours
+            runtime.command(self._spec.argv, end_with=signal.SIGTERM),
+            env=dict(self._spec.env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            process_group=0,  # the terminal's Ctrl-C reaches the supervisor alone
+        )
 
     def poll(self) -> int | None:
         return self._child.poll() if self._child else 0
@@ -59,6 +69,7 @@ class KeptProcess:
         if self._child is not None:
             with suppress(ProcessLookupError, PermissionError):  # a mac says "not permitted" of a group of zombies
                 os.killpg(self._child.pid, signal.SIGKILL)
+            self._child.kill()  # a fork that has no group yet
             self._child.wait()
             self._child = None
         self._log.finish()

@@ -11,7 +11,8 @@ class ProcessSpec:
 
     `env` is the whole environment it gets. `ready` is an http URL that answers 2xx once it can work; the next process
     starts after that. None: it is ready when started. `restart=False`: its end is final; the next process starts after
-    it, and an exit code that is not 0 ends everything.
+    it, and an exit code that is not 0 ends everything. `fork`: `argv` is `python -m MODULE …` of ours, and a `Nursery`
+    may run it.
     """
 
     name: str
@@ -19,6 +20,7 @@ class ProcessSpec:
     env: Mapping[str, str]
     ready: str | None = None
     restart: bool = True
+    fork: bool = False
 
 
 class Service(Protocol):

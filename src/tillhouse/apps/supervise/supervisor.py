@@ -10,6 +10,7 @@ from typing import IO
 
 from tillhouse.apps.supervise import machine
 from tillhouse.apps.supervise.kept import KeptProcess, KeptService
+from tillhouse.apps.supervise.nursery import Nursery
 from tillhouse.apps.supervise.specs import ProcessSpec, RestartPolicy, Service
 from tillhouse.kernel.errors import DomainError
 
@@ -21,8 +22,9 @@ class Supervisor:
     """Runs `specs` in this order and ends them in the reverse one. Use it in the main thread, once.
 
     `folder` holds the logs and the record of what runs; two supervisors never share one: `lock` is what `lock_folder`
-    returned to a caller who had something to make there first. `say` gets each sentence meant
-    for the person at the terminal; `on_ready` is called once, when everything is up.
+    returned to a caller who had something to make there first. `nursery` makes the processes that may be forks; without
+    one they start by themselves. `say` gets each sentence meant for the person at the terminal; `on_ready` is called
+    once, when everything is up.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Supervisor:
         *,
         policy: RestartPolicy | None = None,
         lock: IO[str] | None = None,
+        nursery: Nursery | None = None,
         say: Callable[[str], None] = machine.say,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
@@ -42,7 +45,8 @@ class Supervisor:
         self._on_ready = on_ready
         logs = self._folder / "logs"
         self._kept = [
-            KeptProcess(spec, logs, say) if isinstance(spec, ProcessSpec) else KeptService(spec) for spec in specs
+            KeptProcess(spec, logs, say, nursery) if isinstance(spec, ProcessSpec) else KeptService(spec)
+            for spec in specs
         ]
         self._stopping = asyncio.Event()
         self._failed = False
@@ -107,7 +111,7 @@ class Supervisor:
         """From start to end. Returns why it ended, or None when that is as it should be."""
         try:
             await kept.start()
-        except DomainError as error:
+        except (DomainError, OSError) as error:
             return f"cannot start: {error}".rstrip(".")
         self._write_record()
         deadline = time.monotonic() + self._policy.ready
@@ -153,11 +157,15 @@ class Supervisor:
         # A process's end is no event of asyncio's.
         while any(p.poll() is None for p in self._processes) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(TICK_SECONDS / 2)
-        for process in reversed(self._processes):
-            await process.end()
+        await self._end_processes()
         await self._stop_services()
         await asyncio.gather(*tasks)
-        await self._stop_services()  # one whose start was still under way
+        await self._end_processes()  # and one whose start was still under way
+        await self._stop_services()
+
+    async def _end_processes(self) -> None:
+        for process in reversed(self._processes):
+            await process.end()
 
     async def _stop_services(self) -> None:
         for service in reversed(self._kept):
