@@ -48,6 +48,18 @@ async def withdraw(driver: Driver, amount: str, **where: str) -> str:
     return answer.headers["location"]
 
 
+async def test_a_movement_leads_to_what_it_came_from(driver: Driver, depot: Depot) -> None:
+    paid = await start(driver, "500")
+    await come_back(depot, paid, await pay(driver, paid))
+    withdrawn = await withdraw(driver, "200")
+    await depot.give(driver.id, "10.00")  # from no page of this driver's
+    await depot.quiet()
+    for page in ("/drivopay/wallet", "/drivopay/home"):
+        moves = re.findall(r'<li class="dp-move".*?</li>', await driver.page(page), re.DOTALL)
+        leading = [re.findall(r'href="([^"]+)"', move) for move in moves]
+        assert sorted(leading) == sorted([[withdrawn], [], [paid]])
+
+
 # --- adding money ---
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID, uuid5
 
+from tillhouse.kernel.db import JsonObject
 from tillhouse.kernel.money import Money
 from tillhouse.parts.ledger.api import AccountRef
 
@@ -45,7 +46,8 @@ class Wallet:
 class Movement:
     """One line of a wallet: `amount` is above zero, `balance` is what was in it afterwards.
 
-    `title` is an English message id. Where the money came from or went is not part of it.
+    `title` is an English message id. `about` is what the module that posted it noted, such as the ids of the order
+    or payout: for a page of the owner's that leads there, never to be shown or handed out as it is.
     """
 
     id: int
@@ -57,6 +59,7 @@ class Movement:
     effective_at: datetime
     recorded_at: datetime
     reverses: int | None
+    about: JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

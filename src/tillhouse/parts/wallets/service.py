@@ -204,4 +204,5 @@ def _movement(line: ledger.StatementLine, title: str) -> Movement:
         effective_at=line.effective_at,
         recorded_at=line.recorded_at,
         reverses=line.reverses,
+        about=line.metadata,
     )

@@ -17,6 +17,7 @@ from tillhouse.kernel.web.i18n import gettext, ngettext
 from tillhouse.parts.wallets import api as wallets
 from tillhouse.products.drivopay import service
 from tillhouse.products.drivopay.domain import UNIT, rupees
+from tillhouse.products.drivopay.pages.movements import detail_of
 from tillhouse.products.drivopay.service import Overview
 
 router = APIRouter()
@@ -34,6 +35,7 @@ async def home(request: Request, session: Read, pages: Pages, me: Driver) -> Res
         "today": work.today.on,
         "wallet": await wallets.wallet_of(session, me.person_id, UNIT),
         "movements": await wallets.movements(session, me.person_id, UNIT, limit=_SHOWN),
+        "detail_of": detail_of,
         "work": work,
         **_figures(work),
     }

@@ -59,6 +59,14 @@ def narrowed(wanted: Filter, zone: str) -> MovementFilter:
     )
 
 
+def detail_of(movement: Movement) -> str | None:
+    """The driver's page on what a movement came from, if there is one."""
+    if payout := movement.about.get("payout"):
+        return f"/drivopay/withdraw/{payout}"
+    order = movement.about.get("order")
+    return f"/drivopay/add-money/{order}" if order and movement.kind == "payments.deposit" else None
+
+
 def kinds_of(house: House) -> Sequence[Option]:
     """The kinds of movements that a wallet can have, in the reader's language."""
     kinds = [

@@ -27,7 +27,7 @@ from tillhouse.kernel.web.sheets import csv_in_bites
 from tillhouse.parts.wallets import api as wallets
 from tillhouse.products.drivopay import service
 from tillhouse.products.drivopay.domain import UNIT
-from tillhouse.products.drivopay.pages.movements import Filter, kinds_of, narrowed, page
+from tillhouse.products.drivopay.pages.movements import Filter, detail_of, kinds_of, narrowed, page
 from tillhouse.products.drivopay.schemas import BusinessDate, Month
 
 router = APIRouter()
@@ -57,6 +57,7 @@ async def movements(
     context = {
         "wallet": await wallets.wallet_of(session, me.person_id, UNIT),
         "movements": shown,
+        "detail_of": detail_of,
         "following": following,
         "cursor": cursor,
         "filtered": bool(wanted),
