@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from tillhouse.apps.compose import build_house, create_app
+from tillhouse.apps.runtime import keep_out_of_collections
 from tillhouse.kernel.logs import configure_logs
 from tillhouse.kernel.settings import KernelSettings
 
@@ -28,4 +29,5 @@ def app() -> FastAPI:
 
     web = create_app(house)
     web.router.lifespan_context = lifespan
+    keep_out_of_collections()
     return web

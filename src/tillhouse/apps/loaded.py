@@ -3,10 +3,9 @@
 Nothing is opened: the house that is built here for its imports and its routes has no connection, and is let go.
 """
 
-import gc
 from contextlib import suppress
 
-from tillhouse.apps import asgi, compose, relay, worker
+from tillhouse.apps import asgi, compose, relay, runtime, worker
 from tillhouse.apps.commands import demo, migrate, serve
 from tillhouse.kernel.settings import KernelSettings, SettingsError
 
@@ -17,5 +16,4 @@ _ = (asgi, demo, migrate, relay, serve, worker)
 with suppress(SettingsError):  # the process whose setting it is says so under its own name
     compose.create_app(compose.build_house(KernelSettings.load().model_copy(update={"database_url": _NOWHERE})))
 
-gc.collect()
-gc.freeze()  # a collection in a fork would touch, and so copy, every page
+runtime.keep_out_of_collections()

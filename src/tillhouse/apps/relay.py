@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tillhouse.apps.broker import SENT, Sender
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.metrics import serve_metrics
+from tillhouse.apps.runtime import keep_out_of_collections
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import configure_logs, get_logger
 from tillhouse.kernel.settings import KernelSettings
@@ -134,6 +135,8 @@ def main() -> None:
     serve_metrics(settings)
 
     async def start() -> None:
-        await relay(build_house(settings, process="relay"))
+        house = build_house(settings, process="relay")
+        keep_out_of_collections()
+        await relay(house)
 
     asyncio.run(start())

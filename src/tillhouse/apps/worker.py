@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tillhouse.apps.broker import Consumer
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.metrics import serve_metrics
+from tillhouse.apps.runtime import keep_out_of_collections
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import configure_logs, get_logger
 from tillhouse.kernel.settings import KernelSettings
@@ -181,7 +182,13 @@ def main(modules: Sequence[str] = (), lanes: Sequence[Lane] = LANES) -> None:
     settings = KernelSettings.load().model_copy(update={"database_pool": connections})
     configure_logs(settings)
     serve_metrics(settings)
-    run_worker(lambda: build_house(settings, serve=modules, process="worker"), lanes)
+
+    def build() -> House:
+        house = build_house(settings, serve=modules, process="worker")
+        keep_out_of_collections()
+        return house
+
+    run_worker(build, lanes)
 
 
 async def _open(build: BuildHouse, timing: Timing) -> tuple[House, Runner]:
