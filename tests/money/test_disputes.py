@@ -1,6 +1,7 @@
 """Disputes: in whatever order and however often they are heard of, the money ends in one place."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -86,6 +87,22 @@ async def test_while_it_runs_the_money_is_set_aside_and_cannot_be_refunded_or_wi
         with pytest.raises(CannotRefund):
             await start_refund(session, case.payment.id, None, reason="", key="k", by=None)
     assert await till.exceptions() == [("dispute", "disputed")]
+
+
+@pytest.mark.parametrize("changed", [Money(9_900, "INR"), Money(10_000, "USD")])
+async def test_a_dispute_that_is_suddenly_about_another_amount_moves_nothing_and_is_put_before_a_person(
+    till: Till, changed: Money
+) -> None:
+    case = await Case.begin(till)
+    await case.hear(DisputeState.OPEN)
+    lost = replace(case.facts(DisputeState.LOST), amount=changed)
+    async with till.house.database.transaction() as session:
+        assert await settle_dispute(session, lost) == "dispute_amount_changed"
+    assert await case.state() == OrderState.DISPUTED
+    assert (await till.wallet(case.person), await till.available(case.person)) == ("100.00", "0.00")
+    assert ("dispute", "dispute_amount_changed") in await till.exceptions()
+    await case.hear(DisputeState.WON)  # as it was asked for at first: it ends as ever
+    assert await till.available(case.person) == "100.00"
 
 
 async def test_lost_after_the_money_was_withdrawn_is_a_debt_that_later_money_pays(till: Till) -> None:

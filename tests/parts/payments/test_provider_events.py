@@ -8,7 +8,9 @@ from datetime import timedelta
 import pytest
 
 from tests.parts.payments.till import Till, new_person, with_amount
+from tillhouse.kernel.errors import Conflict
 from tillhouse.kernel.work import run_due
+from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState
 from tillhouse.sandbox.webhooks import Delivery
 
@@ -155,6 +157,19 @@ async def test_the_same_id_with_another_body_is_put_aside(till: Till) -> None:
     await run(till)
     assert await till.parked() == ["id_used_for_another_body"]
     assert await till.wallet(person) == "150.00"
+
+
+async def test_what_came_under_a_used_id_is_not_replayed_since_nobody_knows_what_it_is(till: Till) -> None:
+    await till.pay(await till.order(new_person()))
+    first, second = till.webhooks("payment.authorized", "payment.captured")
+    await till.deliver(first)
+    await till.deliver(second, event_id=first.event_id)
+    async with till.house.database.reading() as session:
+        (parked,), _ = await api.events(session, state="parked")
+    with pytest.raises(Conflict, match="Another event came under this id before"):
+        async with till.house.database.transaction() as session:
+            await api.replay_event(session, parked.id)
+    assert await till.parked() == ["id_used_for_another_body"]
 
 
 async def test_a_body_replayed_under_another_id_is_put_aside(till: Till) -> None:
