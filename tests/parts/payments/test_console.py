@@ -236,6 +236,18 @@ async def test_a_refund_shows_its_effect_is_asked_once_more_and_is_made_once(des
     assert "Nothing can be given back" in await meera.see(f"/payments/{payment}/refund")
 
 
+async def test_a_payment_that_was_declined_offers_nothing_to_give_back(desk: Desk, meera: Seat) -> None:
+    order = await desk.till.order(await desk.person("Asha Rao"), "100.00")
+    await desk.till.pay(order, "failure")
+    await desk.till.quiet()
+    async with desk.till.house.database.reading() as session:
+        (payment,) = await api.payments_of(session, order.id)
+    assert payment.captured_at is None
+    assert payment.provider_payment_id in (page := await meera.see(f"/orders/{order.id}"))
+    assert "/refund" not in page
+    assert "Nothing can be given back" in await meera.see(f"/payments/{payment.id}/refund")
+
+
 async def test_a_refund_beyond_the_payment_or_the_wallet_is_refused_before_the_last_question(
     desk: Desk, meera: Seat
 ) -> None:
@@ -365,6 +377,7 @@ async def test_an_event_whose_job_gave_up_is_found_and_can_be_replayed(desk: Des
     await desk.till.quiet()
     assert await desk.till.wallet(asha) == "150.00"
     assert "0 Events put aside or given up" in await meera.see("")
+    assert "Its job has given up" not in await meera.see(f"/events/{event}")  # it was settled since
 
 
 def test_a_message_shows_states_and_numbers_and_hides_all_else() -> None:
