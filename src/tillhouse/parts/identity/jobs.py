@@ -5,8 +5,8 @@ from datetime import timedelta
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.work import Job, Schedule
 from tillhouse.parts.identity.events import AnswerChallenge, Forget, SendInvitation
+from tillhouse.parts.identity.service.inviting import send_invitation
 from tillhouse.parts.identity.service.messages import answer_challenge, forget
-from tillhouse.parts.identity.service.organisations import send_invitation
 
 JOBS = (
     Job(task=AnswerChallenge, run=answer_challenge, example=lambda: AnswerChallenge(challenge_id=new_id())),

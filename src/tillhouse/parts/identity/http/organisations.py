@@ -11,7 +11,7 @@ from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.paging import Page
 from tillhouse.parts.identity import schemas
 from tillhouse.parts.identity.domain.organisations import MANAGERS
-from tillhouse.parts.identity.service import organisations
+from tillhouse.parts.identity.service import inviting, organisations
 
 Me = Annotated[Principal, Depends(require("identity.me"))]
 
@@ -89,7 +89,7 @@ async def remove_member(session: Write, me: Me, organisation_id: UUID, person_id
 async def list_invitations(session: Read, me: Me, organisation_id: UUID) -> Page[schemas.InvitationOut]:
     """Invitations that wait for an answer. For owners and admins."""
     await organisations.require_member(session, organisation_id, me.person_id, *MANAGERS)
-    found = await organisations.invitations(session, organisation_id)
+    found = await inviting.invitations(session, organisation_id)
     return Page(items=[_invitation(one) for one in found], next_cursor=None)
 
 
@@ -98,7 +98,7 @@ async def list_invitations(session: Read, me: Me, organisation_id: UUID) -> Page
 )
 async def invite(session: Write, me: Me, organisation_id: UUID, body: schemas.InviteIn) -> schemas.InvitationOut:
     """Ask someone to join by e-mail. The answer is the same whether or not the address has an account."""
-    return _invitation(await organisations.invite(session, me, organisation_id, body.email, body.role))
+    return _invitation(await inviting.invite(session, me, organisation_id, body.email, body.role))
 
 
 @router.delete(
@@ -108,13 +108,13 @@ async def invite(session: Write, me: Me, organisation_id: UUID, body: schemas.In
 )
 async def withdraw_invitation(session: Write, me: Me, organisation_id: UUID, invitation_id: UUID) -> None:
     """Take an invitation back."""
-    await organisations.withdraw(session, me, organisation_id, invitation_id)
+    await inviting.withdraw(session, me, organisation_id, invitation_id)
 
 
 @router.get("/invitations")
 async def my_invitations(session: Read, me: Me) -> Page[schemas.InvitationOut]:
     """Invitations to a confirmed e-mail address of the caller."""
-    found = await organisations.invitations_for(session, me.person_id)
+    found = await inviting.invitations_for(session, me.person_id)
     return Page(items=[_invitation(one) for one in found], next_cursor=None)
 
 
@@ -123,13 +123,13 @@ async def accept_invitation(
     session: Write, me: Me, invitation_id: UUID, body: schemas.InvitationCodeIn
 ) -> schemas.OrganisationOut:
     """Join: with the code of the link, or without where the invitation went to an address of one's own."""
-    return _organisation(await organisations.accept(session, me, invitation_id, body.code))
+    return _organisation(await inviting.accept(session, me, invitation_id, body.code))
 
 
 @router.post("/invitations/{invitation_id}/decline", status_code=204, dependencies=[Depends(rate_limit("20/minute"))])
 async def decline_invitation(session: Write, me: Me, invitation_id: UUID, body: schemas.InvitationCodeIn) -> None:
     """Say no."""
-    await organisations.decline(session, me, invitation_id, body.code)
+    await inviting.decline(session, me, invitation_id, body.code)
 
 
 def _organisation(found: organisations.Membership) -> schemas.OrganisationOut:
@@ -147,5 +147,5 @@ def _member(found: organisations.Member) -> schemas.MemberOut:
     return schemas.MemberOut.model_validate(found, from_attributes=True)
 
 
-def _invitation(found: organisations.Invitation) -> schemas.InvitationOut:
+def _invitation(found: inviting.Invitation) -> schemas.InvitationOut:
     return schemas.InvitationOut.model_validate(found, from_attributes=True)

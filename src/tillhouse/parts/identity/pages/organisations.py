@@ -21,7 +21,7 @@ from tillhouse.kernel.web.toasts import Toast
 from tillhouse.parts.identity.domain.organisations import MANAGERS, Role, may_manage
 from tillhouse.parts.identity.pages import browser
 from tillhouse.parts.identity.pages.browser import Me
-from tillhouse.parts.identity.service import organisations
+from tillhouse.parts.identity.service import inviting, organisations
 from tillhouse.parts.identity.service.sessions import StepUpRequired
 
 router = APIRouter()
@@ -103,7 +103,7 @@ async def invite(request: Request, session: Write, me: Me, pages: Pages, organis
     if form.is_valid:
         try:
             async with session.begin_nested():
-                await organisations.invite(session, me, organisation_id, form.data.email, form.data.role)
+                await inviting.invite(session, me, organisation_id, form.data.email, form.data.role)
             return _back(request, organisation_id, Toast(gettext("The invitation is on its way")))
         except DomainError as refusal:
             form.refuse(refusal)
@@ -113,7 +113,7 @@ async def invite(request: Request, session: Write, me: Me, pages: Pages, organis
 @router.post(_ROOT + "/{organisation_id}/invitations/{invitation_id}/withdraw", dependencies=_POST)
 async def withdraw(request: Request, session: Write, me: Me, organisation_id: UUID, invitation_id: UUID) -> Response:
     """Take an invitation back."""
-    await organisations.withdraw(session, me, organisation_id, invitation_id)
+    await inviting.withdraw(session, me, organisation_id, invitation_id)
     return _back(request, organisation_id, Toast(gettext("The invitation is taken back")))
 
 
@@ -173,7 +173,7 @@ async def invitation(
     request: Request, session: Read, me: Me, pages: Pages, *, invitation_id: UUID, code: str | None = None
 ) -> Response:
     """An invitation, and two buttons. Whoever has no account yet signs in or registers first and comes back."""
-    found = await organisations.invitation_for(session, me, invitation_id, code)
+    found = await inviting.invitation_for(session, me, invitation_id, code)
     response = pages.render_page(request, "identity/invitation.html", {"invitation": found, "code": code or ""})
     response.headers["Referrer-Policy"] = "no-referrer"  # the address holds the code
     return response
@@ -182,14 +182,14 @@ async def invitation(
 @router.post("/account/invitations/{invitation_id}/accept", dependencies=_POST)
 async def accept(request: Request, session: Write, me: Me, invitation_id: UUID) -> Response:
     """Join."""
-    joined = await organisations.accept(session, me, invitation_id, await _code(request))
+    joined = await inviting.accept(session, me, invitation_id, await _code(request))
     return _back(request, joined.organisation_id, Toast(gettext("Welcome"), joined.name))
 
 
 @router.post("/account/invitations/{invitation_id}/decline", dependencies=_POST)
 async def decline(request: Request, session: Write, me: Me, invitation_id: UUID) -> Response:
     """Say no."""
-    await organisations.decline(session, me, invitation_id, await _code(request))
+    await inviting.decline(session, me, invitation_id, await _code(request))
     return browser.go(request, _ROOT, Toast(gettext("You said no")))
 
 
@@ -198,7 +198,7 @@ async def _home(
 ) -> Response:
     context = {
         "organisations": await organisations.organisations_of(session, me.person_id),
-        "invitations": await organisations.invitations_for(session, me.person_id),
+        "invitations": await inviting.invitations_for(session, me.person_id),
         "role_names": _role_names(),
         "countries": [Option(code, name) for code, name in countries()],
     }
@@ -219,7 +219,7 @@ async def _one(
     context = {
         "mine": mine,
         "members": await organisations.members(session, organisation_id),
-        "invitations": await organisations.invitations(session, organisation_id) if manages else (),
+        "invitations": await inviting.invitations(session, organisation_id) if manages else (),
         "manages": manages,
         "may_manage": lambda role: may_manage(mine.role, role),
         "roles": [Option(role, _role_names()[role]) for role in Role if may_manage(mine.role, role)],

@@ -9,7 +9,7 @@ from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import CODE_LIFE, DEFAULT_ZONE, AddressKind
 from tillhouse.parts.identity.events import AnswerChallenge, Forget
 from tillhouse.parts.identity.ports import Code, Contact, MessageSender
-from tillhouse.parts.identity.service import challenges, organisations
+from tillhouse.parts.identity.service import challenges, inviting
 
 _TELL_OWNER = ("register", "link")
 _KEEP_CHALLENGES = 12 * CODE_LIFE  # a registration whose code has expired can be asked for again so long
@@ -37,12 +37,12 @@ async def answer_challenge(session: Session, task: AnswerChallenge) -> None:
 async def code_to_send(session: ReadSession, challenge_id: UUID) -> Code | None:
     """The code of a challenge or of an invitation, for the job that sends it; None once it must not be sent."""
     found = await challenges.code_to_send(session, challenge_id)
-    return found or await organisations.invitation_code(session, challenge_id)
+    return found or await inviting.invitation_code(session, challenge_id)
 
 
 async def forget(session: Session, task: Forget) -> None:
     """Delete challenges, counters, sessions and invitations that nothing can need any more."""
-    await organisations.forget(session)
+    await inviting.forget(session)
     now = clock.now()
     await store.forget(session, challenges_before=now - _KEEP_CHALLENGES, sessions_before=now - _KEEP_SESSIONS)
     await store.forget_tickets(session, now)

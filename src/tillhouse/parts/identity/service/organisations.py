@@ -1,30 +1,22 @@
-"""Organisations: made, joined by invitation, changed, left, handed on, closed.
+"""Organisations: made, changed, left, handed on, closed. `inviting` is how they are joined.
 
 Whoever changes who belongs to one holds the lock of its row, so that two owners cannot both leave at once.
 """
 
-import base64
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
-from tillhouse.kernel.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, TooManyRequests
-from tillhouse.kernel.house import House
+from tillhouse.kernel.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.work import emit, enqueue
-from tillhouse.parts.identity.domain import derive_key, parse_email, same
+from tillhouse.kernel.work import emit
 from tillhouse.parts.identity.domain.organisations import (
-    INVITATION_LIFE,
-    INVITATION_PAUSE,
     MANAGERS,
-    MOST_INVITATIONS,
-    MOST_MEMBERS,
     MOST_ORGANISATIONS,
     Role,
     check_country,
@@ -33,15 +25,13 @@ from tillhouse.parts.identity.domain.organisations import (
     slugs_from,
     tidy_organisation_name,
 )
-from tillhouse.parts.identity.events import MembershipEnded, OrganisationClosed, SendInvitation
-from tillhouse.parts.identity.models.organisations import InvitationRow, MembershipRow, OrganisationRow
-from tillhouse.parts.identity.ports import Code, Contact, MessageSender, OrganisationClosing
+from tillhouse.parts.identity.events import MembershipEnded, OrganisationClosed
+from tillhouse.parts.identity.models.organisations import MembershipRow, OrganisationRow
+from tillhouse.parts.identity.ports import MessageSender, OrganisationClosing
 from tillhouse.parts.identity.service.audit import audit
 from tillhouse.parts.identity.service.people import notify
 from tillhouse.parts.identity.service.sessions import assert_recent
 from tillhouse.parts.identity.store import organisations as store
-
-_KEEP_INVITATIONS = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +55,6 @@ class Member:
     name: str
     role: Role
     joined_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invitation:
-    """An invitation that can be accepted."""
-
-    id: UUID
-    organisation_id: UUID
-    organisation: str
-    email: str
-    role: Role
-    expires_at: datetime
-    created_at: datetime
 
 
 # Reading
@@ -114,18 +91,6 @@ async def members(session: ReadSession, organisation_id: UUID) -> list[Member]:
     return [Member(row.person_id, name, Role(row.role), row.joined_at) for row, name in found]
 
 
-async def invitations(session: ReadSession, organisation_id: UUID) -> list[Invitation]:
-    """Invitations that wait for an answer. The caller has asked `require_member` for a manager."""
-    organisation = await store.organisation(session, organisation_id)
-    assert organisation
-    return [_invitation(row, organisation) for row in await store.invitations_of(session, organisation_id, clock.now())]
-
-
-async def invitations_for(session: ReadSession, person_id: UUID) -> list[Invitation]:
-    """Invitations to an address that this person has confirmed: they need no code."""
-    return [_invitation(*found) for found in await store.invitations_for(session, person_id, clock.now())]
-
-
 # Making and changing
 
 
@@ -157,16 +122,16 @@ async def create(session: Session, me: Principal, name: str, country: str, slug:
     place = MembershipRow(organisation_id=row.id, person_id=me.person_id, role=Role.OWNER, joined_at=now)
     session.add(place)
     await session.flush()
-    await _note(session, me, "create", row.id, {"country": checked})
+    await note(session, me, "create", row.id, {"country": checked})
     return _membership(row, place)
 
 
 async def rename(session: Session, me: Principal, organisation_id: UUID, name: str) -> Membership:
     """Change what an organisation is called. For owners and admins. Raises `NotFound`, `Forbidden`, `InvalidInput`."""
-    row, _ = await _managed(session, me, organisation_id)
+    row, _ = await managed(session, me, organisation_id)
     row.name, row.updated_at = tidy_organisation_name(name), clock.now()
     await session.flush()
-    await _note(session, me, "rename", row.id, {})
+    await note(session, me, "rename", row.id, {})
     return await require_member(session, organisation_id, me.person_id)
 
 
@@ -175,7 +140,7 @@ async def close(session: Session, me: Principal, organisation_id: UUID) -> None:
 
     Raises `NotFound`, `Forbidden`, `StepUpRequired`; `Conflict` with every reason against it.
     """
-    row, place = await _managed(session, me, organisation_id)
+    row, place = await managed(session, me, organisation_id)
     if place.role != Role.OWNER:
         raise Forbidden(N_("Only an owner can close an organisation."))
     await assert_recent(session, me)
@@ -190,7 +155,7 @@ async def close(session: Session, me: Principal, organisation_id: UUID) -> None:
     row.status, row.updated_at = "closed", clock.now()
     await session.flush()
     await store.remove_everyone(session, row.id, clock.now())
-    await _note(session, me, "close", row.id, {})
+    await note(session, me, "close", row.id, {})
     await emit(session, OrganisationClosed(organisation_id=row.id))
 
 
@@ -199,15 +164,15 @@ async def change_role(session: Session, me: Principal, organisation_id: UUID, pe
 
     Raises `NotFound`, `Forbidden`, `Conflict`.
     """
-    row, place = await _managed(session, me, organisation_id)
+    row, place = await managed(session, me, organisation_id)
     theirs = await _place(session, organisation_id, person_id)
     if not may_manage(Role(place.role), Role(theirs.role), role):
-        raise _not_yours()
+        raise not_yours()
     if theirs.role == Role.OWNER and role != Role.OWNER:
         await _keep_an_owner(session, organisation_id)
     before, theirs.role = theirs.role, role
     await session.flush()
-    await _note(session, me, "change_role", row.id, {"person": str(person_id), "from": before, "to": role})
+    await note(session, me, "change_role", row.id, {"person": str(person_id), "from": before, "to": role})
     if person_id != me.id and before != role:
         await _tell(session, person_id, row, "role", role)
     return next(one for one in await members(session, organisation_id) if one.person_id == person_id)
@@ -222,11 +187,11 @@ async def remove(session: Session, me: Principal, organisation_id: UUID, person_
     theirs = await _place(session, organisation_id, person_id)
     leaves = person_id == me.id
     if not leaves and not may_manage(Role(mine[1].role), Role(theirs.role)):
-        raise _not_yours()
+        raise not_yours()
     if theirs.role == Role.OWNER:
         await _keep_an_owner(session, organisation_id)
     await store.remove_member(session, organisation_id, person_id)
-    await _note(session, me, "leave" if leaves else "remove_member", row.id, {"person": str(person_id)})
+    await note(session, me, "leave" if leaves else "remove_member", row.id, {"person": str(person_id)})
     await emit(session, MembershipEnded(organisation_id=row.id, person_id=person_id))
     if not leaves:
         await _tell(session, person_id, row, "removed", "")
@@ -237,7 +202,7 @@ async def transfer(session: Session, me: Principal, organisation_id: UUID, perso
 
     Raises `NotFound`, `Forbidden`, `StepUpRequired`, `Conflict` for oneself.
     """
-    row, place = await _managed(session, me, organisation_id)
+    row, place = await managed(session, me, organisation_id)
     if place.role != Role.OWNER:
         raise Forbidden(N_("Only an owner can hand an organisation on."))
     if person_id == me.id:
@@ -246,122 +211,9 @@ async def transfer(session: Session, me: Principal, organisation_id: UUID, perso
     theirs = await _place(session, organisation_id, person_id)
     theirs.role, place.role = Role.OWNER, Role.ADMIN
     await session.flush()
-    await _note(session, me, "transfer", row.id, {"person": str(person_id)})
+    await note(session, me, "transfer", row.id, {"person": str(person_id)})
     await _tell(session, person_id, row, "role", Role.OWNER)
     await _tell(session, me.person_id, row, "handed_on", Role.ADMIN)
-
-
-# Invitations
-
-
-async def invite(session: Session, me: Principal, organisation_id: UUID, email: str, role: Role) -> Invitation:
-    """Ask someone to join, by e-mail. Whether the address has an account is neither asked nor told.
-
-    The same address again sends the same invitation anew, with a week from now. Raises `NotFound`, `Forbidden`,
-    `InvalidInput`, `Conflict` for too many at once, `TooManyRequests` right after the last message.
-    """
-    row, place = await _managed(session, me, organisation_id)
-    if not may_manage(Role(place.role), role):
-        raise _not_yours()
-    address, now = parse_email(email).value, clock.now()
-    invited = await store.open_invitation(session, organisation_id, address)
-    if invited is None:
-        invited = await _new_invitation(session, me, organisation_id, address, role)
-    elif now < invited.sent_at + INVITATION_PAUSE:
-        seconds = int((invited.sent_at + INVITATION_PAUSE - now).total_seconds()) + 1
-        raise TooManyRequests(
-            N_("An invitation is on its way there. You can send it again in {seconds} seconds."),
-            retry_after=seconds,
-            seconds=seconds,
-        )
-    invited.role, invited.sent_at, invited.expires_at = role, now, now + INVITATION_LIFE
-    await session.flush()
-    await enqueue(session, SendInvitation(invitation_id=invited.id))
-    await _note(session, me, "invite", row.id, {"invitation": str(invited.id), "role": role})
-    return _invitation(invited, row)
-
-
-async def withdraw(session: Session, me: Principal, organisation_id: UUID, invitation_id: UUID) -> None:
-    """Take an invitation back. Raises `NotFound`, `Forbidden`."""
-    _, place = await _managed(session, me, organisation_id)
-    row = await store.lock_invitation(session, invitation_id)
-    if row is None or row.organisation_id != organisation_id or row.state != "open":
-        raise _no_such_invitation()
-    if not may_manage(Role(place.role), Role(row.role)):
-        raise _not_yours()
-    _answer(row, "withdrawn")
-    await session.flush()
-    await _note(session, me, "withdraw_invitation", organisation_id, {"invitation": str(row.id)})
-
-
-async def invitation_for(session: ReadSession, me: Principal, invitation_id: UUID, code: str | None) -> Invitation:
-    """An invitation that this person may answer: to a confirmed address of theirs, or with the code of its link.
-
-    Raises `NotFound` for every other one, for one that is over, and for a wrong code, all alike.
-    """
-    row = await store.invitation(session, invitation_id)
-    if row is None or not await _may_answer(session, me, row, code):
-        raise _no_such_invitation()
-    organisation = await store.organisation(session, row.organisation_id)
-    assert organisation
-    return _invitation(row, organisation)
-
-
-async def accept(session: Session, me: Principal, invitation_id: UUID, code: str | None) -> Membership:
-    """Join the organisation. An invitation works once. Raises `NotFound`, `Conflict` for a member."""
-    found = await invitation_for(session, me, invitation_id, code)
-    organisation = await store.lock_organisation(session, found.organisation_id)
-    row = await store.lock_invitation(session, invitation_id)
-    if organisation is None or row is None or not await _may_answer(session, me, row, code):
-        raise _no_such_invitation()
-    if await store.membership(session, organisation.id, me.person_id):
-        raise Conflict(N_("You belong to this organisation already."))
-    if await store.count_members(session, organisation.id) >= MOST_MEMBERS:
-        raise Conflict(N_("This organisation has {most} members, the most that is allowed."), most=MOST_MEMBERS)
-    session.add(
-        MembershipRow(organisation_id=organisation.id, person_id=me.person_id, role=row.role, joined_at=clock.now())
-    )
-    _answer(row, "accepted")
-    await session.flush()
-    await _note(session, me, "join", organisation.id, {"invitation": str(invitation_id), "role": found.role})
-    return await require_member(session, organisation.id, me.person_id)
-
-
-async def decline(session: Session, me: Principal, invitation_id: UUID, code: str | None) -> None:
-    """Say no to an invitation. Raises `NotFound`."""
-    row = await store.lock_invitation(session, invitation_id)
-    if row is None or not await _may_answer(session, me, row, code):
-        raise _no_such_invitation()
-    _answer(row, "declined")
-    await session.flush()
-    await _note(session, me, "decline", row.organisation_id, {"invitation": str(row.id)})
-
-
-async def send_invitation(session: Session, task: SendInvitation) -> None:
-    """Queue the message of an invitation; nothing when it can no longer be accepted.
-
-    Raises `LookupError` in a process that was composed without a part that sends messages.
-    """
-    row = await store.invitation(session, task.invitation_id)
-    organisation = await store.organisation(session, row.organisation_id) if row else None
-    if row is None or organisation is None or not _is_open(row) or organisation.status != "active":
-        return
-    to = Contact(None, "email", row.email, row.locale, "UTC")
-    data: JsonObject = {"challenge_id": str(row.id), "organisation": organisation.name, "role": row.role}
-    await house_of(session).the(MessageSender).send(session, to, "identity.organisation_invitation", data)
-
-
-async def invitation_code(session: ReadSession, invitation_id: UUID) -> Code | None:
-    """The code of an invitation for the job that sends it; None once it must not be sent any more."""
-    row = await store.invitation(session, invitation_id)
-    if row is None or not _is_open(row):
-        return None
-    return Code(_code(house_of(session), row.id), row.expires_at)
-
-
-async def forget(session: Session) -> None:
-    """Delete invitations of which nothing can come any more: they hold addresses of people."""
-    await store.forget_invitations(session, clock.now() - _KEEP_INVITATIONS)
 
 
 # When a person goes
@@ -379,8 +231,8 @@ async def erase(session: Session, person_id: UUID, addresses: Sequence[str]) -> 
     await store.forget_person(session, person_id, addresses)
 
 
-async def _managed(session: Session, me: Principal, organisation_id: UUID) -> tuple[OrganisationRow, MembershipRow]:
-    """The organisation, locked, and the caller's place in it as an owner or admin."""
+async def managed(session: Session, me: Principal, organisation_id: UUID) -> tuple[OrganisationRow, MembershipRow]:
+    """The organisation, locked, and the caller's place in it as an owner or admin. Raises `NotFound`, `Forbidden`."""
     row = await store.lock_organisation(session, organisation_id)
     await require_member(session, organisation_id, me.person_id, *MANAGERS)
     found = await store.membership(session, organisation_id, me.person_id)
@@ -403,60 +255,14 @@ async def _keep_an_owner(session: ReadSession, organisation_id: UUID) -> None:
         )
 
 
-async def _new_invitation(
-    session: Session, me: Principal, organisation_id: UUID, address: str, role: Role
-) -> InvitationRow:
-    now = clock.now()
-    if len(await store.invitations_of(session, organisation_id, now)) >= MOST_INVITATIONS:
-        raise Conflict(
-            N_("{most} invitations wait for an answer, the most that is allowed: withdraw one."), most=MOST_INVITATIONS
-        )
-    row = InvitationRow(
-        id=new_id(),
-        organisation_id=organisation_id,
-        email=address,
-        role=role,
-        state="open",
-        locale=me.locale or "en",
-        invited_by=me.person_id,
-        sent_at=now,
-        expires_at=now + INVITATION_LIFE,
-        created_at=now,
-    )
-    session.add(row)
-    return row
-
-
-async def _may_answer(session: ReadSession, me: Principal, row: InvitationRow, code: str | None) -> bool:
-    if not _is_open(row):
-        return False
-    if code is not None:
-        return same(_code(house_of(session), row.id), code.strip().lower())
-    return any(one.id == row.id for one, _ in await store.invitations_for(session, me.person_id, clock.now()))
-
-
-def _is_open(row: InvitationRow) -> bool:
-    return row.state == "open" and clock.now() < row.expires_at
-
-
-def _answer(row: InvitationRow, state: str) -> None:
-    row.state, row.answered_at = state, clock.now()
-
-
-def _code(house: House, invitation_id: UUID) -> str:
-    """128 bits that follow from a key of the house: nobody guesses them, and they are stored nowhere."""
-    key = derive_key(house.settings.secret_key, "invitations")
-    digest = hmac.digest(key, invitation_id.bytes, "sha256")[:16]
-    return base64.b32encode(digest).decode().rstrip("=").lower()
-
-
 async def _tell(session: Session, person_id: UUID, row: OrganisationRow, what: str, role: str) -> None:
     if house_of(session).provided(MessageSender):
         data: JsonObject = {"organisation": row.name, "what": what, "role": role}
         await notify(session, person_id, "identity.organisation_changed", data)
 
 
-async def _note(session: Session, me: Principal, what: str, organisation_id: UUID, details: JsonObject) -> None:
+async def note(session: Session, me: Principal, what: str, organisation_id: UUID, details: JsonObject) -> None:
+    """Write down who changed what in an organisation."""
     await audit(session, me, f"identity.organisation_{what}", f"organisation:{organisation_id}", details)
 
 
@@ -472,25 +278,10 @@ def _membership(organisation: OrganisationRow, row: MembershipRow) -> Membership
     )
 
 
-def _invitation(row: InvitationRow, organisation: OrganisationRow) -> Invitation:
-    return Invitation(
-        id=row.id,
-        organisation_id=row.organisation_id,
-        organisation=organisation.name,
-        email=row.email,
-        role=Role(row.role),
-        expires_at=row.expires_at,
-        created_at=row.created_at,
-    )
-
-
 def _no_such_organisation() -> NotFound:
     return NotFound(N_("There is no such organisation."))
 
 
-def _no_such_invitation() -> NotFound:
-    return NotFound(N_("This invitation is no longer good, or is not for you. Ask whoever sent it for a new one."))
-
-
-def _not_yours() -> Forbidden:
+def not_yours() -> Forbidden:
+    """What an admin is told who reaches for owners and admins."""
     return Forbidden(N_("Only an owner may do this to owners and admins."))
