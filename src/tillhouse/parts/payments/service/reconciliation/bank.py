@@ -19,6 +19,7 @@ from tillhouse.parts.payments.domain.statements import BankLine, Statement
 from tillhouse.parts.payments.models import BankLineRow, BankStatementRow, PayoutRow
 from tillhouse.parts.payments.service.attention import count_bank_line, look_into
 from tillhouse.parts.payments.service.reconciliation.books import bank_posting, match_posting, subject_of_bank_line
+from tillhouse.parts.payments.store import claims as claiming
 from tillhouse.parts.payments.store import reconciliation as store
 
 _Key = tuple[date, int, str, int]
@@ -161,7 +162,7 @@ async def _transfers(session: ReadSession, rows: Sequence[BankLineRow]) -> dict[
     found: dict[UUID, Expected] = {}
     for source in set(sources.values()):
         mine = {row.source_id or "": row for row in told if sources[row.statement_id] == source}
-        for one, claim in (await store.claims(session, source, "transfer", mine.keys())).items():
+        for one, claim in (await claiming.claims(session, source, "transfer", mine.keys())).items():
             target = f"transfer:{source}:{one}"
             found[mine[one].id] = Expected(target, claim.amount, f"clearing:{source}", claim.item)
     return found

@@ -17,6 +17,7 @@ from tillhouse.parts.payments.models import ReconLineRow
 from tillhouse.parts.payments.ports import SettlementLine
 from tillhouse.parts.payments.service.attention import count_recon_line, look_into
 from tillhouse.parts.payments.service.reconciliation.books import settlement_posting, subject_of_line
+from tillhouse.parts.payments.store import claims as claiming
 from tillhouse.parts.payments.store import reconciliation as store
 
 
@@ -70,8 +71,8 @@ async def begin(session: Session, provider: str, at: datetime) -> datetime:
 async def name_missing(session: Session, provider: str, since: datetime, before: datetime) -> bool:
     """Put payments and payouts of that time that stand in no report before a person. True: there may be more."""
     await store.take_turns(session, f"payments.reconcile:{provider}")
-    payments_missing = await store.unreported_payments(session, provider, since, before)
-    payouts_missing = await store.unreported_payouts(session, provider, since, before)
+    payments_missing = await claiming.unreported_payments(session, provider, since, before)
+    payouts_missing = await claiming.unreported_payouts(session, provider, since, before)
     for claim in payments_missing:
         await _name_missing(session, provider, "payment", claim)
     for claim in payouts_missing:
@@ -103,7 +104,7 @@ async def _compare(session: Session, provider: str, rows: Sequence[ReconLineRow]
     agreed: list[tuple[ReconLineRow, Claim | None]] = []
     for kind, of_kind in by_kind.items():
         ids = {row.subject_id for row in of_kind}
-        claims = await store.claims(session, provider, kind, ids)
+        claims = await claiming.claims(session, provider, kind, ids)
         settled = await store.lines_of_claims(session, provider, kind, ids)
         for row in of_kind:
             claim, earlier = claims.get(row.subject_id), settled.get(row.subject_id)

@@ -1,0 +1,205 @@
+"""What our books claim of each provider: what its reports have to say, and what they have not said."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime
+
+from sqlalchemy import exists, or_, select
+
+from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.money import Money
+from tillhouse.parts.payments.domain import DisputeState, PayoutState
+from tillhouse.parts.payments.domain.reconciliation import Claim
+from tillhouse.parts.payments.models import (
+    DisputeRow,
+    PaymentRow,
+    PayoutRow,
+    ReconLineRow,
+    RefundRow,
+    TransferRow,
+)
+
+_AT_ONCE = 500
+
+
+async def _payment_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    query = select(PaymentRow).where(
+        PaymentRow.provider == provider,
+        PaymentRow.provider_payment_id.in_(ids),
+        PaymentRow.captured_at.is_not(None),
+    )
+    return [_payment_claim(row) for row in (await session.execute(query)).scalars()]
+
+
+async def _payout_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    query = select(PayoutRow).where(
+        PayoutRow.provider == provider,
+        PayoutRow.provider_payout_id.in_(ids),
+        PayoutRow.processed_at.is_not(None),
+    )
+    return [_payout_claim(row) for row in (await session.execute(query)).scalars()]
+
+
+def _payout_claim(row: PayoutRow) -> Claim:
+    return Claim(
+        row_id=row.id,
+        subject_id=row.provider_payout_id or "",
+        amount=-row.money,
+        fee=None if row.fee is None else Money(row.fee, row.currency),
+        item=str(row.id),
+        since=row.processed_at or row.created_at,
+    )
+
+
+async def _refund_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    query = select(RefundRow).where(
+        RefundRow.provider == provider,
+        RefundRow.provider_refund_id.in_(ids),
+        RefundRow.transaction_id.is_not(None),
+        RefundRow.reversal_id.is_(None),
+    )
+    return [
+        Claim(
+            row_id=row.id,
+            subject_id=row.provider_refund_id or "",
+            amount=-row.money,
+            fee=None,
+            item=str(row.transaction_id),
+            since=row.finished_at or row.created_at,
+        )
+        for row in (await session.execute(query)).scalars()
+    ]
+
+
+async def _dispute_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    """A lost dispute is in our books. One that was won moved nothing of ours: what a provider took meanwhile and gave
+    back is an open item of its own, which both of its lines end.
+    """
+    query = select(DisputeRow).where(
+        DisputeRow.provider == provider,
+        DisputeRow.provider_dispute_id.in_(ids),
+        or_(DisputeRow.transaction_id.is_not(None), DisputeRow.state == DisputeState.WON),
+    )
+    return [
+        Claim(
+            row_id=row.id,
+            subject_id=row.provider_dispute_id,
+            amount=-row.money,
+            fee=Money(row.fee, row.currency) if row.fee else None,
+            item=str(row.transaction_id) if row.transaction_id else f"dispute:{row.id}",
+            since=row.closed_at or row.opened_at,
+        )
+        for row in (await session.execute(query)).scalars()
+    ]
+
+
+async def _reinstated_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    query = select(DisputeRow).where(
+        DisputeRow.provider == provider,
+        DisputeRow.provider_dispute_id.in_(ids),
+        DisputeRow.state == DisputeState.WON,
+        DisputeRow.transaction_id.is_(None),
+    )
+    return [
+        Claim(
+            row_id=row.id,
+            subject_id=row.provider_dispute_id,
+            amount=row.money,
+            fee=None,
+            item=f"dispute:{row.id}",
+            since=row.closed_at or row.opened_at,
+        )
+        for row in (await session.execute(query)).scalars()
+    ]
+
+
+async def _transfer_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    query = select(TransferRow).where(
+        TransferRow.provider == provider,
+        TransferRow.transfer_id.in_(ids),
+        TransferRow.transaction_id.is_not(None),
+    )
+    return [
+        Claim(
+            row_id=row.id,
+            subject_id=row.transfer_id,
+            amount=Money(row.amount if row.direction == "in" else -row.amount, row.currency),
+            fee=None,
+            item=str(row.transaction_id),
+            since=row.happened_at,
+        )
+        for row in (await session.execute(query)).scalars()
+    ]
+
+
+def _payment_claim(row: PaymentRow) -> Claim:
+    assert row.captured_at is not None
+    return Claim(
+        row_id=row.id,
+        subject_id=row.provider_payment_id,
+        amount=row.money,
+        fee=None if row.fee is None else Money(row.fee, row.currency),
+        item=str(row.transaction_id),
+        since=row.captured_at,
+    )
+
+
+# One entry for each kind of subject that our books know; what has none is extra.
+_CLAIMS: Mapping[str, Callable[[ReadSession, str, Collection[str]], Awaitable[list[Claim]]]] = {
+    "payment": _payment_claims,
+    "payout": _payout_claims,
+    "refund": _refund_claims,
+    "dispute": _dispute_claims,
+    "reinstated": _reinstated_claims,
+    "transfer": _transfer_claims,
+}
+
+
+async def claims(session: ReadSession, provider: str, kind: str, ids: Collection[str]) -> dict[str, Claim]:
+    """What our books expect of these subjects of a provider, by the provider's id."""
+    finder = _CLAIMS.get(kind)
+    found = await finder(session, provider, ids) if finder and ids else []
+    return {claim.subject_id: claim for claim in found}
+
+
+async def unreported_payouts(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
+    """Payouts that left within that time and stayed away, stand in no report, and were not named missing yet."""
+    reported = exists().where(
+        ReconLineRow.provider == PayoutRow.provider,
+        ReconLineRow.kind == "payout",
+        ReconLineRow.subject_id == PayoutRow.provider_payout_id,
+    )
+    query = (
+        select(PayoutRow)
+        .where(
+            PayoutRow.provider == provider,
+            PayoutRow.state == PayoutState.PROCESSED,
+            PayoutRow.provider_payout_id.is_not(None),
+            PayoutRow.processed_at >= since,
+            PayoutRow.processed_at < before,
+            ~reported,
+        )
+        .order_by(PayoutRow.processed_at)
+        .limit(_AT_ONCE)
+    )
+    return [_payout_claim(row) for row in (await session.execute(query)).scalars()]
+
+
+async def unreported_payments(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
+    """Payments captured within that time that stand in no report, and were not named missing yet."""
+    reported = exists().where(
+        ReconLineRow.provider == PaymentRow.provider,
+        ReconLineRow.kind == "payment",
+        ReconLineRow.subject_id == PaymentRow.provider_payment_id,
+    )
+    query = (
+        select(PaymentRow)
+        .where(
+            PaymentRow.provider == provider,
+            PaymentRow.captured_at >= since,
+            PaymentRow.captured_at < before,
+            ~reported,
+        )
+        .order_by(PaymentRow.captured_at)
+        .limit(_AT_ONCE)
+    )
+    return [_payment_claim(row) for row in (await session.execute(query)).scalars()]
