@@ -107,6 +107,7 @@ async def test_more_than_may_go_within_a_time_is_refused_and_goes_later(
         await till.withdraw(person, to=MINE)
     assert refusal.value.errors[0].code == code
     assert "Nothing was taken from your wallet" in refusal.value.message
+    assert ("times within a short time" in refusal.value.message) == code.endswith("_count")
     assert await till.available(person) == "89800.00"
     await rich(till)
     if setting == "payee_limits":
