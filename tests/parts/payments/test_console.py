@@ -287,9 +287,12 @@ async def test_a_payout_is_approved_by_somebody_else_who_sees_what_leaves(desk: 
     assert (await desk.till.see_payout(payout)).state == PayoutState.PROCESSED
     assert await desk.till.wallet(asha) == "100.00"
     assert await desk.audited() == ["payments.approve"]
+    async with desk.till.house.database.transaction() as session:  # as a clock does that runs
+        await session.execute(text("UPDATE payments.payouts SET finished_at = processed_at + interval '9 us'"))
     told = await meera.see(f"/payouts/{payout.id}")
     for line in ("Approved spoke on the phone", "Sent to RazorpayX", "Paid out"):
         assert line in told
+    assert "Ended: the money is in the wallet again" not in told
     late = await meera.post(f"/payouts/{payout.id}/reject", {"reason": "not_explained", "confirmed": "yes"})
     assert late.status_code == 422
     assert "does not wait for an approval" in plain(late.text)

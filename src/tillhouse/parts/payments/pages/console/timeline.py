@@ -6,6 +6,7 @@ from datetime import datetime
 
 from tillhouse.kernel.web import formats
 from tillhouse.kernel.web.i18n import gettext
+from tillhouse.parts.payments.domain import PayoutState
 from tillhouse.parts.payments.pages.console.common import ROOT
 from tillhouse.parts.payments.pages.console.words import DECISIONS, GATEWAYS, METHODS, PARKED, said
 from tillhouse.parts.payments.service.finding import OrderFile, PayoutFile
@@ -68,7 +69,7 @@ def timeline_of_payout(found: PayoutFile) -> Sequence[Happened]:
         happened.append(
             Happened(payout.processed_at, title, payout.utr or "", tone="success", transaction=payout.transaction_id)
         )
-    if payout.finished_at and payout.finished_at != payout.processed_at:
+    if payout.finished_at and payout.state != PayoutState.PROCESSED:
         why = payout.failure_message or ""
         title = gettext("Ended: the money is in the wallet again")
         happened.append(Happened(payout.finished_at, title, why, "undo-2", "warning", payout.reversal_id))
