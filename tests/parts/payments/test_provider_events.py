@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from tests.parts.payments.till import Till, new_person, with_amount
 from tillhouse.kernel.errors import Conflict
@@ -142,6 +143,9 @@ async def test_the_same_event_again_changes_nothing(till: Till) -> None:
     (event,) = till.webhooks("payment.captured")
     for _ in range(3):
         assert await till.deliver(event) == 200
+    async with till.house.database.reading() as session:
+        jobs = await session.scalar(text("SELECT count(*) FROM kernel.jobs WHERE name = 'payments.handle_event'"))
+    assert jobs == 1
     await run(till)
     assert await till.wallet(person) == "150.00"
     assert await till.parked() == []
@@ -156,6 +160,7 @@ async def test_the_same_id_with_another_body_is_put_aside(till: Till) -> None:
         assert await till.deliver(second, event_id=first.event_id) == 200
     await run(till)
     assert await till.parked() == ["id_used_for_another_body"]
+    assert await till.exceptions() == [("event", "id_used_for_another_body")]
     assert await till.wallet(person) == "150.00"
 
 
