@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-import segno
 from fastapi import APIRouter, Depends
 
 from tillhouse.kernel import clock
@@ -16,6 +15,7 @@ from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.i18n import gettext
+from tillhouse.parts.documents import api as documents
 from tillhouse.parts.payments import api, schemas
 from tillhouse.parts.payments.domain import QR_METHODS, OrderState
 from tillhouse.parts.payments.http.paying import self_service
@@ -86,4 +86,4 @@ def _picture(code: api.CheckoutQr) -> str | None:
     """The picture of the provider, or one drawn of what the code says: white behind it, since pages may be dark."""
     if code.image_url or code.text is None:
         return code.image_url
-    return segno.make(code.text, micro=False).svg_data_uri(scale=6, border=3, light="white")
+    return documents.qr_data_uri(code.text)
