@@ -54,6 +54,7 @@ def _pages() -> APIRouter:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ai.flows.imaging import PICTURE
+    from tillhouse.parts.ai.flows.photos import PhotoDesk
     from tillhouse.parts.ai.flows.switchboard import Switchboard
     from tillhouse.parts.ai.providers import installed
     from tillhouse.parts.ai.providers.price_list import read_prices
@@ -70,6 +71,7 @@ def _provides(house: House) -> Sequence[object]:
     return (
         board,
         prices,
+        PhotoDesk(),
         Erasure("ai", erase),
         Erasure("ai.documents", forget),
         Erasure("ai.images", images.erase),

@@ -149,7 +149,9 @@ def _of_faces(facts: Facts, quality: Sequence[Fault], main: tuple[float, ...]) -
     if not faces:  # what hides a face is told first: without it there may be one
         return [] if _HIDING.intersection(quality) else ["no_face"]
     found = _of_one(faces[0], quality)
-    if not found and main and faces[0].identity and _cosine(main, faces[0].identity) < _SAME_PERSON:
+    if found or _HIDING.intersection(quality):  # nobody is sure to be known in such a photo
+        return found
+    if main and faces[0].identity and _cosine(main, faces[0].identity) < _SAME_PERSON:
         return ["other_person"]
     return found
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from tillhouse.kernel import clock, live
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, FieldError, InvalidInput, NotFound
+from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import emit, enqueue
@@ -23,6 +24,7 @@ from tillhouse.parts.ai.domain.images import (
     PromptOrder,
     Reason,
     TuneOrder,
+    names_models,
     pieces_of,
 )
 from tillhouse.parts.ai.domain.prices import PriceList
@@ -40,9 +42,10 @@ _AT_ONCE = 200
 _NO_ORDER = N_("There is no such order of pictures.")
 
 
-async def order(session: Session, use: Use, wanted: ImageOrder) -> ImageJob:
+async def order(session: Session, use: Use, wanted: ImageOrder, *, key: str = "") -> ImageJob:
     """Take an order and reserve what it may cost; a job sends it after the commit.
 
+    An owner's `key` that came before changes nothing: the order that was taken for it is returned.
     Raises `InvalidInput`, `NotFound` for photos or a tune that are not the owner's, `ModelUnavailable` where nothing
     makes pictures, and what a guard of spending refuses with.
     """
@@ -50,6 +53,11 @@ async def order(session: Session, use: Use, wanted: ImageOrder) -> ImageJob:
     if owner_id is None:
         raise ValueError("pictures are somebody's: the house has no files of its own")
     kind, request = _checked(wanted)
+    if key:
+        await store.lock_key(session, owner_id, key)
+        if taken := await keyed(session, owner_id, key):
+            return taken
+        request["key"] = key
     if isinstance(wanted, PromptOrder):
         await _ready_tune(session, owner_id, wanted.tune_id)
     else:
@@ -78,6 +86,12 @@ async def order(session: Session, use: Use, wanted: ImageOrder) -> ImageJob:
     await store.add(session, row)
     await enqueue(session, StartImages(image_job_id=row.id), deadline=deadline)
     return view(row)
+
+
+async def keyed(session: ReadSession, owner_id: UUID, key: str) -> ImageJob | None:
+    """The order that was taken of this owner under this key."""
+    row = await store.keyed(session, owner_id, key)
+    return view(row) if row else None
 
 
 async def job(session: ReadSession, owner_id: UUID, job_id: UUID) -> ImageJob:
@@ -165,7 +179,12 @@ async def erase(session: Session, person_id: UUID, _addresses: Sequence[str]) ->
 
 def maker_of(session: ReadSession, name: str = "") -> InstalledImages:
     """The maker of this name, or the first that is set up. Raises `ModelUnavailable`."""
-    for installed in house_of(session).provided(InstalledImages):
+    return maker_in(house_of(session), name)
+
+
+def maker_in(house: House, name: str = "") -> InstalledImages:
+    """As `maker_of`, outside a transaction."""
+    for installed in house.provided(InstalledImages):
         if name in ("", installed.endpoint.name):
             return installed
     raise ModelUnavailable(N_("Nothing here can make pictures yet. Ask our staff to set it up."))
@@ -235,6 +254,8 @@ def _checked(wanted: ImageOrder) -> tuple[ImageKind, JsonObject]:
     if isinstance(wanted, PromptOrder):
         if not 1 <= wanted.pictures <= MOST_PICTURES or not wanted.text.strip():
             raise _refused("/pictures", N_("Write what the pictures show, and ask for 1 to 8 of them."))
+        if names_models(wanted.text):
+            raise _refused("/text", N_("Write what the pictures show in words alone: < and > are not taken."))
         return "prompt", {"text": wanted.text, "pictures": wanted.pictures}
     if not 1 <= len(wanted.photos) <= MOST_PHOTOS:
         raise _refused("/photos", N_("Send 1 to 20 photos."))
