@@ -49,7 +49,7 @@ def _health() -> Sequence[HealthCheck]:
 def _pages() -> APIRouter:
     from tillhouse.parts.ai.pages import router
 
-    return router
+    return router()
 
 
 def _provides(house: House) -> Sequence[object]:
@@ -94,10 +94,14 @@ MODULE = Module(
     jobs=_jobs,
     invariants=_invariants,
     health=_health,
-    nav=(NavItem(N_("Use of models"), "/console/ai/usage", "activity", "console", permission="ai.read", order=500),),
+    nav=(
+        NavItem(N_("Use of models"), "/console/ai/usage", "activity", "console", permission="ai.read", order=500),
+        NavItem(N_("Search index"), "/console/ai/search", "search", "console", permission="ai.read", order=510),
+    ),
     permissions=(
         Permission("ai.own", "See what one's own use of models came to", frozenset({"user"})),
         Permission("ai.read", "See everyone's use of models, prices and health", frozenset({"staff"}), assurance=2),
+        Permission("ai.index", "Have documents read once more that could not be", frozenset({"staff"}), assurance=2),
     ),
     processes=(
         Process("ai", "web", most=4),
