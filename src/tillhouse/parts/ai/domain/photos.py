@@ -22,7 +22,7 @@ _SAME = 6  # bits of 64 in which two pictures of the same moment may differ
 _SMALLEST_FACE = 0.08  # of the shorter side
 _BESIDE = 0.2  # of the largest face's height, below which another one is a passer-by far away
 _ROOM = 0.03  # of a face's size, between it and the edge
-_SHARPEST_BLUR_OF_FACE = 0.025  # of a blur of a hundredth of the face's height; faces in focus have 0.15 and more
+_SHARPEST_BLUR_OF_FACE = 0.025  # of a blur of a hundredth of the face's height; faces in focus have 0.13 and more
 _SAME_PERSON = 0.363  # cosine of two faces of one person, what the authors of SFace measured
 
 SENTENCES: dict[Fault, str] = {
