@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from tests.parts.ai.test_photos import scene
+from tillhouse.kernel.settings import SettingsError
 from tillhouse.parts.ai.domain.photos import Face, Facts, Fault, Verdict, judge
 from tillhouse.parts.ai.providers.photos.faces import find_faces
 from tillhouse.parts.ai.providers.photos.measuring import measure
@@ -241,7 +242,15 @@ def test_what_is_no_picture_has_no_faces() -> None:
 def test_who_wants_no_faces_counted_says_so() -> None:
     assert weights_of(PhotoSettings(identity_model="none"))[1] == ""
     assert weights_of(PhotoSettings(model="none")) == ("", "")
-    assert weights_of(PhotoSettings(model="/models/mine.onnx"))[0] == "/models/mine.onnx"
+
+
+def test_weights_of_ones_own_take_the_place_of_those_that_come_along(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.onnx"
+    mine.touch()
+    assert weights_of(PhotoSettings(model=str(mine)))[0] == str(mine)
+    for wrong in (PhotoSettings(model="/nowhere.onnx"), PhotoSettings(identity_model="/nowhere.onnx")):
+        with pytest.raises(SettingsError, match=r"there is no file /nowhere\.onnx"):
+            weights_of(wrong)
 
 
 def test_a_process_that_checks_no_photos_loads_nothing_for_it() -> None:

