@@ -78,6 +78,9 @@ class Shop:
     async def get(self, path: str, who: Resident | None = None) -> httpx.Response:
         return await self.town.call("GET", path, token=(who or self.me).token)
 
+    async def delete(self, path: str, who: Resident | None = None) -> httpx.Response:
+        return await self.town.call("DELETE", path, token=(who or self.me).token)
+
     async def until_ready(self, order_id: str) -> dict[str, object]:
         for _ in range(40):
             found: dict[str, object] = (await self.get(f"/ai/images/{order_id}")).json()
@@ -161,6 +164,22 @@ async def test_from_photos_to_pictures(shop: Shop) -> None:
     assert [one["id"] for one in (await shop.get("/ai/images")).json()["items"]] == [prompt.json()["id"], tune]
     assert len(shop.purse.captured) == 2
     assert shop.purse.reserved == {}
+
+
+async def test_a_tune_that_is_forgotten_is_gone_at_its_maker_and_makes_no_pictures(shop: Shop) -> None:
+    taken = await shop.post("/ai/images/tunes", {"subject": "woman", "photos": [await shop.photo(hopper())]})
+    path = f"/ai/images/{taken.json()['id']}"
+    assert (await shop.delete(path)).status_code == 409  # it is under way
+    await shop.until_ready(taken.json()["id"])
+    stranger = await shop.town.resident("stranger@example.com")
+    assert (await shop.delete(path, who=stranger)).status_code == 404
+    for _ in range(2):
+        assert (await shop.delete(path)).status_code == 204
+    await run_due(shop.town.house)
+    assert shop.tunes == 0
+    prompt = await shop.post("/ai/images/prompts", {"tune_id": taken.json()["id"], "text": "ohwx woman"})
+    assert prompt.status_code == 404
+    assert (await shop.get(path)).json()["state"] == "ready"
 
 
 async def test_photos_with_something_wrong_are_named_and_nothing_is_ordered(shop: Shop) -> None:

@@ -108,6 +108,12 @@ async def cancel_image_job(session: Write, me: Me, image_job_id: UUID) -> schema
     return _job(await images.cancel(session, me.person_id, image_job_id))
 
 
+@_router.delete("/images/{image_job_id}", status_code=204, dependencies=[Depends(rate_limit("30/minute"))])
+async def forget_tune(session: Write, me: Me, image_job_id: UUID) -> None:
+    """Have the maker forget a tune, and the photos that it was taught from. Pictures that were made stay files."""
+    await images.delete_tune(session, me.person_id, image_job_id)
+
+
 @_router.post(
     "/images/callback/{image_job_id}", status_code=202, dependencies=[Depends(rate_limit("600/minute", by="ip"))]
 )

@@ -39,6 +39,7 @@ from tillhouse.parts.ai.store import images as store
 from tillhouse.parts.files import api as files
 
 _AT_ONCE = 200
+_FORGOTTEN = "forgotten"  # in the place of what was asked for
 _NO_ORDER = N_("There is no such order of pictures.")
 
 
@@ -120,11 +121,19 @@ async def cancel(session: Session, owner_id: UUID, job_id: UUID) -> ImageJob:
 
 
 async def delete_tune(session: Session, owner_id: UUID, job_id: UUID) -> None:
-    """Have the maker forget a tune and the photos behind it. Raises `NotFound`."""
-    row = await store.of_owner(session, owner_id, job_id)
-    if row is None or row.kind == "prompt":
+    """Have the maker forget a tune and the photos behind it: no picture is made of it any more.
+
+    Repeating changes nothing. Raises `NotFound`, and `Conflict` while the order is open.
+    """
+    row = await store.locked(session, job_id)
+    if row is None or row.owner_id != owner_id or row.kind == "prompt":
         raise NotFound(_NO_ORDER)
-    await enqueue(session, CancelImages(image_job_id=row.id))
+    if row.state in OPEN:
+        raise Conflict(N_("This order is under way: cancel it instead."))
+    if not row.request.get(_FORGOTTEN):
+        row.request = {name: row.request[name] for name in ("key",) if name in row.request} | {_FORGOTTEN: True}
+        await session.flush()
+        await enqueue(session, CancelImages(image_job_id=row.id))
 
 
 async def moved(session: Session, row: ImageJobRow, state: ImageState) -> None:
@@ -244,7 +253,7 @@ async def _end(
 
 async def _ready_tune(session: Session, owner_id: UUID, tune_id: UUID) -> None:
     tune = await store.of_owner(session, owner_id, tune_id)
-    if tune is None or tune.kind == "prompt":
+    if tune is None or tune.kind == "prompt" or tune.request.get(_FORGOTTEN):
         raise NotFound(N_("There is no such tune."))
     if tune.state != "ready":
         raise Conflict(N_("This tune is not ready: pictures can be made once it is."))
