@@ -1,7 +1,7 @@
 """People have their photos looked at and order pictures of themselves, over the API."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -31,7 +31,7 @@ from tillhouse.sandbox.transport import SandboxTransport
 
 
 @pytest.fixture
-def at() -> "AsyncIterator[clock.TestClock]":
+def at() -> Iterator[clock.TestClock]:
     with clock.held(datetime(2026, 3, 2, 9, 30, tzinfo=UTC)) as held:
         yield held
 
