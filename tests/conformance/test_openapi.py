@@ -30,7 +30,18 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.conformance.street import EARNING, EXPENSE, NOBODY, PAYOUT, Archive, Caller, Patient, Street, changed
+from tests.conformance.street import (
+    EARNING,
+    EXPENSE,
+    NOBODY,
+    OPEN_PURSE,
+    PAYOUT,
+    Archive,
+    Caller,
+    Patient,
+    Street,
+    changed,
+)
 from tests.parts.billing.counter import SMALL
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.embedded import EmbeddedPostgres
@@ -175,6 +186,14 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/files/direct"): {"name": "a.pdf", "size": 1000, "kind": "file"},
     ("POST", "/files/{file_id}/renditions"): {"rendition": "thumbnail"},
     ("POST", "/files/{file_id}/playback"): {"minutes": 60, "rendition": None},
+    ("POST", "/ai/photos/check"): {"photos": [ELSEWHERE]},
+    ("POST", "/ai/images/tunes"): {
+        "subject": "woman", "photos": [ELSEWHERE], "characteristics": {"hair_color": "black"}, "anyway": True,
+    },
+    ("POST", "/ai/images/packs"): {
+        "pack": "260", "subject": "woman", "photos": [ELSEWHERE], "characteristics": {}, "anyway": False,
+    },
+    ("POST", "/ai/images/prompts"): {"tune_id": "{image_job_id}", "text": "ohwx woman at sea", "pictures": 2},
     ("POST", "/earnings"): EARNING,
     ("PUT", "/earnings/{earning_id}"): EARNING,
     ("POST", "/expenses"): EXPENSE,
@@ -213,7 +232,7 @@ async def house(settings: KernelSettings, sandbox: Sandbox, monkeypatch: pytest.
 
 @pytest.fixture
 def street(house: House, app: FastAPI, client: httpx.AsyncClient) -> Street:
-    house.provide([SMALL])  # a plan to subscribe to: no product of this house sells one yet
+    house.provide([SMALL, OPEN_PURSE])  # a plan and pictures to order: no product of this house sells them yet
     return Street(house, app, client)
 
 
@@ -463,7 +482,8 @@ def cases_of(document: str, method: str, path: str) -> Sequence[Case[Any]]:
 
 def spoilt(good: Mapping[str, object], mine: Mapping[str, Sequence[str]]) -> Iterator[dict[str, object]]:
     """A right body, and the same with each value in turn replaced by each that is wrong."""
-    right = {name: mine["person_id"][0] if value == "{person_id}" else value for name, value in good.items()}
+    theirs = {f"{{{name}}}": ids[0] for name, ids in mine.items()}
+    right = {name: theirs.get(value, value) if isinstance(value, str) else value for name, value in good.items()}
     if right:
         yield right
     for (name, value), bad in itertools.product(right.items(), SPOILT):

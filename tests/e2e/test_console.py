@@ -40,6 +40,8 @@ def test_the_explorer_fits_and_breaks_no_rule(screen: Screen) -> None:
         "periods": "/console/ledger/periods",
         "checks": "/console/ledger/checks",
         "audit": "/console/identity/audit",
+        "models": "/console/ai/usage",
+        "search-index": "/console/ai/search",
     }
     for name, path in pages.items():
         screen.go(path)

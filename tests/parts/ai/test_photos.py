@@ -35,7 +35,7 @@ def faults(*photos: Facts | None) -> list[tuple[Fault, ...]]:
 
 def test_a_good_photo_has_nothing_wrong_and_nobody_pretends_to_have_counted_faces() -> None:
     (verdict,) = judge([measured(scene(1))])
-    assert (verdict.good, verdict.faces_counted) == (True, False)
+    assert (verdict.good, verdict.faces) == (True, None)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,9 @@ async def test_use_is_shown_to_whose_it_is_and_to_staff(house_with_models: House
         page = (await browser.get("/console/ai/usage?days=7")).text
         assert "wordai.answer" in page
         assert "wordai.index" in page
-        assert "extractive" in page
+        assert "OpenAI · gpt-4.1-mini" in page
+        assert "Quotes, built in" in page
+        assert "extractive/quotes" not in page
         assert asha.id not in page
         sheet = (await browser.get("/console/ai/calls.csv")).text
     assert len(sheet.splitlines()) == 4

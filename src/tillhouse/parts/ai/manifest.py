@@ -49,11 +49,12 @@ def _health() -> Sequence[HealthCheck]:
 def _pages() -> APIRouter:
     from tillhouse.parts.ai.pages import router
 
-    return router
+    return router()
 
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ai.flows.imaging import PICTURE
+    from tillhouse.parts.ai.flows.photos import PhotoDesk
     from tillhouse.parts.ai.flows.switchboard import Switchboard
     from tillhouse.parts.ai.providers import installed
     from tillhouse.parts.ai.providers.price_list import read_prices
@@ -70,6 +71,7 @@ def _provides(house: House) -> Sequence[object]:
     return (
         board,
         prices,
+        PhotoDesk(),
         Erasure("ai", erase),
         Erasure("ai.documents", forget),
         Erasure("ai.images", images.erase),
@@ -92,10 +94,14 @@ MODULE = Module(
     jobs=_jobs,
     invariants=_invariants,
     health=_health,
-    nav=(NavItem(N_("Use of models"), "/console/ai/usage", "activity", "console", permission="ai.read", order=500),),
+    nav=(
+        NavItem(N_("Use of models"), "/console/ai/usage", "activity", "console", permission="ai.read", order=500),
+        NavItem(N_("Search index"), "/console/ai/search", "search", "console", permission="ai.read", order=510),
+    ),
     permissions=(
         Permission("ai.own", "See what one's own use of models came to", frozenset({"user"})),
         Permission("ai.read", "See everyone's use of models, prices and health", frozenset({"staff"}), assurance=2),
+        Permission("ai.index", "Have documents read once more that could not be", frozenset({"staff"}), assurance=2),
     ),
     processes=(
         Process("ai", "web", most=4),

@@ -132,6 +132,12 @@ def pieces_of(order: ImageOrder) -> int:
     return 1 if isinstance(order, TuneOrder) else order.pictures
 
 
+def names_models(text: str) -> bool:
+    """Whether a text would call models by name: `<lora:…>` and `<faceid:…>` show whoever they know, anybody's among
+    them."""
+    return "<" in text or ">" in text
+
+
 def hint_in(body: bytes) -> str:
     """What a callback calls the order it tells of: `{"tune": {…}}`, `{"prompt": {…}}` or bare; empty for anything else.
 

@@ -1,7 +1,7 @@
 """Whether photos are good enough to teach a model what somebody looks like, and in words what to do about each.
 
-Size, sharpness, light and duplicates are measured here. How many faces there are, and whether they are one person's, is
-known only where a face finder is installed: without one it is said that nobody counted, and never guessed.
+Size, sharpness, light and duplicates are measured. How many faces there are, how they stand, and whether they are one
+person's is known only where a finder of faces is installed: without one it is said that nobody counted, never guessed.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tillhouse.kernel.text import N_
 
 Fault = Literal[
     "unreadable", "too_small", "blurred", "too_dark", "too_bright", "flat", "duplicate", "no_face", "many_faces",
-    "small_face", "other_person",
+    "turned", "cut_face", "small_face", "blurred_face", "other_person",
 ]  # fmt: skip
 
 SHORTEST_SIDE = 512  # pixels; makers of pictures train at this size
@@ -20,6 +20,9 @@ SHARPEST_BLUR = 60.0  # variance of the Laplacian of the picture at 512 pixels, 
 _DARK, _BRIGHT, _FLAT = 0.55, 0.35, 14.0  # share of nearly black, of burnt out; spread of brightness
 _SAME = 6  # bits of 64 in which two pictures of the same moment may differ
 _SMALLEST_FACE = 0.08  # of the shorter side
+_BESIDE = 0.2  # of the largest face's height, below which another one is a passer-by far away
+_ROOM = 0.03  # of a face's size, between it and the edge
+_SHARPEST_BLUR_OF_FACE = 0.025  # of a blur of a hundredth of the face's height; faces in focus have 0.13 and more
 _SAME_PERSON = 0.363  # cosine of two faces of one person, what the authors of SFace measured
 
 SENTENCES: dict[Fault, str] = {
@@ -31,6 +34,9 @@ SENTENCES: dict[Fault, str] = {
     "flat": N_("There is hardly anything to see in this photo. Choose one with light and shade on the face."),
     "duplicate": N_("This photo is nearly the same as another one. Choose a different moment or angle."),
     "no_face": N_("No face is to be seen in this photo. Choose one that shows it from the front or the side."),
+    "turned": N_("This photo lies on its side or upside down. Turn it upright and send it again."),
+    "cut_face": N_("The face is cut off at the edge of this photo. Choose one that shows the whole head."),
+    "blurred_face": N_("The face is out of focus in this photo. Choose one in which the eyes are sharp."),
     "many_faces": N_(
         "There is more than one face in this photo. Choose one of this person alone, or cut the others off."
     ),
@@ -39,12 +45,28 @@ SENTENCES: dict[Fault, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a face looks, whatever is around it: the variance of its Laplacian as a share of its own variance, and the
+    shares of it that are nearly black and burnt out."""
+
+    sharpness: float = 1.0
+    dark: float = 0.0
+    bright: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face: its height as a share of the photo's shorter side, and who it is as a vector, where that is known."""
+    """A face: its height as a share of the photo's shorter side, and who it is as a vector, where that is known.
+
+    `room` is how far it is from the nearest edge, as a share of its size.
+    """
 
     height: float
     identity: tuple[float, ...] = ()
+    room: float = 1.0
+    upright: bool = True
+    look: Look = Look()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +86,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is wrong with a photo: nothing, when it is good. `like` is the number of the photo that it repeats."""
+    """What is wrong with a photo: nothing, when it is good.
+
+    `faces` is how many there are, None where nobody counted; `like` is the number of the photo that it repeats.
+    """
 
     number: int
     faults: tuple[Fault, ...]
-    faces_counted: bool
+    faces: int | None = None
     like: int | None = None
 
     @property
@@ -86,21 +111,27 @@ def judge(photos: Sequence[Facts | None]) -> list[Verdict]:
     main = _main_face(photos)
     for number, facts in enumerate(photos, 1):
         if facts is None:
-            verdicts.append(Verdict(number, ("unreadable",), faces_counted=False))
+            verdicts.append(Verdict(number, ("unreadable",)))
             continue
         like = _repeated(photos[: number - 1], facts)
-        faults = [*_of_quality(facts), *_of_faces(facts, main), *(["duplicate"] if like else [])]
-        verdicts.append(Verdict(number, tuple(faults), facts.faces is not None, like))  # type: ignore[arg-type]  # all are Faults
+        quality = _of_quality(facts)
+        faults = [*quality, *_of_faces(facts, quality, main)]
+        if like:
+            faults.append("duplicate")
+        faces = None if facts.faces is None else len(_that_count(facts.faces))
+        verdicts.append(Verdict(number, tuple(faults), faces, like))
     return verdicts
 
 
 def _of_quality(facts: Facts) -> list[Fault]:
     found: list[Fault] = []
+    faces = _that_count(facts.faces or ())
+    light = faces[0].look if len(faces) == 1 else facts  # a face in good light may stand before a black wall
     if min(facts.width, facts.height) < SHORTEST_SIDE:
         found.append("too_small")
-    if facts.dark > _DARK:
+    if light.dark > _DARK:
         found.append("too_dark")
-    elif facts.bright > _BRIGHT:
+    elif light.bright > _BRIGHT:
         found.append("too_bright")
     elif facts.spread < _FLAT:
         found.append("flat")
@@ -109,17 +140,42 @@ def _of_quality(facts: Facts) -> list[Fault]:
     return found
 
 
-def _of_faces(facts: Facts, main: tuple[float, ...]) -> list[Fault]:
+def _of_faces(facts: Facts, quality: Sequence[Fault], main: tuple[float, ...]) -> list[Fault]:
     if facts.faces is None:
         return []
-    if len(facts.faces) != 1:
-        return ["many_faces" if facts.faces else "no_face"]
-    face = facts.faces[0]
-    if face.height < _SMALLEST_FACE:
-        return ["small_face"]
-    if main and face.identity and _cosine(main, face.identity) < _SAME_PERSON:
+    faces = _that_count(facts.faces)
+    if len(faces) > 1:
+        return ["many_faces"]
+    if not faces:  # what hides a face is told first: without it there may be one
+        return [] if _HIDING.intersection(quality) else ["no_face"]
+    found = _of_one(faces[0], quality)
+    if found or _HIDING.intersection(quality):  # nobody is sure to be known in such a photo
+        return found
+    if main and faces[0].identity and _cosine(main, faces[0].identity) < _SAME_PERSON:
         return ["other_person"]
-    return []
+    return found
+
+
+_HIDING: frozenset[Fault] = frozenset({"too_dark", "blurred"})
+
+
+def _of_one(face: Face, quality: Sequence[Fault]) -> list[Fault]:
+    found: list[Fault] = []
+    if not face.upright:
+        found.append("turned")
+    if face.room < _ROOM:
+        found.append("cut_face")
+    if face.height < _SMALLEST_FACE:
+        found.append("small_face")
+    elif face.look.sharpness < _SHARPEST_BLUR_OF_FACE and "blurred" not in quality:
+        found.append("blurred_face")
+    return found
+
+
+def _that_count(faces: Sequence[Face]) -> list[Face]:
+    """Faces but for those that are tiny beside the largest."""
+    largest = max((face.height for face in faces), default=0.0)
+    return [face for face in faces if face.height >= _BESIDE * largest]
 
 
 def _repeated(before: Sequence[Facts | None], facts: Facts) -> int | None:
@@ -131,8 +187,8 @@ def _repeated(before: Sequence[Facts | None], facts: Facts) -> int | None:
 
 def _main_face(photos: Sequence[Facts | None]) -> tuple[float, ...]:
     """The face that resembles most others; nothing for fewer than three, which tell nobody who is the stranger."""
-    faces = [facts.faces[0].identity for facts in photos if facts and facts.faces and len(facts.faces) == 1]
-    known = [face for face in faces if face]
+    alone = [_that_count(facts.faces) for facts in photos if facts and facts.faces]
+    known = [faces[0].identity for faces in alone if len(faces) == 1 and faces[0].identity]
     if len(known) < 3:
         return ()
     return max(known, key=lambda one: sum(_cosine(one, other) >= _SAME_PERSON for other in known))

@@ -1,7 +1,8 @@
 """Adapters, one folder per vendor. Deleting a folder removes the vendor: nothing else names it.
 
 Each package has `install(house)`, which returns what it provides. Where it has settings, its module `settings` has a
-tuple `SETTINGS` of their classes. Heavy libraries are loaded by the first call, never by `install`.
+tuple `SETTINGS` of their classes; where it has endpoints, `TITLES` says what people call them and their models.
+Heavy libraries are loaded by the first call, never by `install`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,14 @@ def vendor_settings() -> Iterator["type[ModuleSettings]"]:
         if find_spec(f"{__name__}.{vendor}.settings"):
             settings: Sequence[type[ModuleSettings]] = import_module(f"{__name__}.{vendor}.settings").SETTINGS
             yield from settings
+
+
+def vendor_titles() -> dict[str, str]:
+    """What people call endpoints, and models (`endpoint/model`) whose own names say nothing; English message ids."""
+    found: dict[str, str] = {}
+    for vendor in _vendors():
+        found |= getattr(import_module(f"{__name__}.{vendor}"), "TITLES", {})
+    return found
 
 
 def _vendors() -> Iterator[str]:

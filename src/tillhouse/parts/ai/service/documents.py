@@ -109,6 +109,11 @@ async def delete_document(session: Session, owner_id: UUID, document_id: UUID) -
     await enqueue(session, RemoveDocument(document_id=document_id))
 
 
+async def begin_again(session: Session, row: DocumentRow) -> None:
+    """Have a document that is locked and had failed read once more, from the file that it has."""
+    await _begin(session, row, file_id=row.file_id)
+
+
 async def forget(session: Session, person_id: UUID, _addresses: Sequence[str]) -> None:
     """Remove every document, passage and vector of a person who is being erased."""
     await store.erase_owner(session, person_id)

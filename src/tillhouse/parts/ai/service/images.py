@@ -7,6 +7,7 @@ from uuid import UUID
 from tillhouse.kernel import clock, live
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, FieldError, InvalidInput, NotFound
+from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import emit, enqueue
@@ -23,6 +24,7 @@ from tillhouse.parts.ai.domain.images import (
     PromptOrder,
     Reason,
     TuneOrder,
+    names_models,
     pieces_of,
 )
 from tillhouse.parts.ai.domain.prices import PriceList
@@ -37,12 +39,14 @@ from tillhouse.parts.ai.store import images as store
 from tillhouse.parts.files import api as files
 
 _AT_ONCE = 200
+_FORGOTTEN = "forgotten"  # in the place of what was asked for
 _NO_ORDER = N_("There is no such order of pictures.")
 
 
-async def order(session: Session, use: Use, wanted: ImageOrder) -> ImageJob:
+async def order(session: Session, use: Use, wanted: ImageOrder, *, key: str = "") -> ImageJob:
     """Take an order and reserve what it may cost; a job sends it after the commit.
 
+    An owner's `key` that came before changes nothing: the order that was taken for it is returned.
     Raises `InvalidInput`, `NotFound` for photos or a tune that are not the owner's, `ModelUnavailable` where nothing
     makes pictures, and what a guard of spending refuses with.
     """
@@ -50,6 +54,11 @@ async def order(session: Session, use: Use, wanted: ImageOrder) -> ImageJob:
     if owner_id is None:
         raise ValueError("pictures are somebody's: the house has no files of its own")
     kind, request = _checked(wanted)
+    if key:
+        await store.lock_key(session, owner_id, key)
+        if taken := await keyed(session, owner_id, key):
+            return taken
+        request["key"] = key
     if isinstance(wanted, PromptOrder):
         await _ready_tune(session, owner_id, wanted.tune_id)
     else:
@@ -80,6 +89,12 @@ async def order(session: Session, use: Use, wanted: ImageOrder) -> ImageJob:
     return view(row)
 
 
+async def keyed(session: ReadSession, owner_id: UUID, key: str) -> ImageJob | None:
+    """The order that was taken of this owner under this key."""
+    row = await store.keyed(session, owner_id, key)
+    return view(row) if row else None
+
+
 async def job(session: ReadSession, owner_id: UUID, job_id: UUID) -> ImageJob:
     """An order of this owner. Raises `NotFound`."""
     row = await store.of_owner(session, owner_id, job_id)
@@ -106,11 +121,19 @@ async def cancel(session: Session, owner_id: UUID, job_id: UUID) -> ImageJob:
 
 
 async def delete_tune(session: Session, owner_id: UUID, job_id: UUID) -> None:
-    """Have the maker forget a tune and the photos behind it. Raises `NotFound`."""
-    row = await store.of_owner(session, owner_id, job_id)
-    if row is None or row.kind == "prompt":
+    """Have the maker forget a tune and the photos behind it: no picture is made of it any more.
+
+    Repeating changes nothing. Raises `NotFound`, and `Conflict` while the order is open.
+    """
+    row = await store.locked(session, job_id)
+    if row is None or row.owner_id != owner_id or row.kind == "prompt":
         raise NotFound(_NO_ORDER)
-    await enqueue(session, CancelImages(image_job_id=row.id))
+    if row.state in OPEN:
+        raise Conflict(N_("This order is under way: cancel it instead."))
+    if not row.request.get(_FORGOTTEN):
+        row.request = {name: row.request[name] for name in ("key",) if name in row.request} | {_FORGOTTEN: True}
+        await session.flush()
+        await enqueue(session, CancelImages(image_job_id=row.id))
 
 
 async def moved(session: Session, row: ImageJobRow, state: ImageState) -> None:
@@ -165,7 +188,12 @@ async def erase(session: Session, person_id: UUID, _addresses: Sequence[str]) ->
 
 def maker_of(session: ReadSession, name: str = "") -> InstalledImages:
     """The maker of this name, or the first that is set up. Raises `ModelUnavailable`."""
-    for installed in house_of(session).provided(InstalledImages):
+    return maker_in(house_of(session), name)
+
+
+def maker_in(house: House, name: str = "") -> InstalledImages:
+    """As `maker_of`, outside a transaction."""
+    for installed in house.provided(InstalledImages):
         if name in ("", installed.endpoint.name):
             return installed
     raise ModelUnavailable(N_("Nothing here can make pictures yet. Ask our staff to set it up."))
@@ -225,7 +253,7 @@ async def _end(
 
 async def _ready_tune(session: Session, owner_id: UUID, tune_id: UUID) -> None:
     tune = await store.of_owner(session, owner_id, tune_id)
-    if tune is None or tune.kind == "prompt":
+    if tune is None or tune.kind == "prompt" or tune.request.get(_FORGOTTEN):
         raise NotFound(N_("There is no such tune."))
     if tune.state != "ready":
         raise Conflict(N_("This tune is not ready: pictures can be made once it is."))
@@ -235,6 +263,8 @@ def _checked(wanted: ImageOrder) -> tuple[ImageKind, JsonObject]:
     if isinstance(wanted, PromptOrder):
         if not 1 <= wanted.pictures <= MOST_PICTURES or not wanted.text.strip():
             raise _refused("/pictures", N_("Write what the pictures show, and ask for 1 to 8 of them."))
+        if names_models(wanted.text):
+            raise _refused("/text", N_("Write what the pictures show in words alone: < and > are not taken."))
         return "prompt", {"text": wanted.text, "pictures": wanted.pictures}
     if not 1 <= len(wanted.photos) <= MOST_PHOTOS:
         raise _refused("/photos", N_("Send 1 to 20 photos."))

@@ -57,6 +57,28 @@ async def documents_of(
     return [(row[0], row[1]) for row in rows]
 
 
+async def counts(session: ReadSession) -> dict[str, int]:
+    """How many documents of everyone are in each state."""
+    rows = await session.execute(select(DocumentRow.state, func.count()).group_by(DocumentRow.state))
+    return {row[0]: row[1] for row in rows}
+
+
+async def oldest_change(session: ReadSession, states: Sequence[str]) -> datetime | None:
+    """When the one that has not moved for longest did."""
+    wanted = select(func.min(DocumentRow.changed_at)).where(DocumentRow.state.in_(states))
+    return (await session.execute(wanted)).scalar_one()
+
+
+async def in_states(
+    session: ReadSession, states: Sequence[str], limit: int, before: UUID | None
+) -> Sequence[DocumentRow]:
+    """Documents of everyone in these states, newest first."""
+    wanted = select(DocumentRow).where(DocumentRow.state.in_(states))
+    if before:
+        wanted = wanted.where(DocumentRow.id < before)
+    return (await session.execute(wanted.order_by(DocumentRow.id.desc()).limit(limit))).scalars().all()
+
+
 async def locked(session: Session, document_id: UUID) -> DocumentRow | None:
     """A document, locked, for its own jobs."""
     wanted = select(DocumentRow).where(DocumentRow.id == document_id).with_for_update()

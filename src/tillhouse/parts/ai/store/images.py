@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.parts.ai.domain.images import OPEN
@@ -32,6 +32,20 @@ async def of_owner(session: ReadSession, owner_id: UUID, job_id: UUID) -> ImageJ
     """An order of this owner."""
     statement = select(ImageJobRow).where(ImageJobRow.id == job_id, ImageJobRow.owner_id == owner_id)
     return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def lock_key(session: Session, owner_id: UUID, key: str) -> None:
+    """Have orders of one owner under one key wait for each other."""
+    lock = func.hashtextextended(f"ai.images:{owner_id}:{key}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(lock)))
+
+
+async def keyed(session: ReadSession, owner_id: UUID, key: str) -> ImageJobRow | None:
+    """The order of this owner under this key."""
+    same = ImageJobRow.request["key"].astext == key
+    return (
+        await session.execute(select(ImageJobRow).where(ImageJobRow.owner_id == owner_id, same))
+    ).scalar_one_or_none()
 
 
 async def list_of(session: ReadSession, owner_id: UUID, before: UUID | None, limit: int) -> Sequence[ImageJobRow]:

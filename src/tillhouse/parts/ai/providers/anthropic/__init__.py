@@ -8,6 +8,7 @@ from tillhouse.parts.ai.ports.chat import InstalledChat
 from tillhouse.parts.ai.providers.anthropic.chat import AnthropicChat
 from tillhouse.parts.ai.providers.anthropic.settings import AnthropicSettings
 
+TITLES = {"anthropic": "Anthropic"}
 _REAL = "https://api.anthropic.com"
 
 

@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 
 from tillhouse.kernel.house import House
+from tillhouse.kernel.text import N_
 from tillhouse.parts.ai.ports.chat import InstalledChat
 from tillhouse.parts.ai.providers.extractive.chat import ExtractiveChat
+
+_TITLE = N_("Quotes, built in")
+TITLES = {"extractive": _TITLE, "extractive/quotes": _TITLE}
 
 
 def install(_house: House) -> Sequence[object]:

@@ -12,6 +12,14 @@ from tillhouse.parts.ai.providers.openai.dialects import Dialect, dialects
 from tillhouse.parts.ai.providers.openai.embedding import OpenAIEmbedding
 from tillhouse.parts.ai.providers.openai.speech import OpenAITranscription
 
+TITLES = {
+    "openai": "OpenAI",
+    "deepseek": "DeepSeek",
+    "gemini": "Google Gemini",
+    "ollama": "Ollama",
+    "vllm": "vLLM",
+}
+
 
 def install(house: House) -> Sequence[object]:
     """An endpoint of each kind for every address that is set up."""

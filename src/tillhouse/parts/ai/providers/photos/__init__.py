@@ -1,4 +1,4 @@
-"""Photos measured by Pillow and numpy; faces found by OpenCV where the weights of its models are there."""
+"""Photos measured by Pillow and numpy; faces found by OpenCV, which is loaded by the first photo that is looked at."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,16 +8,17 @@ from tillhouse.kernel.house import House
 from tillhouse.parts.ai.domain.photos import Face, Facts
 from tillhouse.parts.ai.ports.photos import FaceFinder, PhotoReader
 from tillhouse.parts.ai.providers.photos.settings import PhotoSettings
+from tillhouse.parts.ai.providers.photos.weights import weights_of
 
 _HERE = "tillhouse.parts.ai.providers.photos"
 
 
 def install(house: House) -> Sequence[object]:
-    """The reader of photos, and a finder of faces where FACES_MODEL names one."""
-    settings = house.settings_of(PhotoSettings)
+    """The reader of photos, and a finder of faces unless FACES_MODEL is `none`."""
+    detector, recogniser = weights_of(house.settings_of(PhotoSettings))
     found: list[object] = [PhotoReader(_read)]
-    if settings.model:
-        found.append(FaceFinder("yunet", partial(_find, settings.model, settings.identity_model)))
+    if detector:
+        found.append(FaceFinder("yunet", partial(_find, detector, recogniser)))
     return found
 
 

@@ -1,22 +1,18 @@
 """What can be measured of a photo without a model."""
 
-from io import BytesIO
-
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-from pillow_heif import register_heif_opener
+from PIL import Image
 
 from tillhouse.parts.ai.domain.photos import Facts
-
-register_heif_opener()
+from tillhouse.parts.ai.providers.photos.opening import upright
 
 _SIDE = 512
-_MOST_PIXELS = 100_000_000
+DARK, BRIGHT = 30, 250  # of 255: nearly black, burnt out
 
 
 def measure(content: bytes) -> Facts | None:
     """Size, sharpness, light and a hash that resembles that of pictures of the same moment; None for no picture."""
-    grey = grey_of(content)
+    grey = upright(content, "L")
     if grey is None:
         return None
     small = grey.copy()
@@ -25,26 +21,15 @@ def measure(content: bytes) -> Facts | None:
     return Facts(
         width=grey.width,
         height=grey.height,
-        sharpness=_sharpness(pixels),
-        dark=float((pixels < 30).mean()),
-        bright=float((pixels > 250).mean()),
+        sharpness=sharpness(pixels),
+        dark=float((pixels < DARK).mean()),
+        bright=float((pixels > BRIGHT).mean()),
         spread=float(pixels.std()),
         hash=_hash(grey),
     )
 
 
-def grey_of(content: bytes) -> Image.Image | None:
-    """The photo upright and in shades of grey; None for what is no picture, or an enormous one."""
-    try:
-        with Image.open(BytesIO(content)) as photo:
-            if photo.width * photo.height > _MOST_PIXELS:
-                return None
-            return ImageOps.exif_transpose(photo).convert("L")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-
-
-def _sharpness(pixels: np.ndarray) -> float:
+def sharpness(pixels: np.ndarray) -> float:
     """Variance of the Laplacian: edges make it large, blur makes it small."""
     if min(pixels.shape) < 3:
         return 0.0

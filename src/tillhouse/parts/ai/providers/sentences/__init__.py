@@ -6,9 +6,12 @@ from pathlib import Path
 
 from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import SettingsError
+from tillhouse.kernel.text import N_
 from tillhouse.parts.ai.ports.embedding import InstalledEmbedding
 from tillhouse.parts.ai.providers.sentences.embedding import LIBRARY, SentenceModel
 from tillhouse.parts.ai.providers.sentences.settings import SentencesSettings
+
+TITLES = {"sentences": N_("On this machine")}
 
 
 def install(house: House) -> Sequence[object]:

@@ -6,9 +6,13 @@ from pathlib import Path
 
 from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import SettingsError
+from tillhouse.kernel.text import N_
 from tillhouse.parts.ai.ports.speech import InstalledTranscription
 from tillhouse.parts.ai.providers.whisper.listener import LIBRARY, WhisperListener
 from tillhouse.parts.ai.providers.whisper.settings import WhisperSettings
+
+_TITLE = N_("Whisper on this machine")
+TITLES = {"whisper": _TITLE, "whisper/local": _TITLE}
 
 
 def install(house: House) -> Sequence[object]:

@@ -1,4 +1,4 @@
-"""Staff pages of ai: what models are used for, what that came to, and which endpoints answer."""
+"""Staff page of the use of models: what they are used for, what that came to, and which endpoints answer."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
@@ -20,6 +20,7 @@ from tillhouse.parts.ai.domain.prices import NANO
 from tillhouse.parts.ai.flows import switchboard
 from tillhouse.parts.ai.flows.switchboard import Switchboard
 from tillhouse.parts.ai.models import CallRow
+from tillhouse.parts.ai.pages.naming import engine_name, model_name, says_more
 from tillhouse.parts.ai.service import overview
 
 router = APIRouter(prefix="/console/ai")
@@ -69,6 +70,9 @@ async def usage(
         "next": following,
         "cursor": cursor,
         "dollars": dollars,
+        "engine_name": engine_name,
+        "model_name": model_name,
+        "says_more": says_more,
         "words": _WORDS,
         "tones": {state: _TONES.get(state, "neutral") for state in _WORDS},
     }

@@ -1,0 +1,59 @@
+"""Pictures that people order by themselves: from photos that were looked at, and where what they spend is guarded."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from tillhouse.kernel.errors import FieldError, Forbidden, InvalidInput
+from tillhouse.kernel.house import House
+from tillhouse.kernel.text import N_
+from tillhouse.parts.ai.domain.calls import Owner, Use
+from tillhouse.parts.ai.domain.failures import ModelFailure, as_error
+from tillhouse.parts.ai.domain.images import ImageJob, ImageOrder, Pack, PackOrder, PromptOrder
+from tillhouse.parts.ai.flows.photos import require_good
+from tillhouse.parts.ai.ports.spending import SpendGuard
+from tillhouse.parts.ai.service import images
+
+PURPOSE = "ai.pictures"
+
+
+async def order_pictures(
+    house: House, person_id: UUID, wanted: ImageOrder, *, key: str, forgive: bool = False
+) -> ImageJob:
+    """Take a person's own order, once for each `key`. Must not be called in a transaction.
+
+    Photos are checked first (`forgive` lets all pass that can be read), and of a pack it is asked how many pictures it
+    has, because that is what its price is for. Raises `Forbidden` where nobody guards what is spent, `InvalidInput`
+    naming photos and what is wrong with them, and what `images.order` raises.
+    """
+    async with house.database.reading() as session:
+        if taken := await images.keyed(session, person_id, key):
+            return taken
+    if not house.provided(SpendGuard):
+        raise Forbidden(N_("Pictures cannot be ordered here yet: how they are paid for has not been set up."))
+    if isinstance(wanted, PackOrder):
+        wanted = replace(wanted, pictures=await _pictures_of(house, wanted))
+    if not isinstance(wanted, PromptOrder):
+        await require_good(house, person_id, wanted.photos, forgive=forgive)
+    async with house.database.transaction() as session:
+        return await images.order(session, Use(Owner("person", person_id), PURPOSE), wanted, key=key)
+
+
+async def packs(house: House) -> Sequence[Pack]:
+    """What the maker of pictures offers. Must not be called in a transaction.
+
+    Raises `ModelUnavailable` where there is no maker, `TransientError` and `ModelRefused` as calls to models do.
+    """
+    maker = images.maker_in(house).endpoint
+    try:
+        return await maker.packs()
+    except ModelFailure as failure:
+        raise as_error(failure, maker.name) from failure
+
+
+async def _pictures_of(house: House, wanted: PackOrder) -> int:
+    for pack in await packs(house):
+        if pack.id == wanted.pack and wanted.subject in pack.pictures:
+            return pack.pictures[wanted.subject]
+    message = N_("There is no such pack for this subject. Choose one of those that are offered.")
+    raise InvalidInput(message, errors=[FieldError("/pack", "unknown_pack", message)])
