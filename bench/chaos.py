@@ -30,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from bench import chaos_house, chaos_truth
 from bench.chaos_house import Place
@@ -180,9 +182,25 @@ async def _progress(chaos: Chaos, load: Load) -> None:
         )
 
 
+async def _reach(house: House) -> None:
+    """Our connections may be to a server that was killed, and the new one may still be starting."""
+    await house.database.engine.dispose()
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            async with house.database.reading() as session:
+                await session.execute(text("SELECT 1"))
+            return
+        except (SQLAlchemyError, OSError):
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.5)
+
+
 async def _drain(chaos: Chaos, house: House, patience: float) -> tuple[float, list[str]]:
     """Wait until nothing is under way: how many seconds that took, and what is left after all patience."""
     started = time.monotonic()
+    await _reach(house)
     said = 0.0
     while True:
         left = await _waiting(chaos, house)
