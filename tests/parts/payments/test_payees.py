@@ -23,9 +23,16 @@ from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import BankAccount, Destination, NameMatch, PayeeState, PayoutState, Vpa
 from tillhouse.parts.payments.domain.names import masked_name, match_names
 from tillhouse.parts.payments.domain.payees import account_of
+from tillhouse.parts.payments.ports import AccountFacts
 from tillhouse.parts.payments.service.checks import erase_person
 from tillhouse.parts.payments.service.guards import PayeeCooling, PayeeRefused
-from tillhouse.parts.payments.service.payees import TooManyPayees, fingerprint, payout_accounts
+from tillhouse.parts.payments.service.payees import (
+    TooManyPayees,
+    begin_check,
+    fingerprint,
+    payout_accounts,
+    record_check,
+)
 from tillhouse.parts.wallets.api import PayoutAccount
 from tillhouse.sandbox.razorpay.validations import FundAccountValidation
 
@@ -397,6 +404,20 @@ async def test_an_answer_to_a_question_that_was_taken_back_changes_nothing(till:
     async with till.house.database.reading() as session:
         row = (await session.execute(text("SELECT state, name_match FROM payments.payees"))).one()
     assert tuple(row) == ("removed", None)
+
+
+async def test_an_answer_to_an_earlier_question_does_not_answer_a_later_one(till: Till) -> None:
+    person = await rich(till)
+    saved = await save(till, person)
+    async with till.house.database.transaction() as session:
+        asked = await begin_check(session, saved.id)
+    assert asked
+    await remove(till, person, saved.id)
+    again = await save(till, person)
+    async with till.house.database.transaction() as session:
+        late = await record_check(session, asked, AccountFacts("fav_1", "valid", registered_name="Asha Rao"))
+    assert late is None
+    assert (await payee(till, person)).state == PayeeState.CHECKING == again.state
 
 
 @pytest.mark.slow
