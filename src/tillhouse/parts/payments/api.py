@@ -36,8 +36,10 @@ from tillhouse.parts.payments.domain import (
     order_sentence,
     payout_sentence,
 )
+from tillhouse.parts.payments.domain.cards import needs_person
 from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
 from tillhouse.parts.payments.domain.statements import Form
+from tillhouse.parts.payments.flows.cards import CardPage, charge_card, check_card, keepers_with_pages, open_card_page
 from tillhouse.parts.payments.flows.deposits import (
     CheckoutProof,
     NotThisPayment,
@@ -65,6 +67,7 @@ from tillhouse.parts.payments.ports import (
 from tillhouse.parts.payments.service import inbox, payees, transfers
 from tillhouse.parts.payments.service import refunds as refund_service
 from tillhouse.parts.payments.service.books import account_of
+from tillhouse.parts.payments.service.cards import SavedCard, card_for, cards_of, remove_card, removed_card
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
 from tillhouse.parts.payments.service.guards import OverVelocity, PayeeCooling, PayeeRefused
 from tillhouse.parts.payments.service.lists import (
@@ -128,6 +131,7 @@ __all__ = [
     "BadSignature",
     "BankAccount",
     "CannotRefund",
+    "CardPage",
     "Checkout",
     "CheckoutForm",
     "CheckoutProof",
@@ -172,6 +176,7 @@ __all__ = [
     "Refused",
     "ResolutionView",
     "ReviewView",
+    "SavedCard",
     "SavedPayee",
     "SettledPayment",
     "StatementFile",
@@ -184,6 +189,10 @@ __all__ = [
     "add_payee",
     "ageing",
     "approve",
+    "card_for",
+    "cards_of",
+    "charge_card",
+    "check_card",
     "check_order",
     "check_proposal",
     "checkout_in_order",
@@ -199,9 +208,12 @@ __all__ = [
     "exceptions",
     "exceptions_page",
     "import_statement",
+    "keepers_with_pages",
     "limits",
     "missing",
+    "needs_person",
     "needs_step_up",
+    "open_card_page",
     "order",
     "order_of_link",
     "order_sentence",
@@ -226,7 +238,9 @@ __all__ = [
     "refunds",
     "reject",
     "release_transfer",
+    "remove_card",
     "remove_payee",
+    "removed_card",
     "replay_event",
     "start_deposit",
     "start_order",

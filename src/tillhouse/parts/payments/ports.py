@@ -23,6 +23,7 @@ from tillhouse.parts.payments.domain import (
     TransferFacts,
 )
 from tillhouse.parts.payments.domain import Offer as Offer  # noqa: PLC0414  adapters find it beside their port
+from tillhouse.parts.payments.domain.cards import CardFacts, CardRef
 
 _LONGEST_ID = 255  # characters: what an index holds, and several times what any provider's ids have
 
@@ -98,7 +99,8 @@ class OrderRequest:
     `return_url` is where the browser comes back to, whatever became of it: what it says there proves nothing.
     `token` is the payer's card as the gateway's own script named it, for `Method.CARD` where the gateway needs one;
     `bank` the payer's bank for internet and mobile banking, in the gateway's words. `code` is what the payer has to
-    write, for `Method.BANK_TRANSFER`: it becomes the order's id.
+    write, for `Method.BANK_TRANSFER`: it becomes the order's id. With `keep_card` the payer has agreed that the card
+    they pay with is kept and charged later.
     """
 
     receipt: str
@@ -112,6 +114,7 @@ class OrderRequest:
     token: str | None = None
     bank: str | None = None
     code: str | None = None
+    keep_card: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +248,56 @@ class Refunds(Protocol):
     async def fetch_refund(self, *, refund_id: str, payment_id: str) -> RefundFacts: ...
 
 
+@dataclass(frozen=True, slots=True)
+class CardSetup:
+    """A page of a gateway where a card is given to be kept: its id, and where it is."""
+
+    setup_ref: str
+    url: str
+
+
+class SavedCards(Protocol):
+    """A gateway that keeps cards and charges them while their holder is away.
+
+    `has_pages`: it has a page of its own for that, and keeps the card of an order with `keep_card`; else its script
+    makes tokens of cards. `once_per_receipt`: charging again under the same receipt, within `card_charge_hours`, is
+    the same charge; where it is not, one that may have been made is looked for and never made again.
+    """
+
+    has_pages: ClassVar[bool]
+    once_per_receipt: ClassVar[bool]
+
+    async def open_page(self, *, key: UUID, return_url: str, email: str | None) -> CardSetup:
+        """A page on which somebody gives a card. Raises `Refused` where there is none."""
+        ...
+
+    async def card_of_page(self, setup_ref: str) -> CardFacts | None:
+        """The card that was given on such a page; None while none was."""
+        ...
+
+    async def card_of_order(self, order_id: str) -> CardFacts | None:
+        """The card that is kept since this order was paid; None when none is."""
+        ...
+
+    async def card_of_token(self, *, key: UUID, token: str, email: str | None) -> CardFacts:
+        """Keep the card that the gateway's script made this token of. Raises `Refused` where there are none."""
+        ...
+
+    async def charge(self, order: OrderRequest, card: CardRef) -> GatewayOrder:
+        """Try to charge the card, once: `payments_of` tells what became of it, a decline too. Raises `Refused` only
+        where nothing was tried.
+        """
+        ...
+
+    async def find_charge(self, order: OrderRequest, card: CardRef) -> GatewayOrder | None:
+        """The charge with our receipt, if it was ever made."""
+        ...
+
+    async def forget(self, card: CardRef) -> None:
+        """Keep the card no more. Harmless for one that is unknown."""
+        ...
+
+
 class Disputes(Protocol):
     """Tells of payments that a payer's bank takes back."""
 
@@ -337,6 +390,7 @@ class InstalledGateway:
     disputes: Disputes | None = None
     transfers: Transfers | None = None
     reports: SettlementReports | None = None
+    cards: SavedCards | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
