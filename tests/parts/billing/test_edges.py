@@ -153,3 +153,67 @@ async def test_staff_see_who_has_which_plan(counter: Counter, town: Town) -> Non
     assert (
         await page(town, "GET", "/console/billing/coupons", await town.browser("asha@example.com"))
     ).status_code == 403
+
+
+async def test_a_card_is_given_seen_and_removed_on_ones_page(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    await counter.subscribed(UUID(asha.id))
+    cookie = await town.browser("asha@example.com")
+    home = (await page(town, "GET", "/billing/", cookie)).text
+    assert "you agree that it is charged for each renewal" in home
+    begun = await page(town, "POST", "/billing/cards", cookie, currency="INR")
+    assert begun.status_code == 303
+    assert "/_sandbox/stripe/checkout/cs_test_" in begun.headers["location"]
+    session = begun.headers["location"].rsplit("/", 1)[1]
+    await counter.till.outside("POST", f"/_sandbox/stripe/checkout_sessions/{session}/pay", {})
+    outside = await counter.till.outside("GET", "/_sandbox/stripe/checkout_sessions")
+    back = httpx.URL(outside.json()["items"][0]["success_url"]).path
+    given = await page(town, "GET", back, cookie)
+    assert (given.status_code, given.headers["location"]) == (303, "/billing/")
+    home = (await page(town, "GET", "/billing/", cookie)).text
+    assert "Visa •••• 4242" in home
+    assert "12/2039" in home
+    (card,) = (await get(town, "/payments/cards", asha)).json()
+    assert (card["last4"], card["expires"], card["expired"]) == ("4242", "2039-12", False)
+    removed = await page(town, "POST", f"/billing/cards/{card['id']}/remove", cookie)
+    assert removed.status_code == 303
+    home = (await page(town, "GET", "/billing/", cookie)).text
+    assert "•••• 4242" not in home
+    assert "Active" in home
+
+
+async def test_a_card_is_removed_over_the_api_by_its_owner_alone(counter: Counter, town: Town) -> None:
+    asha, ravi = await town.resident(), await town.resident("ravi@example.com")
+    begun = await post(town, asha, "/subscriptions/card", {"currency": "INR"}, "card-1")
+    assert begun.status_code == 201
+    session = begun.json()["url"].rsplit("/", 1)[1]
+    await counter.till.outside("POST", f"/_sandbox/stripe/checkout_sessions/{session}/pay", {})
+    await payments.check_card(counter.till.house, UUID(begun.json()["id"]))
+    assert (await get(town, "/payments/cards", ravi)).json() == []
+    path = f"/payments/cards/{begun.json()['id']}"
+    assert (await town.call("DELETE", path, token=ravi.token)).status_code == 404
+    assert (await town.call("DELETE", path)).status_code == 401
+    for _ in range(2):
+        assert (await town.call("DELETE", path, token=asha.token)).status_code == 204
+    assert (await get(town, "/payments/cards", asha)).json() == []
+    none = await post(town, asha, "/subscriptions/card", {"currency": "EUR"}, "card-2")
+    assert (none.status_code, "renewals are paid by invoice" in none.text) == (404, True)
+
+
+async def test_whoever_pays_an_invoice_by_card_may_keep_it_there(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    _, due = await counter.subscribe(UUID(asha.id))
+    assert due
+    cookie = await town.browser("asha@example.com")
+    shown = (await page(town, "GET", f"/billing/invoices/{due.id}", cookie)).text
+    assert 'name="keep_card"' in shown
+    key = re.search(r'name="request_key" value="([^"]+)"', shown)
+    assert key
+    begun = await page(town, "POST", f"/billing/invoices/{due.id}/pay", cookie, request_key=key[1], keep_card="true")
+    assert begun.headers["location"].startswith("/pay/")
+    (found,) = (await counter.till.outside("GET", "/_sandbox/stripe/checkout_sessions")).json()["items"]
+    await counter.till.outside("POST", f"/_sandbox/stripe/checkout_sessions/{found['id']}/pay", {})
+    await counter.till.quiet()
+    assert "•••• 4242" in (await page(town, "GET", "/billing/", cookie)).text
+    points = await counter.buy(UUID(asha.id))
+    assert 'name="keep_card"' not in (await page(town, "GET", f"/billing/invoices/{points.id}", cookie)).text

@@ -1,20 +1,27 @@
 """Cards that Stripe keeps: given on its page or while paying, charged while their owner is away, forgotten."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from tests.parts.payments.cards import ASKS_ALWAYS, ASKS_UNLESS_KEPT, DECLINED_LATER, PAYS, cards, give_card
 from tests.parts.payments.till import Till, new_person, rupees
 from tillhouse.kernel.errors import Conflict, NotFound, TransientError
+from tillhouse.kernel.money import Money
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import Method
 from tillhouse.parts.payments.flows.cards import charge_card, check_card
 from tillhouse.parts.payments.models import SavedCardRow
+from tillhouse.parts.payments.ports import Refused
+from tillhouse.sandbox.omise.schemas import Charge
+from tillhouse.sandbox.omise.schemas import Customer as OmiseCustomer
 from tillhouse.sandbox.stripe.customers import Customer
 from tillhouse.sandbox.stripe.payment_schemas import PaymentIntent
+from tillhouse.sandbox.transport import SandboxTransport
 
 
 async def row_of(till: Till, card: api.SavedCard | UUID) -> SavedCardRow:
@@ -202,3 +209,100 @@ async def test_whoever_leaves_has_no_card_kept(till: Till) -> None:
     found: dict[str, Any] = {"state": row.state, "last4": row.last4, "brand": row.brand}
     assert found == {"state": "removed", "last4": None, "brand": None}
     assert row.forgotten_at
+
+
+# --- Omise: a token of its script, no idempotency key ---------------------------------------------------------------
+
+OMISE_PAYS, OMISE_REFUSED = "4242424242424242", "4111111111140011"
+
+
+async def token_of(till: Till, number: str) -> str:
+    """What Omise's script makes of a card in the browser."""
+    card = {"name": "Asha", "number": number, "expiration_month": 12, "expiration_year": 2039, "security_code": "123"}
+    auth = ("pkey_test_tillhouse", "")
+    async with httpx.AsyncClient(transport=SandboxTransport(till.sandbox), base_url="http://sandbox", auth=auth) as at:
+        made = await at.post("/tokens", json={"card": card})
+    assert made.status_code == 200, made.text
+    return str(made.json()["id"])
+
+
+async def keep(till: Till, person: UUID, number: str = OMISE_PAYS) -> api.SavedCard:
+    return await api.keep_token(till.house, ("person", person), await token_of(till, number), currency="THB")
+
+
+def baht(person: UUID, card: api.SavedCard) -> api.NewOrder:
+    return replace(charge(person, card), amount=Money(300_00, "THB"))
+
+
+def omise_charges(till: Till) -> list[str]:
+    return [one.status for one in till.sandbox.world.store.find(Charge, limit=100)]
+
+
+async def test_omise_keeps_a_card_by_its_token_and_charges_it_while_its_owner_is_away(till: Till) -> None:
+    asha = new_person()
+    card = await keep(till, asha)
+    assert (card.provider, card.brand, card.last4, card.expires_year) == ("omise", "visa", "4242", 2039)
+    order = await charge_card(till.house, baht(asha, card))
+    again = await charge_card(till.house, baht(asha, card))
+    await till.quiet()
+    assert (order.state, again.id, omise_charges(till)) == ("captured", order.id, ["successful"])
+    assert (await till.parked(), await till.exceptions()) == ([], [])
+
+
+async def test_a_card_that_omise_refuses_fails_with_its_reason(till: Till) -> None:
+    asha = new_person()
+    order = await charge_card(till.house, baht(asha, await keep(till, asha, OMISE_REFUSED)))
+    assert (order.state, order.failure_code) == ("failed", "insufficient_fund")
+    await till.quiet()
+    assert (await till.parked(), await till.exceptions()) == ([], [])
+
+
+async def test_at_omise_a_charge_whose_answer_was_lost_is_found_and_never_made_again(till: Till) -> None:
+    asha = new_person()
+    card = await keep(till, asha)
+    await till.fault("timeout_after", "POST /charges", provider="omise")
+    with pytest.raises(TransientError):
+        await charge_card(till.house, baht(asha, card))
+    await till.quiet()
+    order = await charge_card(till.house, baht(asha, card))
+    assert (order.state, omise_charges(till)) == ("captured", ["successful"])
+
+
+async def test_at_omise_a_charge_that_may_never_have_arrived_is_not_made_again_but_given_up(till: Till) -> None:
+    asha = new_person()
+    card = await keep(till, asha)
+    await till.fault("timeout_before", "POST /charges", provider="omise")
+    for _ in range(3):
+        with pytest.raises(TransientError):
+            await charge_card(till.house, baht(asha, card))
+    await till.pass_time(timedelta(hours=25), step=timedelta(hours=1))
+    order = await charge_card(till.house, baht(asha, card))
+    assert (order.state, omise_charges(till)) == ("expired", [])
+
+
+async def test_a_card_whose_answer_was_lost_at_omise_is_found_by_our_key(till: Till) -> None:
+    asha = new_person()
+    await till.fault("timeout_after", "POST /customers", provider="omise")
+    with pytest.raises(TransientError):
+        await keep(till, asha)
+    await till.pass_time(timedelta(minutes=3))
+    assert [card.last4 for card in await cards(till, asha)] == ["4242"]
+
+
+async def test_a_removed_card_is_forgotten_at_omise(till: Till) -> None:
+    asha = new_person()
+    card = await keep(till, asha)
+    async with till.house.database.transaction() as session:
+        await api.remove_card(session, ("person", asha), card.id)
+    await till.quiet()
+    assert till.sandbox.world.store.find(OmiseCustomer, limit=10) == []
+    assert (await row_of(till, card)).forgotten_at
+
+
+async def test_a_token_is_good_once_and_a_wrong_one_keeps_nothing(till: Till) -> None:
+    asha = new_person()
+    with pytest.raises(Refused):
+        await api.keep_token(till.house, ("person", asha), "tokn_test_nothing", currency="THB")
+    with pytest.raises(NotFound):
+        await api.keep_token(till.house, ("person", asha), await token_of(till, OMISE_PAYS), currency="USD")
+    assert await cards(till, asha) == []

@@ -14,6 +14,8 @@ from tillhouse.parts.billing.service.invoices import NotOpen
 from tillhouse.parts.billing.service.selling import INVOICE
 from tillhouse.parts.payments import api as payments
 
+CARD_PATH = "/billing/cards/{card}/given"  # where whoever has given a card comes back to
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:

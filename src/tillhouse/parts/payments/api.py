@@ -39,7 +39,14 @@ from tillhouse.parts.payments.domain import (
 from tillhouse.parts.payments.domain.cards import needs_person
 from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
 from tillhouse.parts.payments.domain.statements import Form
-from tillhouse.parts.payments.flows.cards import CardPage, charge_card, check_card, keepers_with_pages, open_card_page
+from tillhouse.parts.payments.flows.cards import (
+    CardPage,
+    charge_card,
+    check_card,
+    keep_token,
+    keepers_with_pages,
+    open_card_page,
+)
 from tillhouse.parts.payments.flows.deposits import (
     CheckoutProof,
     NotThisPayment,
@@ -208,6 +215,7 @@ __all__ = [
     "exceptions",
     "exceptions_page",
     "import_statement",
+    "keep_token",
     "keepers_with_pages",
     "limits",
     "missing",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.kernel.errors import DomainError
+from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
@@ -73,6 +74,7 @@ class Begun(BaseModel):
     """The page from which a payment is begun: pressed twice, it is begun once."""
 
     request_key: UUID
+    keep_card: bool = False
 
 
 @router.get("/")
@@ -127,6 +129,7 @@ async def invoice(request: Request, session: Read, person: Person, pages: Pages,
         "wallet": wallet.available,
         "request_key": uuid4(),
         "covers": not wallet.available < found.total,
+        "keepable": await _keepable(session, owner, found),
     }
     return pages.render_page(request, "billing/invoice.html", values)
 
@@ -142,7 +145,8 @@ async def pay_from_wallet(request: Request, session: Write, person: Person, web:
 @router.post("/invoices/{invoice_id}/pay", dependencies=_POST)
 async def pay(request: Request, house: TheHouse, person: Person, invoice_id: UUID) -> Response:
     """On to the page that says how to pay."""
-    form, how = await Form.read(request, Begun), api.How(locale=reader().language.tag)
+    form = await Form.read(request, Begun)
+    how = api.How(locale=reader().language.tag, keep_card=form.data.keep_card)
     key = f"page:{form.data.request_key}"
     order = await api.begin_payment(house, api.person(person.person_id), invoice_id, how, request_key=key)
     return redirect(request, payments.pay_path(house, order.id))
@@ -188,6 +192,8 @@ async def _home(session: ReadSession, person: Principal) -> dict[str, object]:
             for one in subscriptions
         },
         "packages": api.packages(house),
+        "cards": await payments.cards_of(session, owner.kind, owner.id),
+        "renewed_in": _renewed_in(house, subscriptions),
         "points": await ledger.lots_summary(session, account),
         "lots": [lot for lot in await ledger.lots_of(session, account, limit=50) if lot.remaining],
         "charges": charges,
@@ -197,6 +203,19 @@ async def _home(session: ReadSession, person: Principal) -> dict[str, object]:
         "months": MONTHS,
         "sources": SOURCES,
     }
+
+
+async def _keepable(session: ReadSession, owner: api.Owner, invoice: api.InvoiceView) -> bool:
+    """Whether the card that pays this invoice may be kept for the next ones, where none is."""
+    if invoice.subscription_id is None or not payments.keepers_with_pages(house_of(session), invoice.total.unit):
+        return False
+    return await payments.card_for(session, owner.kind, owner.id, invoice.total.unit) is None
+
+
+def _renewed_in(house: House, subscriptions: Sequence[api.SubscriptionView]) -> str | None:
+    """A currency of one's plans in which a kept card can pay for renewals."""
+    currencies = dict.fromkeys(one.currency for one in subscriptions)
+    return next((one for one in currencies if payments.keepers_with_pages(house, one)), None)
 
 
 def _titles(session: ReadSession) -> Mapping[str, str]:

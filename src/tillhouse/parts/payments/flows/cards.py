@@ -20,6 +20,7 @@ from tillhouse.parts.payments.domain.cards import CardRef
 from tillhouse.parts.payments.models import OrderRow, SavedCardRow
 from tillhouse.parts.payments.ports import GatewayOrder, InstalledGateway, OrderRequest, Refused, SavedCards
 from tillhouse.parts.payments.service import cards
+from tillhouse.parts.payments.service.cards import SavedCard
 from tillhouse.parts.payments.service.orders import NewOrder, attach_order, begin_order, order_for, refuse_order
 from tillhouse.parts.payments.service.registry import gateway, installed_gateway
 from tillhouse.parts.payments.service.requests import request_of
@@ -69,6 +70,26 @@ async def open_card_page(
 def keepers_with_pages(house: House, currency: str | None = None) -> list[InstalledGateway]:
     """The gateways that have a page of their own for cards that they keep."""
     return [one for one in cards.keepers(house, currency) if one.cards and one.cards.has_pages]
+
+
+async def keep_token(
+    house: House, owner: tuple[str, UUID], token: str, *, currency: str, email: str | None = None
+) -> SavedCard:
+    """Keep the card that a gateway's script made this token of; sending it is the owner's consent. A token is good once.
+
+    Raises `NotFound` where no gateway of this house takes tokens for the currency, `Refused`, `TransientError`: then the
+    card may be kept all the same, and is there in a few minutes.
+    """
+    known = next((one for one in cards.keepers(house, currency) if one.cards and not one.cards.has_pages), None)
+    if known is None or known.cards is None:
+        raise NotFound(N_("No card can be kept here in this currency: renewals are paid by invoice."))
+    async with house.database.transaction() as session:
+        row = await cards.begin_card(session, *owner, known.gateway.name)
+        await cards.note_page(session, row.id, str(row.id))
+    facts = await known.cards.card_of_token(key=row.id, token=token, email=email)
+    async with house.database.transaction() as session:
+        await cards.save_card(session, row.id, facts)
+        return cards.card_view(await card_store.lock_card(session, row.id) or row)
 
 
 async def check_card(house: House, card_id: UUID) -> None:

@@ -161,12 +161,17 @@ async def removed_card(session: ReadSession, card_id: UUID) -> SavedCard:
 
 
 async def remove_card(session: Session, owner: tuple[str, UUID], card_id: UUID) -> None:
-    """Charge a card no more and have the gateway forget it. Removing it twice is harmless. Raises `NotFound`."""
+    """Charge a card no more and have the gateway forget it; one that is still being given is not kept.
+
+    Removing it twice is harmless. Raises `NotFound`.
+    """
     row = await store.lock_card(session, card_id)
-    if row is None or (row.owner_kind, row.owner_id) != owner or row.state == "pending":
+    if row is None or (row.owner_kind, row.owner_id) != owner:
         raise NotFound(N_("There is no such card."))
-    if row.state == "active":
+    was_active = row.state == "active"
+    if row.state != "removed":
         await _remove(session, row, "by_owner")
+    if was_active:
         await emit(session, CardRemoved(card_id=row.id))
 
 
