@@ -1,14 +1,19 @@
 """Billing over HTTP and in pages: one journey, who may what, and what others must not see."""
 
 import re
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
 from tests.parts.billing.counter import Counter
+from tests.parts.documents.reading import text_of
 from tests.parts.identity.town import Resident, Town
+from tillhouse.kernel import clock
+from tillhouse.parts.billing import api
 from tillhouse.parts.identity.api import COOKIE
+from tillhouse.parts.identity.models.organisations import MembershipRow
 from tillhouse.parts.payments import api as payments
 
 
@@ -217,3 +222,55 @@ async def test_whoever_pays_an_invoice_by_card_may_keep_it_there(counter: Counte
     assert "•••• 4242" in (await page(town, "GET", "/billing/", cookie)).text
     points = await counter.buy(UUID(asha.id))
     assert 'name="keep_card"' not in (await page(town, "GET", f"/billing/invoices/{points.id}", cookie)).text
+
+
+async def make_coupon(counter: Counter, code: str, basis_points: int, **more: Any) -> None:
+    terms: dict[str, Any] = {
+        "offers": (), "starts_at": None, "ends_at": None, "most": None, "redeemed": 0, "once_per_owner": True,
+        "periods": 1, **more,
+    }  # fmt: skip
+    async with counter.till.house.database.transaction() as session:
+        await api.make_coupon(session, api.Coupon(code=code, discount=api.Discount(basis_points), **terms), by=None)
+
+
+async def test_a_paid_invoice_has_a_receipt_with_its_tax_for_its_owner_alone(counter: Counter, town: Town) -> None:
+    asha, ravi = await town.resident(), await town.resident("ravi@example.com")
+    await make_coupon(counter, "HALF", 5000)
+    _, due = await counter.subscribe(UUID(asha.id), coupon="HALF")
+    assert due
+    path = f"/subscriptions/invoices/{due.id}/receipt.pdf"
+    assert (await get(town, path, asha)).status_code == 404
+    await counter.pay(due)
+    made = await get(town, path, asha)
+    assert (made.status_code, made.headers["content-type"]) == (200, "application/pdf")
+    said = text_of(made.content)
+    wanted = ("Asha Rao", "Small", "₹254.24", "Coupon HALF", "127.12", "GST", "₹22.88", "₹150.00")
+    assert [one for one in wanted if one not in said] == []
+    assert (await get(town, path, ravi)).status_code == 404
+    assert (await get(town, path)).status_code == 401
+    cookie = await town.browser("asha@example.com")
+    paper = await page(town, "GET", f"/billing/invoices/{due.id}/receipt.pdf", cookie)
+    assert paper.content == made.content
+    assert f"/billing/invoices/{due.id}/receipt.pdf" in (await page(town, "GET", "/billing/", cookie)).text
+
+
+@pytest.mark.parametrize(("role", "status"), [("owner", 200), ("accountant", 200), ("member", 404), (None, 404)])
+async def test_an_organisations_receipt_is_for_who_may_see_its_money(
+    counter: Counter, town: Town, role: str | None, status: int
+) -> None:
+    asha, ravi = await town.resident(), await town.resident("ravi@example.com")
+    made = (await post(town, asha, "/organisations", {"name": "Rao and Sons", "country": "IN"}, "org")).json()
+    await make_coupon(counter, "FREE", 10_000)
+    firm = api.Owner("organisation", UUID(made["id"]))
+    async with counter.till.house.database.transaction() as session:
+        if role not in (None, "owner"):
+            now = clock.now()
+            session.add(MembershipRow(organisation_id=firm.id, person_id=UUID(ravi.id), role=role, joined_at=now))
+        terms = {"plan": "shop.small", "currency": "INR", "months": 1, "zone": "Asia/Kolkata"}
+        _, due = await api.subscribe(session, firm, coupon="FREE", **terms)  # type: ignore[arg-type]  # as written
+    assert due
+    who = asha if role == "owner" else ravi
+    found = await get(town, f"/subscriptions/invoices/{due.id}/receipt.pdf", who)
+    assert found.status_code == status, found.text
+    if status == 200:
+        assert "Rao and Sons" in text_of(found.content)

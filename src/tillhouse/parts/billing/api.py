@@ -30,7 +30,7 @@ from tillhouse.parts.billing.domain import (
     window_of,
 )
 from tillhouse.parts.billing.domain.subscriptions import LIVE, SERVED
-from tillhouse.parts.billing.flows import How, begin_payment
+from tillhouse.parts.billing.flows import How, begin_payment, receipt_pdf
 from tillhouse.parts.billing.ports import Plan, PointsPackage, Price, Quota
 from tillhouse.parts.billing.service import coupons, giving_back, invoices, offers, subscribing, work
 from tillhouse.parts.billing.service.books import GRANTED, POINTS, lock_owner, owner_of, points_of
@@ -95,6 +95,7 @@ __all__ = [
     "points_of",
     "quota_of",
     "quota_used",
+    "receipt_pdf",
     "release_work",
     "reserve_work",
     "resume",

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
-from tillhouse.kernel.errors import Forbidden
+from tillhouse.kernel.errors import Forbidden, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.paging import cut, decode_id
@@ -56,8 +56,8 @@ from tillhouse.parts.payments.flows.deposits import (
     verify_checkout,
 )
 from tillhouse.parts.payments.flows.payouts import withdraw
+from tillhouse.parts.payments.flows.receipts import method_name, receipt_pdf_of_link
 from tillhouse.parts.payments.flows.receipts import receipt_pdf as _receipt_pdf
-from tillhouse.parts.payments.flows.receipts import receipt_pdf_of_link
 from tillhouse.parts.payments.flows.reconciliation import StatementFile, import_file, reconcile
 from tillhouse.parts.payments.ports import (
     BadSignature,
@@ -218,6 +218,7 @@ __all__ = [
     "keep_token",
     "keepers_with_pages",
     "limits",
+    "method_name",
     "missing",
     "needs_person",
     "needs_step_up",
@@ -230,6 +231,7 @@ __all__ = [
     "parked_events",
     "pay_path",
     "payees_of",
+    "payment",
     "payments_of",
     "payout",
     "payout_sentence",
@@ -449,6 +451,14 @@ async def checkout_in_order(session: ReadSession, order_id: UUID) -> Checkout | 
 async def missing(session: ReadSession, order_id: UUID) -> Money:
     """What is still to be paid of an order by bank transfer. Raises `NotFound`."""
     return await transfers.missing_of(session, await order_for(session, order_id, owner=None))
+
+
+async def payment(session: ReadSession, payment_id: UUID) -> PaymentView:
+    """One payment. Raises `NotFound`."""
+    row = await store.payment_by_id(session, payment_id)
+    if row is None:
+        raise NotFound(N_("There is no such payment."))
+    return payment_view(row)
 
 
 async def payments_of(session: ReadSession, order_id: UUID) -> list[PaymentView]:

@@ -4,12 +4,14 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
 
 from tillhouse.kernel.access import Principal, open_to_all, require
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.idempotency import IdempotentRoute, RequiredKey
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.paging import MAX_PAGE, Page
+from tillhouse.kernel.web.downloads import PDF_ANSWER, pdf_download
 from tillhouse.kernel.web.i18n import reader
 from tillhouse.parts.billing import api, schemas
 from tillhouse.parts.billing.flows import CARD_PATH
@@ -76,6 +78,18 @@ async def list_invoices(
 async def get_invoice(session: Read, subscriber: Subscriber, invoice_id: UUID) -> schemas.InvoiceOut:
     """One of one's own invoices."""
     return invoice_out(await api.invoice(session, api.person(subscriber.person_id), invoice_id))
+
+
+@router.get(
+    "/invoices/{invoice_id}/receipt.pdf",
+    dependencies=[Depends(rate_limit("30/minute"))],
+    response_class=Response,
+    responses=PDF_ANSWER,
+)
+async def receipt_pdf(house: TheHouse, subscriber: Subscriber, invoice_id: UUID) -> Response:
+    """The receipt of a paid invoice as PDF, in the reader's language: one's own, or one's organisation's."""
+    pdf = await api.receipt_pdf(house, invoice_id, person_id=subscriber.person_id)
+    return pdf_download(f"receipt-{invoice_id}", pdf)
 
 
 @router.post("/invoices/{invoice_id}/pay", dependencies=[Depends(rate_limit("30/minute"))])

@@ -16,6 +16,7 @@ from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import FromOurPage, Pages, TheWeb
+from tillhouse.kernel.web.downloads import pdf_download
 from tillhouse.kernel.web.errors import sentence_of
 from tillhouse.kernel.web.forms import Form
 from tillhouse.kernel.web.i18n import gettext, reader
@@ -132,6 +133,13 @@ async def invoice(request: Request, session: Read, person: Person, pages: Pages,
         "keepable": await _keepable(session, owner, found),
     }
     return pages.render_page(request, "billing/invoice.html", values)
+
+
+@router.get("/invoices/{invoice_id}/receipt.pdf", dependencies=[Depends(rate_limit("30/minute"))])
+async def receipt(house: TheHouse, person: Person, invoice_id: UUID) -> Response:
+    """The receipt of a paid invoice, for its owner, and for who may see an organisation's money."""
+    pdf = await api.receipt_pdf(house, invoice_id, person_id=person.person_id)
+    return pdf_download(f"receipt-{invoice_id}", pdf)
 
 
 @router.post("/invoices/{invoice_id}/wallet", dependencies=_POST)

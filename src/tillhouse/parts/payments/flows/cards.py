@@ -75,10 +75,10 @@ def keepers_with_pages(house: House, currency: str | None = None) -> list[Instal
 async def keep_token(
     house: House, owner: tuple[str, UUID], token: str, *, currency: str, email: str | None = None
 ) -> SavedCard:
-    """Keep the card that a gateway's script made this token of; sending it is the owner's consent. A token is good once.
+    """Keep the card that a gateway's script made this token of; sending it is the owner's consent.
 
-    Raises `NotFound` where no gateway of this house takes tokens for the currency, `Refused`, `TransientError`: then the
-    card may be kept all the same, and is there in a few minutes.
+    Raises `NotFound` where no gateway of this house takes tokens for the currency, `Refused`, `TransientError`: then
+    the card may be kept all the same, and is there in a few minutes.
     """
     known = next((one for one in cards.keepers(house, currency) if one.cards and not one.cards.has_pages), None)
     if known is None or known.cards is None:
