@@ -1,19 +1,25 @@
 """Billing over HTTP and in pages: one journey, who may what, and what others must not see."""
 
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from tests.parts.billing.counter import Counter
 from tests.parts.documents.reading import text_of
 from tests.parts.identity.town import Resident, Town
+from tests.parts.payments.till import START, new_person
 from tillhouse.kernel import clock
 from tillhouse.parts.billing import api
+from tillhouse.parts.identity import store
 from tillhouse.parts.identity.api import COOKIE
+from tillhouse.parts.identity.domain import parse_identifier
 from tillhouse.parts.identity.models.organisations import MembershipRow
+from tillhouse.parts.identity.service import sessions
 from tillhouse.parts.payments import api as payments
 
 
@@ -274,3 +280,112 @@ async def test_an_organisations_receipt_is_for_who_may_see_its_money(
     assert found.status_code == status, found.text
     if status == 200:
         assert "Rao and Sons" in text_of(found.content)
+
+
+async def test_a_coupon_shows_its_price_before_anybody_chooses_and_is_taken_off(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    cookie = await town.browser("asha@example.com")
+    await make_coupon(counter, "SPRING", 2500, offers=("shop.small", "shop.pack"))
+    shown = (await page(town, "GET", "/billing/?coupon=spring", cookie)).text
+    assert all(part in shown for part in ("SPRING is taken off", "₹225.00", "500 points for ₹375.00"))
+    assert shown.count("This coupon is not for this offer.") == 2  # the large plan, and the desk
+    large = re.search(r'value="shop.large">.*?</form>', shown, re.DOTALL)
+    assert large
+    assert 'name="coupon"' not in large[0]
+    begun = await page(
+        town, "POST", "/billing/subscribe", cookie, plan="shop.small", currency="INR", months="1", coupon="spring"
+    )
+    (due,) = await counter.invoices(UUID(asha.id))
+    assert (str(due.total), begun.headers["location"]) == ("225.00", f"/billing/invoices/{due.id}")
+    assert "Coupon SPRING" in (await page(town, "GET", begun.headers["location"], cookie)).text
+    used = (await page(town, "GET", "/billing/?coupon=SPRING", cookie)).text
+    assert "You have used this coupon before." in used
+    again = await page(town, "POST", "/billing/points", cookie, package="shop.pack", currency="INR", coupon="SPRING")
+    assert (again.status_code, again.headers["location"]) == (303, "/billing/")
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"ends_at": START}, "This coupon has expired."),
+        ({"starts_at": START + timedelta(days=1)}, "This coupon is not valid yet."),
+        ({"most": 1, "redeemed": 1}, "This coupon has been used up."),
+        ({"offers": ("shop.gone",)}, "This coupon is not for this offer."),
+        (None, "There is no such coupon."),
+    ],
+)
+async def test_a_coupon_that_is_good_for_nothing_says_why_at_its_field(
+    counter: Counter, town: Town, more: dict[str, Any] | None, sentence: str
+) -> None:
+    await town.resident()
+    if more is not None:
+        await make_coupon(
+            counter, "SPRING", 2500, **{name: value for name, value in more.items() if name != "redeemed"}
+        )
+        if "redeemed" in more:
+            await counter.subscribe(new_person(), coupon="SPRING")
+    shown = (await page(town, "GET", "/billing/?coupon=SPRING", await town.browser("asha@example.com"))).text
+    assert sentence in shown
+    assert 'aria-invalid="true"' in shown
+    assert "is taken off" not in shown
+
+
+async def staff_browser(town: Town, identifier: str) -> str:
+    """A browser in which the second factor was shown."""
+    async with town.house.database.transaction() as session:
+        person = await store.person_by_identifier(session, parse_identifier(identifier))
+        assert person
+        cookie = (await sessions.begin(session, person, "pages", "Firefox", 2)).cookie
+    assert cookie
+    return cookie
+
+
+async def test_staff_make_and_end_coupons_on_their_page_and_it_is_written_down(counter: Counter, town: Town) -> None:
+    await town.resident("meera@example.com", role="staff")
+    cookie = await staff_browser(town, "meera@example.com")
+    root = "/console/billing/coupons"
+    assert "No coupons" in (await page(town, "GET", root, cookie)).text
+    both = {"code": "spring", "percent": "10", "amount": "5.00"}
+    for wrong, said in (
+        (both, "Say a share or an amount, one of them."),
+        ({"code": "spring", "percent": "101"}, "A share is above 0 and at most 100 per cent."),
+        ({"code": "a b", "percent": "10"}, "This does not have the right form."),
+        ({"percent": "10"}, "Fill this in."),
+    ):
+        refused = await page(town, "POST", f"{root}/new", cookie, **wrong)
+        assert (refused.status_code, said in refused.text) == (422, True), said
+    made = await page(
+        town, "POST", f"{root}/new", cookie, code="spring", percent="12.5", offers="shop.small", ends_on="2026-03-31",
+        periods="3", once_per_owner="true",
+    )  # fmt: skip
+    assert (made.status_code, made.headers["location"]) == (303, root)
+    twice = await page(town, "POST", f"{root}/new", cookie, code="SPRING", percent="5")
+    assert (twice.status_code, "choose another one" in twice.text) == (422, True)
+    listed = (await page(town, "GET", root, cookie)).text
+    assert all(part in listed for part in ("SPRING", "shop.small", "End coupon"))
+    async with counter.till.house.database.reading() as session:
+        (coupon,) = await api.coupons_made(session, limit=10)
+    assert (coupon.discount.basis_points, coupon.periods, coupon.once_per_owner) == (1250, 3, True)
+    assert coupon.ends_at is not None
+    assert (await page(town, "POST", f"{root}/SPRING/end", cookie)).status_code == 303
+    ended = (await page(town, "GET", root, cookie)).text
+    assert "Ended" in ended
+    assert "End coupon" not in ended
+    with pytest.raises(api.CouponRefused):
+        await counter.subscribe(new_person(), coupon="SPRING")
+    async with counter.till.house.database.reading() as session:
+        noted = await session.execute(
+            text("SELECT action FROM identity.audit WHERE action LIKE 'billing.%' ORDER BY id")
+        )
+        assert list(noted.scalars()) == ["billing.coupon", "billing.coupon_ended"]
+
+
+async def test_only_staff_who_have_shown_their_second_factor_make_coupons(counter: Counter, town: Town) -> None:
+    await town.resident()
+    await town.resident("meera@example.com", role="staff")
+    path, coupon = "/console/billing/coupons/new", {"code": "SPRING", "percent": "10"}
+    asha, meera = await town.browser("asha@example.com"), await town.browser("meera@example.com")
+    assert (await page(town, "POST", path, asha, **coupon)).status_code == 403
+    assert (await page(town, "POST", path, meera, **coupon)).status_code in (303, 403)  # to the second factor
+    async with counter.till.house.database.reading() as session:
+        assert await api.coupons_made(session, limit=10) == []

@@ -102,8 +102,8 @@ def coupon(**more: object) -> Coupon:
 @pytest.mark.parametrize(
     ("changed", "used", "code"),
     [
-        ({"starts_at": NOW + timedelta(seconds=1)}, False, "not_now"),
-        ({"ends_at": NOW}, False, "not_now"),
+        ({"starts_at": NOW + timedelta(seconds=1)}, False, "not_yet"),
+        ({"ends_at": NOW}, False, "expired"),
         ({"most": 3, "redeemed": 3}, False, "used_up"),
         ({"offers": ("shop.large",)}, False, "other_offer"),
         ({}, True, "used_before"),

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from tillhouse.parts.billing.pages import cards, console, own
+from tillhouse.parts.billing.pages import cards, console, coupons, own
 
 
 def router() -> APIRouter:
@@ -11,4 +11,5 @@ def router() -> APIRouter:
     every.include_router(own.router)
     every.include_router(cards.router)
     every.include_router(console.router)
+    every.include_router(coupons.router)
     return every

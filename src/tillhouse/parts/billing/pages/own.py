@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
+from starlette.datastructures import FormData
 
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.db import ReadSession, house_of
@@ -22,6 +23,7 @@ from tillhouse.kernel.web.forms import Form
 from tillhouse.kernel.web.i18n import gettext, reader
 from tillhouse.kernel.web.toasts import Toast, redirect
 from tillhouse.parts.billing import api
+from tillhouse.parts.billing.pages.reduced import Reduced, TypedCoupon, reduced
 from tillhouse.parts.billing.service.books import wallet_of
 from tillhouse.parts.billing.service.offers import plan_of
 from tillhouse.parts.ledger import api as ledger
@@ -69,6 +71,7 @@ class ChosenPackage(BaseModel):
 
     package: str = Field(max_length=64)
     currency: str = Field(max_length=3)
+    coupon: str | None = Field(default=None, max_length=40)
 
 
 class Begun(BaseModel):
@@ -78,10 +81,15 @@ class Begun(BaseModel):
     keep_card: bool = False
 
 
-@router.get("/")
+@router.get("/", dependencies=[Depends(rate_limit("120/minute"))])
 async def home(request: Request, session: Read, person: Person, pages: Pages) -> Response:
-    """One's plans, points and last invoices, and what is on offer."""
-    return pages.render_page(request, "billing/home.html", await _home(session, person))
+    """One's plans, points and last invoices, and what is on offer: at the price after the coupon that was typed."""
+    form = Form.parse(FormData(request.query_params), TypedCoupon)
+    after = Reduced({}, {})
+    if form.is_valid and form.data.coupon:
+        after = await reduced(session, api.person(person.person_id), form)
+    values = {**await _home(session, person), "after": after, "coupon": form["coupon"]}
+    return pages.render_page(request, "billing/home.html", values)
 
 
 @router.post("/subscribe", dependencies=_POST)
@@ -110,9 +118,14 @@ async def subscribe(request: Request, session: Write, person: Person, pages: Pag
 async def buy_points(request: Request, session: Write, person: Person, web: TheWeb) -> Response:
     """Buy points: their invoice is the next page."""
     form = await Form.read(request, ChosenPackage)
-    due = await api.buy_points(
-        session, api.person(person.person_id), package=form.data.package, currency=form.data.currency
-    )
+    owner, chosen = api.person(person.person_id), form.data
+    try:
+        async with session.begin_nested():
+            due = await api.buy_points(
+                session, owner, package=chosen.package, currency=chosen.currency, coupon=chosen.coupon
+            )
+    except DomainError as refusal:
+        return redirect(request, _HOME, Toast(sentence_of(refusal), tone="danger"), secure=web.secure)
     return _on(request, web, due, gettext("The points are yours"))
 
 
