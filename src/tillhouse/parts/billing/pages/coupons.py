@@ -47,13 +47,13 @@ class NewCoupon(BaseModel):
 
 
 @router.get("")
-async def coupons(request: Request, session: Read, staff: Staff, pages: Pages) -> Response:
+async def coupons(request: Request, session: Read, house: TheHouse, *, staff: Staff, pages: Pages) -> Response:
     """Every coupon."""
     found = await api.coupons_made(session, limit=500)
     shares = {one.code: Decimal(one.discount.basis_points or 0) / 10_000 for one in found}
     ended = {one.code for one in found if one.ends_at and one.ends_at <= clock.now()}
     values = {"coupons": found, "shares": shares, "ended": ended, "may_sell": staff.may("billing.sell")}
-    return pages.render_page(request, "billing/console_coupons.html", values)
+    return pages.render_page(request, "billing/console_coupons.html", {**values, "titles": dict(_offered(house))})
 
 
 @router.get("/new")
@@ -111,6 +111,10 @@ def _coupon(typed: NewCoupon, zone: str) -> api.Coupon:
 
 
 def _page(request: Request, house: House, pages: Pages, form: Form[NewCoupon]) -> Response:
-    offers = [(plan.code, plan.title) for plan in api.plans(house)]
-    offers += [(package.code, package.title) for package in api.packages(house)]
-    return pages.render_form(request, "billing/console_coupon.html", form, {"offered": offers})
+    return pages.render_form(request, "billing/console_coupon.html", form, {"offered": _offered(house)})
+
+
+def _offered(house: House) -> list[tuple[str, str]]:
+    """Everything on sale: codes and message ids."""
+    plans = [(plan.code, plan.title) for plan in api.plans(house)]
+    return plans + [(package.code, package.title) for package in api.packages(house)]
