@@ -18,7 +18,7 @@ def upgrade() -> None:
             provider text NOT NULL,
             state text NOT NULL CONSTRAINT ck_saved_cards_state CHECK (state IN ('pending', 'active', 'removed')),
             reason text,
-            order_id uuid CONSTRAINT fk_saved_cards_order_id_orders REFERENCES payments.orders,
+            order_id uuid,
             setup_ref text,
             customer_ref text,
             method_ref text,

@@ -23,6 +23,7 @@ from tests.e2e.conftest import Town as Places
 from tests.parts.billing.counter import Counter, open_counter
 from tests.parts.identity.town import Town
 from tillhouse.kernel import clock
+from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.billing import api
 from tillhouse.parts.identity import store
@@ -99,9 +100,15 @@ def browser(folder: Path, sandbox_port: int) -> webdriver.Chrome:
 
 @pytest.fixture
 async def street(settings: KernelSettings, tmp_path: Path) -> AsyncIterator[Street]:
+    async with open_street(settings, tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_street(settings: KernelSettings, tmp_path: Path, *offers: object) -> AsyncIterator[Street]:
     port, sandbox_port = free_ports(2)
     web = f"http://127.0.0.1:{port}"
-    async with open_counter(settings.model_copy(update={"base_url": web})) as counter:
+    async with open_counter(settings.model_copy(update={"base_url": web}), *offers) as counter:
         till = counter.till
         async with serving(till.app, port), serving(till.sandbox, sandbox_port):
             chrome = await asyncio.to_thread(browser, tmp_path / "chromium", sandbox_port)
@@ -171,3 +178,34 @@ async def test_staff_make_a_coupon_and_end_it(street: Street) -> None:
             one.code for one in await api.coupons_made(session, limit=9) if one.ends_at and one.ends_at <= clock.now()
         }
     assert ended == {"AUTUMN"}
+
+
+BAHT = api.Plan(
+    code="shop.thai", version=1, family="shop", title="Thai", rank=1, prices=(api.Price(Money(300_00, "THB"), 1),)
+)
+
+
+async def test_where_omise_alone_takes_cards_its_script_makes_a_token_and_we_see_no_number(
+    settings: KernelSettings, tmp_path: Path
+) -> None:
+    async with open_street(settings, tmp_path, BAHT) as street:
+        till, counter = street.counter.till, street.counter
+        till.change_settings(gateways=("omise",))
+        asha = await street.town.resident()
+        view, _ = await counter.subscribe(UUID(asha.id), "shop.thai", currency="THB")
+        await street.enters("asha@example.com")
+        await street.does("go", "/billing/")
+        await street.does("click", 'form[action="/billing/cards"] button[type=submit]')
+        await street.does("arrives", "/billing/cards/new")
+        await street.shows("billing-card-omise")
+        for number, said in (("4242 4242 4242 4241", "number is invalid"), ("4242 4242 4242 4242", "")):
+            await street.does("type", "#card-number", number)
+            await street.does("type", "#card-name", "Asha Rao")
+            await street.does("type", "#card-expiry", "12/39")
+            await street.does("type", "#card-code", "123")
+            await street.does("click", "form[data-card-script] button[type=submit]")
+            if said:
+                await street.does("reads", "#card-error", said)
+        await street.does("reads", "main", "Visa •••• 4242")
+        assert street.screen.js("return document.querySelectorAll('[data-omise][name]').length") == 0
+        await counter.cancel(view)

@@ -41,6 +41,7 @@ from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
 from tillhouse.parts.payments.domain.statements import Form
 from tillhouse.parts.payments.flows.cards import (
     CardPage,
+    card_script,
     charge_card,
     check_card,
     keep_token,
@@ -74,7 +75,7 @@ from tillhouse.parts.payments.ports import (
 from tillhouse.parts.payments.service import inbox, payees, transfers
 from tillhouse.parts.payments.service import refunds as refund_service
 from tillhouse.parts.payments.service.books import account_of
-from tillhouse.parts.payments.service.cards import SavedCard, card_for, cards_of, remove_card, removed_card
+from tillhouse.parts.payments.service.cards import SavedCard, card_for, cards_of, keeps_cards, remove_card, removed_card
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
 from tillhouse.parts.payments.service.guards import OverVelocity, PayeeCooling, PayeeRefused
 from tillhouse.parts.payments.service.lists import (
@@ -197,6 +198,7 @@ __all__ = [
     "ageing",
     "approve",
     "card_for",
+    "card_script",
     "cards_of",
     "charge_card",
     "check_card",
@@ -217,6 +219,7 @@ __all__ = [
     "import_statement",
     "keep_token",
     "keepers_with_pages",
+    "keeps_cards",
     "limits",
     "method_name",
     "missing",

@@ -256,16 +256,25 @@ class CardSetup:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class CardScript:
+    """A gateway's script for pages of ours: it makes a token of a card, under our public key, in the browser."""
+
+    url: str
+    public_key: str
+
+
 class SavedCards(Protocol):
     """A gateway that keeps cards and charges them while their holder is away.
 
-    `has_pages`: it has a page of its own for that, and keeps the card of an order with `keep_card`; else its script
+    `has_pages`: it has a page of its own for that, and keeps the card of an order with `keep_card`; else its `script`
     makes tokens of cards. `once_per_receipt`: charging again under the same receipt, within `card_charge_hours`, is
     the same charge; where it is not, one that may have been made is looked for and never made again.
     """
 
     has_pages: ClassVar[bool]
     once_per_receipt: ClassVar[bool]
+    script: CardScript | None
 
     async def open_page(self, *, key: UUID, return_url: str, email: str | None) -> CardSetup:
         """A page on which somebody gives a card. Raises `Refused` where there is none."""

@@ -236,7 +236,7 @@ async def _keepable(session: ReadSession, owner: api.Owner, invoice: api.Invoice
 def _renewed_in(house: House, subscriptions: Sequence[api.SubscriptionView]) -> str | None:
     """A currency of one's plans in which a kept card can pay for renewals."""
     currencies = dict.fromkeys(one.currency for one in subscriptions)
-    return next((one for one in currencies if payments.keepers_with_pages(house, one)), None)
+    return next((one for one in currencies if payments.keeps_cards(house, one)), None)
 
 
 def _titles(session: ReadSession) -> Mapping[str, str]:

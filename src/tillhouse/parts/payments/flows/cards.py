@@ -18,7 +18,7 @@ from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import Method, OrderState
 from tillhouse.parts.payments.domain.cards import CardRef
 from tillhouse.parts.payments.models import OrderRow, SavedCardRow
-from tillhouse.parts.payments.ports import GatewayOrder, InstalledGateway, OrderRequest, Refused, SavedCards
+from tillhouse.parts.payments.ports import CardScript, GatewayOrder, InstalledGateway, OrderRequest, Refused, SavedCards
 from tillhouse.parts.payments.service import cards
 from tillhouse.parts.payments.service.cards import SavedCard
 from tillhouse.parts.payments.service.orders import NewOrder, attach_order, begin_order, order_for, refuse_order
@@ -70,6 +70,12 @@ async def open_card_page(
 def keepers_with_pages(house: House, currency: str | None = None) -> list[InstalledGateway]:
     """The gateways that have a page of their own for cards that they keep."""
     return [one for one in cards.keepers(house, currency) if one.cards and one.cards.has_pages]
+
+
+def card_script(house: House, currency: str) -> CardScript | None:
+    """The script that makes tokens of cards for this currency, where no gateway has a page for that."""
+    scripts = (one.cards.script for one in cards.keepers(house, currency) if one.cards)
+    return None if keepers_with_pages(house, currency) else next((one for one in scripts if one), None)
 
 
 async def keep_token(

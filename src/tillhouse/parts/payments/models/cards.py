@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Text, text
+from sqlalchemy import Index, Integer, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tillhouse.kernel.db import Base
@@ -15,8 +15,9 @@ _SCHEMA = "payments"
 class SavedCardRow(Base):
     """A card that a gateway keeps for somebody, with their consent of `consented_at`. Its number is nowhere here.
 
-    `pending`: the person is at the gateway, with its page `setup_ref` or paying the order `order_id`. One card of a
-    person is active at each gateway. A removed one is forgotten at the gateway, too (`forgotten_at`).
+    `pending`: the person is at the gateway, with its page `setup_ref` or paying the order `order_id` (no foreign key:
+    orders refer to cards). One card of a person is active at each gateway. A removed one is forgotten at the gateway,
+    too (`forgotten_at`).
     """
 
     __tablename__ = "saved_cards"
@@ -40,14 +41,14 @@ class SavedCardRow(Base):
     provider: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
-    order_id: Mapped[UUID | None] = mapped_column(ForeignKey(f"{_SCHEMA}.orders.id"))
+    order_id: Mapped[UUID | None]
     setup_ref: Mapped[str | None] = mapped_column(Text)
     customer_ref: Mapped[str | None] = mapped_column(Text)
     method_ref: Mapped[str | None] = mapped_column(Text)
     brand: Mapped[str | None] = mapped_column(Text)
     last4: Mapped[str | None] = mapped_column(Text)
-    expires_year: Mapped[int | None]
-    expires_month: Mapped[int | None]
+    expires_year: Mapped[int | None] = mapped_column(Integer)
+    expires_month: Mapped[int | None] = mapped_column(Integer)
     consented_at: Mapped[datetime]
     saved_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]

@@ -84,6 +84,11 @@ def keepers(house: House, currency: str | None = None) -> Sequence[InstalledGate
     return [able[name] for name in dict.fromkeys(preferred) if name in able]
 
 
+def keeps_cards(house: House, currency: str) -> bool:
+    """Whether a card can be kept here that pays in this currency."""
+    return bool(keepers(house, currency))
+
+
 async def begin_card(
     session: Session, owner_kind: str, owner_id: UUID, provider: str, *, order_id: UUID | None = None
 ) -> SavedCardRow:

@@ -7,7 +7,7 @@ from tillhouse.kernel.edge import BrowserOrigin
 from tillhouse.kernel.health import answers_at
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import InstalledGateway, InstalledPayoutGateway
-from tillhouse.parts.payments.providers.omise.cards import OmiseCards
+from tillhouse.parts.payments.providers.omise.cards import OmiseCards, browser_origins
 from tillhouse.parts.payments.providers.omise.client import OmiseClient
 from tillhouse.parts.payments.providers.omise.gateway import OmiseGateway
 from tillhouse.parts.payments.providers.omise.payouts import OmiseTransfers
@@ -29,4 +29,5 @@ def install(house: House) -> Sequence[object]:
         answers_at(gateway.name, client.base),
         BrowserOrigin("img-src", origin),
         BrowserOrigin("form-action", origin),
+        *browser_origins(client),
     ]

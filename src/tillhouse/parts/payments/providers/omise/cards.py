@@ -5,14 +5,33 @@ no idempotency key: a charge that may have been made is looked for by our receip
 """
 
 from typing import ClassVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from tillhouse.kernel.edge import BrowserOrigin
 from tillhouse.parts.payments.domain.cards import CardFacts, CardRef
-from tillhouse.parts.payments.ports import CardSetup, GatewayOrder, OrderRequest, Refused
+from tillhouse.parts.payments.ports import CardScript, CardSetup, GatewayOrder, OrderRequest, Refused
 from tillhouse.parts.payments.providers.answers import refusal
-from tillhouse.parts.payments.providers.omise.client import OmiseClient, safe
+from tillhouse.parts.payments.providers.omise.client import REAL, OmiseClient, safe
 from tillhouse.parts.payments.providers.omise.gateway import OmiseGateway
 from tillhouse.parts.payments.providers.omise.wire import ChargeWire, CustomerWire, DeletedWire, Page
+
+_CDN, _VAULT = "https://cdn.omise.co", "https://vault.omise.co"
+
+
+def browser_origins(client: OmiseClient) -> list[BrowserOrigin]:
+    """Where omise.js comes from and what it talks to, by a frame or directly."""
+    script, vault = (_CDN, _VAULT) if client.base == REAL else (_origin(client), _origin(client))
+    return [
+        BrowserOrigin("script-src", script),
+        BrowserOrigin("connect-src", vault),
+        BrowserOrigin("frame-src", vault),
+    ]
+
+
+def _origin(client: OmiseClient) -> str:
+    parts = urlsplit(client.base)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 class OmiseCards:
@@ -24,6 +43,8 @@ class OmiseCards:
     def __init__(self, client: OmiseClient, gateway: OmiseGateway) -> None:
         self._client = client
         self._gateway = gateway
+        url = f"{_CDN}/omise.js" if client.base == REAL else f"{client.base}/omise/omise.js"
+        self.script: CardScript | None = CardScript(url, gateway.public_key)
 
     async def open_page(self, *, key: UUID, return_url: str, email: str | None) -> CardSetup:
         raise refusal("Omise", "no_page", "a card is given to omise.js, which makes a token of it")

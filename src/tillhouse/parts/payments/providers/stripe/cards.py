@@ -8,7 +8,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from tillhouse.parts.payments.domain.cards import CardFacts, CardRef
-from tillhouse.parts.payments.ports import CardSetup, GatewayOrder, OrderRequest, Refused
+from tillhouse.parts.payments.ports import CardScript, CardSetup, GatewayOrder, OrderRequest, Refused
 from tillhouse.parts.payments.providers.answers import refusal
 from tillhouse.parts.payments.providers.stripe.client import StripeClient, safe
 from tillhouse.parts.payments.providers.stripe.wire import (
@@ -28,6 +28,7 @@ class StripeCards:
 
     has_pages: ClassVar[bool] = True
     once_per_receipt: ClassVar[bool] = True
+    script: CardScript | None = None
 
     def __init__(self, client: StripeClient) -> None:
         self._client = client
