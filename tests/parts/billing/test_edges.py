@@ -389,3 +389,22 @@ async def test_only_staff_who_have_shown_their_second_factor_make_coupons(counte
     assert (await page(town, "POST", path, meera, **coupon)).status_code in (303, 403)  # to the second factor
     async with counter.till.house.database.reading() as session:
         assert await api.coupons_made(session, limit=10) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/billing/subscribe", {"plan": "shop.small", "currency": "INR", "months": "many"}),
+        ("/billing/subscribe", {"plan": "x" * 100, "currency": "INR"}),
+        ("/billing/points", {"package": "shop.pack", "currency": "rupees"}),
+        ("/billing/cards", {"currency": "rupees"}),
+        ("/billing/cards/token", {"currency": "THB", "token": "<script>"}),
+    ],
+)
+async def test_a_form_that_no_page_of_ours_sends_begins_nothing(
+    counter: Counter, town: Town, path: str, form: dict[str, str]
+) -> None:
+    asha = await town.resident()
+    answered = await page(town, "POST", path, await town.browser("asha@example.com"), **form)
+    assert (answered.status_code, answered.headers["location"]) == (303, "/billing/")
+    assert await counter.invoices(UUID(asha.id)) == []

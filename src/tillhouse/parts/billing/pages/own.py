@@ -96,6 +96,8 @@ async def home(request: Request, session: Read, person: Person, pages: Pages) ->
 async def subscribe(request: Request, session: Write, person: Person, pages: Pages, web: TheWeb) -> Response:
     """Begin a plan: its invoice is the next page, or the plan itself where nothing is to be paid yet."""
     form = await Form.read(request, ChosenPlan)
+    if not form.is_valid:
+        return _choose_again(request, web)
     owner = api.person(person.person_id)
     try:
         async with session.begin_nested():
@@ -118,6 +120,8 @@ async def subscribe(request: Request, session: Write, person: Person, pages: Pag
 async def buy_points(request: Request, session: Write, person: Person, web: TheWeb) -> Response:
     """Buy points: their invoice is the next page."""
     form = await Form.read(request, ChosenPackage)
+    if not form.is_valid:
+        return _choose_again(request, web)
     owner, chosen = api.person(person.person_id), form.data
     try:
         async with session.begin_nested():
@@ -167,6 +171,8 @@ async def pay_from_wallet(request: Request, session: Write, person: Person, web:
 async def pay(request: Request, house: TheHouse, person: Person, invoice_id: UUID) -> Response:
     """On to the page that says how to pay."""
     form = await Form.read(request, Begun)
+    if not form.is_valid:
+        return redirect(request, f"/billing/invoices/{invoice_id}")  # the page has what the form lacked
     how = api.How(locale=reader().language.tag, keep_card=form.data.keep_card)
     key = f"page:{form.data.request_key}"
     order = await api.begin_payment(house, api.person(person.person_id), invoice_id, how, request_key=key)
@@ -192,6 +198,8 @@ async def resume(request: Request, session: Write, person: Person, web: TheWeb, 
 async def change(request: Request, session: Write, person: Person, web: TheWeb, subscription_id: UUID) -> Response:
     """Change to another plan: its invoice is the next page where something is to be paid."""
     form = await Form.read(request, ChosenPlan)
+    if not form.is_valid:
+        return _choose_again(request, web)
     owner = api.person(person.person_id)
     _, due = await api.change_plan(session, owner, subscription_id, plan=form.data.plan, months=form.data.months)
     return _on(request, web, due, gettext("It changes with the next period"))
@@ -243,6 +251,11 @@ def _titles(session: ReadSession) -> Mapping[str, str]:
     house = house_of(session)
     offers: Sequence[api.Plan | api.PointsPackage] = [*api.plans(house), *api.packages(house)]
     return {offer.code: offer.title for offer in offers}
+
+
+def _choose_again(request: Request, web: TheWeb) -> Response:
+    said = Toast(gettext("Choose what is on offer here"), gettext("Nothing was begun."), tone="danger")
+    return redirect(request, _HOME, said, secure=web.secure)
 
 
 def _on(request: Request, web: TheWeb, due: api.InvoiceView | None, done: str) -> Response:
