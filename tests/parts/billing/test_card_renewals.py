@@ -15,6 +15,7 @@ from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.billing import api
 from tillhouse.parts.billing.flows import charge_renewal
 from tillhouse.parts.billing.models import CardChargeRow
+from tillhouse.parts.billing.service.checks import cards_are_charged_once
 from tillhouse.parts.payments import api as payments
 from tillhouse.sandbox.app import create_sandbox
 from tillhouse.sandbox.settings import SandboxSettings
@@ -229,3 +230,24 @@ async def test_whoever_removes_their_card_hears_how_their_plan_goes_on(mailed: t
         await remove(counter, UUID(one.id), await give_card(counter.till, UUID(one.id)))
     assert "Your plan goes on" in (await town.messages_to("asha@example.com"))[0]
     assert not [text for text in await town.messages_to("ravi@example.com") if "Your plan" in text]
+
+
+async def test_an_invoice_that_was_charged_twice_is_named(counter: Counter) -> None:
+    asha = new_person()
+    await counter.subscribed(asha)
+    await give_card(counter.till, asha)
+    await counter.pass_days(31)
+    (renewal, _) = await counter.invoices(asha)
+    async with counter.till.house.database.reading() as session:
+        assert await cards_are_charged_once(session) == []
+    async with counter.till.house.database.transaction() as session:
+        now = counter.till.at.at
+        again = CardChargeRow(
+            invoice_id=renewal.id, attempt=2, card_id=asha, state="paid", begun_at=now, ended_at=now
+        )  # fmt: skip
+        session.add(again)
+        await session.flush()
+        assert await cards_are_charged_once(session) == [
+            f"invoice {renewal.id}: a card was charged for it more than once"
+        ]
+        await session.rollback()

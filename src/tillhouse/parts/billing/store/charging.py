@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.parts.billing.models import CardChargeRow
@@ -22,6 +22,12 @@ async def last_charge(session: ReadSession, invoice_id: UUID) -> CardChargeRow |
     statement = select(CardChargeRow).where(CardChargeRow.invoice_id == invoice_id)
     newest = statement.order_by(CardChargeRow.attempt.desc()).limit(1).execution_options(populate_existing=True)
     return (await session.execute(newest)).scalar_one_or_none()
+
+
+async def charged_twice(session: ReadSession) -> Sequence[UUID]:
+    """Invoices for which a card was charged more than once."""
+    paid = select(CardChargeRow.invoice_id).where(CardChargeRow.state == "paid").group_by(CardChargeRow.invoice_id)
+    return (await session.execute(paid.having(func.count() > 1))).scalars().all()
 
 
 async def due(session: ReadSession, now: datetime, limit: int) -> Sequence[tuple[UUID, int, datetime]]:
