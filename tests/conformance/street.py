@@ -142,6 +142,7 @@ class Street:
             "order": await self._made(who, "/wallets/deposit", json={"amount": "150", "currency": "INR"}),
             "payout": await self._made(who, "/wallets/withdraw", json=PAYOUT),
             "payee_id": await self._made(who, "/payments/payees", json={"destination": PAYOUT["destination"]}),
+            "card_id": await self._made(who, "/subscriptions/card", json={"currency": "INR"}),
             "wallet_id": (await self._got(who, "/wallets"))["items"][0]["id"],
             "session_id": (await self._got(who, "/users/me/sessions"))["items"][0]["id"],
             "identifier_id": (await self._got(who, "/users/me"))["identifiers"][0]["id"],

@@ -110,8 +110,10 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     },
     ("POST", "/subscriptions/activate"): {"invoice_id": "01a2172d-0000-7000-8000-000000000000"},
     ("POST", "/subscriptions/invoices/{invoice_id}/pay"): {
-        "from_wallet": True, "method": "checkout", "country": "IN", "bank": None, "token": None,
+        "from_wallet": True, "method": "checkout", "country": "IN", "bank": None, "token": None, "keep_card": False,
     },
+    ("POST", "/subscriptions/card"): {"currency": "INR"},
+    ("POST", "/subscriptions/card/token"): {"currency": "THB", "token": "tokn_test_x"},
     ("POST", "/subscriptions/{subscription_id}/change"): {"plan": "nothing.large", "months": 1},
     ("POST", "/subscriptions/{subscription_id}/cancel"): {"at_once": False},
     ("POST", "/subscriptions/coupons"): {

@@ -6,11 +6,13 @@ from datetime import timedelta
 import pytest
 
 from tests.parts.billing.counter import Counter, open_counter
+from tests.parts.payments.cards import give_card
 from tests.parts.payments.crashes import Killed, killed_at
 from tests.parts.payments.till import new_person, rupees
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import enqueue
 from tillhouse.parts.billing.events import LookAfter
+from tillhouse.sandbox.stripe.payment_schemas import PaymentIntent
 
 MOST_STEPS = 120
 
@@ -58,6 +60,36 @@ async def renewed(counter: Counter) -> None:
     assert kill_at > 5
 
 
+async def charged_to_a_card(counter: Counter) -> None:
+    """Between the charge at the gateway and its booking above all: what was taken is booked, and taken once."""
+    kill_at = 0
+    while True:
+        kill_at += 1
+        assert kill_at < MOST_STEPS
+        asha = new_person()
+        view = await counter.subscribed(asha)
+        await give_card(counter.till, asha)
+        before = len(counter.till.sandbox.world.store.find(PaymentIntent, limit=10_000))
+        counter.till.at.advance(timedelta(days=31))
+        counter.till.sandbox_clock.advance(timedelta(days=31).total_seconds())
+        with suppress(Killed), killed_at(counter.till.house, kill_at, machinery=True) as steps:
+            async with counter.till.house.database.transaction() as session:
+                await enqueue(session, LookAfter())
+            await counter.till.quiet()
+        await counter.till.restart()
+        await counter.look_after()
+        view = await counter.see(view)
+        assert (view.state, view.paid_until > counter.till.at.at) == ("active", True), steps.passed[-1]
+        assert (await counter.points(asha), await counter.till.wallet(asha)) == (100, "0.00"), steps.passed[-1]
+        made = counter.till.sandbox.world.store.find(PaymentIntent, limit=10_000)
+        assert [one.status for one in made[: len(made) - before]] == ["succeeded"], steps.passed[-1]
+        assert await counter.till.exceptions() == [], steps.passed[-1]
+        await counter.cancel(view, at_once=True)
+        if len(steps.passed) < kill_at:
+            break
+    assert kill_at > 15
+
+
 @pytest.mark.slow
 async def test_killed_anywhere_a_plan_that_was_paid_for_starts_once(settings: KernelSettings) -> None:
     async with open_counter(settings) as counter:
@@ -68,3 +100,10 @@ async def test_killed_anywhere_a_plan_that_was_paid_for_starts_once(settings: Ke
 async def test_killed_anywhere_a_renewal_is_charged_once(settings: KernelSettings) -> None:
     async with open_counter(settings) as counter:
         await renewed(counter)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+async def test_killed_anywhere_a_renewal_is_charged_to_its_card_once_and_booked(settings: KernelSettings) -> None:
+    async with open_counter(settings) as counter:
+        await charged_to_a_card(counter)

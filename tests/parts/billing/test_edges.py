@@ -1,14 +1,25 @@
 """Billing over HTTP and in pages: one journey, who may what, and what others must not see."""
 
 import re
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from tests.parts.billing.counter import Counter
+from tests.parts.documents.reading import text_of
 from tests.parts.identity.town import Resident, Town
+from tests.parts.payments.till import START, new_person
+from tillhouse.kernel import clock
+from tillhouse.parts.billing import api
+from tillhouse.parts.identity import store
 from tillhouse.parts.identity.api import COOKIE
+from tillhouse.parts.identity.domain import parse_identifier
+from tillhouse.parts.identity.models.organisations import MembershipRow
+from tillhouse.parts.identity.service import sessions
 from tillhouse.parts.payments import api as payments
 
 
@@ -153,3 +164,247 @@ async def test_staff_see_who_has_which_plan(counter: Counter, town: Town) -> Non
     assert (
         await page(town, "GET", "/console/billing/coupons", await town.browser("asha@example.com"))
     ).status_code == 403
+
+
+async def test_a_card_is_given_seen_and_removed_on_ones_page(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    await counter.subscribed(UUID(asha.id))
+    cookie = await town.browser("asha@example.com")
+    home = (await page(town, "GET", "/billing/", cookie)).text
+    assert "you agree that it is charged for each renewal" in home
+    begun = await page(town, "POST", "/billing/cards", cookie, currency="INR")
+    assert begun.status_code == 303
+    assert "/_sandbox/stripe/checkout/cs_test_" in begun.headers["location"]
+    session = begun.headers["location"].rsplit("/", 1)[1]
+    await counter.till.outside("POST", f"/_sandbox/stripe/checkout_sessions/{session}/pay", {})
+    outside = await counter.till.outside("GET", "/_sandbox/stripe/checkout_sessions")
+    back = httpx.URL(outside.json()["items"][0]["success_url"]).path
+    given = await page(town, "GET", back, cookie)
+    assert (given.status_code, given.headers["location"]) == (303, "/billing/")
+    home = (await page(town, "GET", "/billing/", cookie)).text
+    assert "Visa •••• 4242" in home
+    assert "12/2039" in home
+    (card,) = (await get(town, "/payments/cards", asha)).json()
+    assert (card["last4"], card["expires"], card["expired"]) == ("4242", "2039-12", False)
+    removed = await page(town, "POST", f"/billing/cards/{card['id']}/remove", cookie)
+    assert removed.status_code == 303
+    home = (await page(town, "GET", "/billing/", cookie)).text
+    assert "•••• 4242" not in home
+    assert "Active" in home
+
+
+async def test_a_card_is_removed_over_the_api_by_its_owner_alone(counter: Counter, town: Town) -> None:
+    asha, ravi = await town.resident(), await town.resident("ravi@example.com")
+    begun = await post(town, asha, "/subscriptions/card", {"currency": "INR"}, "card-1")
+    assert begun.status_code == 201
+    session = begun.json()["url"].rsplit("/", 1)[1]
+    await counter.till.outside("POST", f"/_sandbox/stripe/checkout_sessions/{session}/pay", {})
+    await payments.check_card(counter.till.house, UUID(begun.json()["id"]))
+    assert (await get(town, "/payments/cards", ravi)).json() == []
+    path = f"/payments/cards/{begun.json()['id']}"
+    assert (await town.call("DELETE", path, token=ravi.token)).status_code == 404
+    assert (await town.call("DELETE", path)).status_code == 401
+    for _ in range(2):
+        assert (await town.call("DELETE", path, token=asha.token)).status_code == 204
+    assert (await get(town, "/payments/cards", asha)).json() == []
+    none = await post(town, asha, "/subscriptions/card", {"currency": "EUR"}, "card-2")
+    assert (none.status_code, "renewals are paid by invoice" in none.text) == (404, True)
+
+
+async def test_whoever_pays_an_invoice_by_card_may_keep_it_there(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    _, due = await counter.subscribe(UUID(asha.id))
+    assert due
+    cookie = await town.browser("asha@example.com")
+    shown = (await page(town, "GET", f"/billing/invoices/{due.id}", cookie)).text
+    assert 'name="keep_card"' in shown
+    key = re.search(r'name="request_key" value="([^"]+)"', shown)
+    assert key
+    begun = await page(town, "POST", f"/billing/invoices/{due.id}/pay", cookie, request_key=key[1], keep_card="true")
+    assert begun.headers["location"].startswith("/pay/")
+    (found,) = (await counter.till.outside("GET", "/_sandbox/stripe/checkout_sessions")).json()["items"]
+    await counter.till.outside("POST", f"/_sandbox/stripe/checkout_sessions/{found['id']}/pay", {})
+    await counter.till.quiet()
+    assert "•••• 4242" in (await page(town, "GET", "/billing/", cookie)).text
+    points = await counter.buy(UUID(asha.id))
+    assert 'name="keep_card"' not in (await page(town, "GET", f"/billing/invoices/{points.id}", cookie)).text
+
+
+async def make_coupon(counter: Counter, code: str, basis_points: int, **more: Any) -> None:
+    terms: dict[str, Any] = {
+        "offers": (), "starts_at": None, "ends_at": None, "most": None, "redeemed": 0, "once_per_owner": True,
+        "periods": 1, **more,
+    }  # fmt: skip
+    async with counter.till.house.database.transaction() as session:
+        await api.make_coupon(session, api.Coupon(code=code, discount=api.Discount(basis_points), **terms), by=None)
+
+
+async def test_a_paid_invoice_has_a_receipt_with_its_tax_for_its_owner_alone(counter: Counter, town: Town) -> None:
+    asha, ravi = await town.resident(), await town.resident("ravi@example.com")
+    await make_coupon(counter, "HALF", 5000)
+    _, due = await counter.subscribe(UUID(asha.id), coupon="HALF")
+    assert due
+    path = f"/subscriptions/invoices/{due.id}/receipt.pdf"
+    assert (await get(town, path, asha)).status_code == 404
+    await counter.pay(due)
+    made = await get(town, path, asha)
+    assert (made.status_code, made.headers["content-type"]) == (200, "application/pdf")
+    said = text_of(made.content)
+    wanted = ("Asha Rao", "Small", "₹254.24", "Coupon HALF", "127.12", "GST", "₹22.88", "₹150.00")
+    assert [one for one in wanted if one not in said] == []
+    assert (await get(town, path, ravi)).status_code == 404
+    assert (await get(town, path)).status_code == 401
+    cookie = await town.browser("asha@example.com")
+    paper = await page(town, "GET", f"/billing/invoices/{due.id}/receipt.pdf", cookie)
+    assert paper.content == made.content
+    assert f"/billing/invoices/{due.id}/receipt.pdf" in (await page(town, "GET", "/billing/", cookie)).text
+
+
+@pytest.mark.parametrize(("role", "status"), [("owner", 200), ("accountant", 200), ("member", 404), (None, 404)])
+async def test_an_organisations_receipt_is_for_who_may_see_its_money(
+    counter: Counter, town: Town, role: str | None, status: int
+) -> None:
+    asha, ravi = await town.resident(), await town.resident("ravi@example.com")
+    made = (await post(town, asha, "/organisations", {"name": "Rao and Sons", "country": "IN"}, "org")).json()
+    await make_coupon(counter, "FREE", 10_000)
+    firm = api.Owner("organisation", UUID(made["id"]))
+    async with counter.till.house.database.transaction() as session:
+        if role not in (None, "owner"):
+            now = clock.now()
+            session.add(MembershipRow(organisation_id=firm.id, person_id=UUID(ravi.id), role=role, joined_at=now))
+        terms = {"plan": "shop.small", "currency": "INR", "months": 1, "zone": "Asia/Kolkata"}
+        _, due = await api.subscribe(session, firm, coupon="FREE", **terms)  # type: ignore[arg-type]  # as written
+    assert due
+    who = asha if role == "owner" else ravi
+    found = await get(town, f"/subscriptions/invoices/{due.id}/receipt.pdf", who)
+    assert found.status_code == status, found.text
+    if status == 200:
+        assert "Rao and Sons" in text_of(found.content)
+
+
+async def test_a_coupon_shows_its_price_before_anybody_chooses_and_is_taken_off(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    cookie = await town.browser("asha@example.com")
+    await make_coupon(counter, "SPRING", 2500, offers=("shop.small", "shop.pack"))
+    shown = (await page(town, "GET", "/billing/?coupon=spring", cookie)).text
+    assert all(part in shown for part in ("SPRING is taken off", "₹225.00", "500 points for ₹375.00"))
+    assert shown.count("This coupon is not for this offer.") == 2  # the large plan, and the desk
+    large = re.search(r'value="shop.large">.*?</form>', shown, re.DOTALL)
+    assert large
+    assert 'name="coupon"' not in large[0]
+    begun = await page(
+        town, "POST", "/billing/subscribe", cookie, plan="shop.small", currency="INR", months="1", coupon="spring"
+    )
+    (due,) = await counter.invoices(UUID(asha.id))
+    assert (str(due.total), begun.headers["location"]) == ("225.00", f"/billing/invoices/{due.id}")
+    assert "Coupon SPRING" in (await page(town, "GET", begun.headers["location"], cookie)).text
+    used = (await page(town, "GET", "/billing/?coupon=SPRING", cookie)).text
+    assert "You have used this coupon before." in used
+    again = await page(town, "POST", "/billing/points", cookie, package="shop.pack", currency="INR", coupon="SPRING")
+    assert (again.status_code, again.headers["location"]) == (303, "/billing/")
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"ends_at": START}, "This coupon has expired."),
+        ({"starts_at": START + timedelta(days=1)}, "This coupon is not valid yet."),
+        ({"most": 1, "redeemed": 1}, "This coupon has been used up."),
+        ({"offers": ("shop.gone",)}, "This coupon is not for this offer."),
+        (None, "There is no such coupon."),
+    ],
+)
+async def test_a_coupon_that_is_good_for_nothing_says_why_at_its_field(
+    counter: Counter, town: Town, more: dict[str, Any] | None, sentence: str
+) -> None:
+    await town.resident()
+    if more is not None:
+        await make_coupon(
+            counter, "SPRING", 2500, **{name: value for name, value in more.items() if name != "redeemed"}
+        )
+        if "redeemed" in more:
+            await counter.subscribe(new_person(), coupon="SPRING")
+    shown = (await page(town, "GET", "/billing/?coupon=SPRING", await town.browser("asha@example.com"))).text
+    assert sentence in shown
+    assert 'aria-invalid="true"' in shown
+    assert "is taken off" not in shown
+
+
+async def staff_browser(town: Town, identifier: str) -> str:
+    """A browser in which the second factor was shown."""
+    async with town.house.database.transaction() as session:
+        person = await store.person_by_identifier(session, parse_identifier(identifier))
+        assert person
+        cookie = (await sessions.begin(session, person, "pages", "Firefox", 2)).cookie
+    assert cookie
+    return cookie
+
+
+async def test_staff_make_and_end_coupons_on_their_page_and_it_is_written_down(counter: Counter, town: Town) -> None:
+    await town.resident("meera@example.com", role="staff")
+    cookie = await staff_browser(town, "meera@example.com")
+    root = "/console/billing/coupons"
+    assert "No coupons" in (await page(town, "GET", root, cookie)).text
+    both = {"code": "spring", "percent": "10", "amount": "5.00"}
+    for wrong, said in (
+        (both, "Say a share or an amount, one of them."),
+        ({"code": "spring", "percent": "101"}, "A share is above 0 and at most 100 per cent."),
+        ({"code": "a b", "percent": "10"}, "This does not have the right form."),
+        ({"percent": "10"}, "Fill this in."),
+    ):
+        refused = await page(town, "POST", f"{root}/new", cookie, **wrong)
+        assert (refused.status_code, said in refused.text) == (422, True), said
+    made = await page(
+        town, "POST", f"{root}/new", cookie, code="spring", percent="12.5", offers="shop.small", ends_on="2026-03-31",
+        periods="3", once_per_owner="true",
+    )  # fmt: skip
+    assert (made.status_code, made.headers["location"]) == (303, root)
+    twice = await page(town, "POST", f"{root}/new", cookie, code="SPRING", percent="5")
+    assert (twice.status_code, "choose another one" in twice.text) == (422, True)
+    listed = (await page(town, "GET", root, cookie)).text
+    assert all(part in listed for part in ("SPRING", "12.50%", "Small", "End coupon"))
+    async with counter.till.house.database.reading() as session:
+        (coupon,) = await api.coupons_made(session, limit=10)
+    assert (coupon.discount.basis_points, coupon.periods, coupon.once_per_owner) == (1250, 3, True)
+    assert coupon.ends_at is not None
+    assert (await page(town, "POST", f"{root}/SPRING/end", cookie)).status_code == 303
+    ended = (await page(town, "GET", root, cookie)).text
+    assert "Ended" in ended
+    assert "End coupon" not in ended
+    with pytest.raises(api.CouponRefused):
+        await counter.subscribe(new_person(), coupon="SPRING")
+    async with counter.till.house.database.reading() as session:
+        noted = await session.execute(
+            text("SELECT action FROM identity.audit WHERE action LIKE 'billing.%' ORDER BY id")
+        )
+        assert list(noted.scalars()) == ["billing.coupon", "billing.coupon_ended"]
+
+
+async def test_only_staff_who_have_shown_their_second_factor_make_coupons(counter: Counter, town: Town) -> None:
+    await town.resident()
+    await town.resident("meera@example.com", role="staff")
+    path, coupon = "/console/billing/coupons/new", {"code": "SPRING", "percent": "10"}
+    asha, meera = await town.browser("asha@example.com"), await town.browser("meera@example.com")
+    assert (await page(town, "POST", path, asha, **coupon)).status_code == 403
+    assert (await page(town, "POST", path, meera, **coupon)).status_code in (303, 403)  # to the second factor
+    async with counter.till.house.database.reading() as session:
+        assert await api.coupons_made(session, limit=10) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/billing/subscribe", {"plan": "shop.small", "currency": "INR", "months": "many"}),
+        ("/billing/subscribe", {"plan": "x" * 100, "currency": "INR"}),
+        ("/billing/points", {"package": "shop.pack", "currency": "rupees"}),
+        ("/billing/cards", {"currency": "rupees"}),
+        ("/billing/cards/token", {"currency": "THB", "token": "<script>"}),
+    ],
+)
+async def test_a_form_that_no_page_of_ours_sends_begins_nothing(
+    counter: Counter, town: Town, path: str, form: dict[str, str]
+) -> None:
+    asha = await town.resident()
+    answered = await page(town, "POST", path, await town.browser("asha@example.com"), **form)
+    assert (answered.status_code, answered.headers["location"]) == (303, "/billing/")
+    assert await counter.invoices(UUID(asha.id)) == []

@@ -102,8 +102,8 @@ def coupon(**more: object) -> Coupon:
 @pytest.mark.parametrize(
     ("changed", "used", "code"),
     [
-        ({"starts_at": NOW + timedelta(seconds=1)}, False, "not_now"),
-        ({"ends_at": NOW}, False, "not_now"),
+        ({"starts_at": NOW + timedelta(seconds=1)}, False, "not_yet"),
+        ({"ends_at": NOW}, False, "expired"),
         ({"most": 3, "redeemed": 3}, False, "used_up"),
         ({"offers": ("shop.large",)}, False, "other_offer"),
         ({}, True, "used_before"),
@@ -131,6 +131,7 @@ facts = st.builds(
     paid_until=st.integers(-30, 30).map(lambda days: NOW + timedelta(days=days)),
     ends_at_period_end=st.booleans(),
     asked=st.none() | st.integers(0, 6),
+    charging=st.booleans(),
 )
 
 
@@ -145,6 +146,16 @@ def test_where_nothing_is_due_the_next_look_is_later_and_finds_something(known: 
         assert look is not None
         assert look > NOW
         assert next_step(known, DUNNING, look) is not None
+
+
+def test_nothing_falls_due_while_a_card_is_being_charged_for_it() -> None:
+    def step(*, charging: bool) -> str | None:
+        known = Facts(
+            state=State.ACTIVE, begun_at=NOW, paid_until=NOW, ends_at_period_end=False, asked=1, charging=charging
+        )
+        return next_step(known, DUNNING, NOW + timedelta(hours=12))
+
+    assert (step(charging=True), step(charging=False)) == (None, "fall_due")
 
 
 def test_an_unpaid_period_is_asked_for_on_the_stated_days_then_goes_on_in_grace_then_ends() -> None:

@@ -30,10 +30,11 @@ from tillhouse.parts.billing.domain import (
     window_of,
 )
 from tillhouse.parts.billing.domain.subscriptions import LIVE, SERVED
-from tillhouse.parts.billing.flows import How, begin_payment
+from tillhouse.parts.billing.flows import How, begin_payment, receipt_pdf
 from tillhouse.parts.billing.ports import Plan, PointsPackage, Price, Quota
 from tillhouse.parts.billing.service import coupons, giving_back, invoices, offers, subscribing, work
 from tillhouse.parts.billing.service.books import GRANTED, POINTS, lock_owner, owner_of, points_of
+from tillhouse.parts.billing.service.coupons import discount_of
 from tillhouse.parts.billing.service.invoices import BOUGHT_POINTS_LATER, NotOpen
 from tillhouse.parts.billing.service.offers import TermsChanged
 from tillhouse.parts.billing.service.subscribing import AlreadySubscribed
@@ -81,6 +82,7 @@ __all__ = [
     "change_plan",
     "charges",
     "coupons_made",
+    "discount_of",
     "end_coupon",
     "give_back_quota",
     "give_back_work",
@@ -93,8 +95,10 @@ __all__ = [
     "person",
     "plans",
     "points_of",
+    "price_after",
     "quota_of",
     "quota_used",
+    "receipt_pdf",
     "release_work",
     "reserve_work",
     "resume",
@@ -366,6 +370,11 @@ async def make_coupon(session: Session, coupon: Coupon, *, by: UUID | None) -> N
 async def end_coupon(session: Session, code: str) -> Coupon:
     """Let nobody redeem a coupon any more; who did keeps what it gives. Raises `CouponRefused` for an unknown one."""
     return await coupons.end(session, code, clock.now())
+
+
+async def price_after(session: ReadSession, owner: Owner, coupon: str, offer: str, price: Money) -> Money:
+    """What an owner would pay for an offer with a coupon now. Raises `CouponRefused`."""
+    return await coupons.price_after(session, coupon, owner, offer, price)
 
 
 async def coupons_made(session: ReadSession, *, limit: int, after: str | None = None) -> Sequence[Coupon]:

@@ -40,9 +40,17 @@ class Advance(Task):
     subscription_id: UUID
 
 
+@task("billing.charge_renewal", lane="money")
+class ChargeRenewal(Task):
+    """Charge a saved card for an invoice, or ask what became of that."""
+
+    invoice_id: UUID
+    attempt: int
+
+
 @task("billing.look_after", lane="money")
 class LookAfter(Task):
-    """Plan a look at every subscription that is due for one, and free what abandoned work has reserved."""
+    """Plan a look at every subscription and charge that is due for one, and free what abandoned work has reserved."""
 
 
 @task("billing.recognise", lane="slow")

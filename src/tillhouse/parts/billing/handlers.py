@@ -1,29 +1,72 @@
 """Messages about plans and invoices. A house without a part that sends messages sends none."""
 
-from tillhouse.kernel.db import JsonObject, Session, house_of
-from tillhouse.kernel.web.formats import money
+from zoneinfo import ZoneInfo
+
+from tillhouse.kernel.db import JsonObject, JsonValue, Session, house_of
+from tillhouse.kernel.web.formats import day, money
 from tillhouse.kernel.work import AnyHandler, Handler
 from tillhouse.parts.billing import store
-from tillhouse.parts.billing.domain import InvoiceState, State
+from tillhouse.parts.billing.domain import InvoiceState, Owner, State
+from tillhouse.parts.billing.domain.subscriptions import SERVED
 from tillhouse.parts.billing.events import InvoicePaid, InvoiceWritten, PaymentAskedFor, SubscriptionChanged
-from tillhouse.parts.billing.models import InvoiceRow
+from tillhouse.parts.billing.models import InvoiceRow, SubscriptionRow
+from tillhouse.parts.billing.service import charging
+from tillhouse.parts.billing.service.books import owner_of, wallet_of
 from tillhouse.parts.identity import api as identity
+from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.payments import api as payments
+from tillhouse.parts.payments.events import CardRemoved
 
 
 async def _renewal_written(session: Session, event: InvoiceWritten) -> None:
-    """Whoever has to pay by themselves hears of a renewal in time; the wallet pays without a word until it lacks."""
+    """Whoever has to pay by themselves hears of a renewal in time, and so does whose card will be charged; the wallet
+    pays without a word until it lacks.
+    """
     invoice = await store.invoice(session, event.invoice_id)
     if invoice is None or invoice.subscription_id is None or invoice.starts_anew:
         return
     subscription = await store.subscription(session, invoice.subscription_id)
-    if subscription and not subscription.pays_from_wallet and invoice.state == InvoiceState.OPEN:
+    if subscription is None or invoice.state != InvoiceState.OPEN or await _wallet_pays(session, subscription, invoice):
+        return
+    card = await payments.card_for(session, invoice.owner_kind, invoice.owner_id, invoice.currency)
+    if card:
+        when = day(subscription.paid_until.astimezone(ZoneInfo(subscription.zone)))
+        await _tell(session, invoice, "billing.card_to_be_charged", card=f"•••• {card.last4}", when=when)
+    elif not subscription.pays_from_wallet:
         await _tell(session, invoice, "billing.payment_due")
 
 
 async def _asked_for(session: Session, event: PaymentAskedFor) -> None:
     invoice = await store.invoice(session, event.invoice_id)
-    if invoice and invoice.state == InvoiceState.OPEN:
+    if invoice is None or invoice.state != InvoiceState.OPEN:
+        return
+    reason = await charging.why_refused(session, invoice)
+    if reason:
+        await _tell(session, invoice, "billing.card_refused", why=_WHY.get(reason, "refused"))
+    else:
         await _tell(session, invoice, "billing.payment_due")
+
+
+async def _card_removed(session: Session, event: CardRemoved) -> None:
+    """Nobody's plan ends because their card is gone: they hear how it is renewed from now on."""
+    card = await payments.removed_card(session, event.card_id)
+    owner = Owner(card.owner_kind, card.owner_id)
+    goes_on = [
+        one
+        for one in await store.subscriptions_of(session, owner)
+        if State(one.state) in SERVED and not one.ends_at_period_end
+    ]
+    if not goes_on or owner.kind != "person" or not house_of(session).provided(identity.MessageSender):
+        return
+    data: JsonObject = {"card": f"•••• {card.last4}", "link": house_of(session).settings.address("/billing/")}
+    await identity.notify(session, owner.id, "billing.card_removed", data)
+
+
+async def _wallet_pays(session: Session, subscription: SubscriptionRow, invoice: InvoiceRow) -> bool:
+    if not subscription.pays_from_wallet:
+        return False
+    wallet = await ledger.balance(session, wallet_of(owner_of(invoice), invoice.currency))
+    return not wallet.available < invoice.money
 
 
 async def _paid(session: Session, event: InvoicePaid) -> None:
@@ -41,19 +84,35 @@ async def _ended(session: Session, event: SubscriptionChanged) -> None:
         await identity.notify(session, subscription.owner_id, "billing.ended", data)
 
 
-async def _tell(session: Session, invoice: InvoiceRow, template: str) -> None:
+async def _tell(session: Session, invoice: InvoiceRow, template: str, **more: JsonValue) -> None:
     if invoice.owner_kind != "person" or not house_of(session).provided(identity.MessageSender):
         return
     data: JsonObject = {
         "amount": money(invoice.money),
         "link": f"{house_of(session).settings.base_url}/billing/invoices/{invoice.id}",
+        **more,
     }
     await identity.notify(session, invoice.owner_id, template, data)
 
 
+# What a bank's reason asks of a card's holder; any other is told as it is: the bank said no.
+_WHY = {
+    "authentication_required": "confirm",
+    "insufficient_funds": "funds",
+    "insufficient_fund": "funds",
+    "expired_card": "expired",
+    "invalid_expiry_month": "expired",
+    "invalid_expiry_year": "expired",
+    "expired": "unanswered",
+    "card_removed": "gone",
+    "resource_missing": "gone",
+    "not_found": "gone",
+}
+
 HANDLERS: tuple[AnyHandler, ...] = (
     Handler(event=InvoiceWritten, name="renewal_written", run=_renewal_written),
     Handler(event=PaymentAskedFor, name="payment_asked_for", run=_asked_for),
+    Handler(event=CardRemoved, name="saved_card_removed", run=_card_removed),
     Handler(event=InvoicePaid, name="invoice_paid", run=_paid),
     Handler(event=SubscriptionChanged, name="subscription_ended", run=_ended),
 )

@@ -45,13 +45,18 @@ def _handlers() -> Sequence[AnyHandler]:
 
 
 def _invariants() -> Sequence[Invariant]:
-    from tillhouse.parts.billing.service.checks import unearned_is_owed
+    from tillhouse.parts.billing.service.checks import cards_are_charged_once, unearned_is_owed
 
     return (
         Invariant(
             "billing.unearned",
             "What was paid in advance and is not earned yet is owed, to the minor unit.",
             unearned_is_owed,
+        ),
+        Invariant(
+            "billing.cards_charged_once",
+            "No invoice was charged to a card more than once.",
+            cards_are_charged_once,
         ),
     )
 

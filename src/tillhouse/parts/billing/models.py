@@ -138,6 +138,30 @@ class InvoiceRow(Base):
         return Money(self.total - self.tax, self.currency)
 
 
+class CardChargeRow(Base):
+    """A renewal that is charged to a saved card: one row for each time that it is asked for.
+
+    `open`: its order is not made, or not ended. `dropped`: the invoice was paid otherwise, or is owed no more.
+    """
+
+    __tablename__ = "card_charges"
+    __table_args__ = (
+        Index("uq_card_charges_open", "invoice_id", unique=True, postgresql_where=text("state = 'open'")),
+        Index("ix_card_charges_next_look_at", "next_look_at", postgresql_where=text("next_look_at IS NOT NULL")),
+        {"schema": _SCHEMA},
+    )
+
+    invoice_id: Mapped[UUID] = mapped_column(ForeignKey(f"{_SCHEMA}.invoices.id"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    card_id: Mapped[UUID]
+    order_id: Mapped[UUID | None]
+    state: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    begun_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    next_look_at: Mapped[datetime | None]
+
+
 class TrialRow(Base):
     """An owner had the trial of a family of plans: there is no second one."""
 

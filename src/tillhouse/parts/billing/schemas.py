@@ -122,13 +122,44 @@ class SubscriptionOut(BaseModel):
 
 
 class PayIn(Strict):
-    """How to pay an invoice. `from_wallet`: with money that is there."""
+    """How to pay an invoice. `from_wallet`: with money that is there. `keep_card`: its payer agrees that the card is
+    kept and charged for renewals.
+    """
 
     from_wallet: bool = False
     method: Method | None = None
     country: Country | None = None
     bank: Word | None = None
     token: Word | None = None
+    keep_card: bool = False
+
+
+class CardPageIn(Strict):
+    """Whose currency a card to be kept has to pay in."""
+
+    currency: Currency
+
+
+class CardTokenIn(Strict):
+    """A card to be kept, as the gateway's own script named it (`omise.js`): never its number."""
+
+    currency: Currency
+    token: Word
+
+
+class CardKeptOut(BaseModel):
+    """A card that is kept for renewals."""
+
+    id: UUID
+    brand: str
+    last4: str
+
+
+class CardPageOut(BaseModel):
+    """Where a person gives the card that is kept for renewals: a page of the gateway."""
+
+    id: UUID
+    url: str
 
 
 class PayOut(BaseModel):

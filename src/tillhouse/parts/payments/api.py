@@ -11,7 +11,7 @@ from uuid import UUID
 
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
-from tillhouse.kernel.errors import Forbidden
+from tillhouse.kernel.errors import Forbidden, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.paging import cut, decode_id
@@ -36,8 +36,18 @@ from tillhouse.parts.payments.domain import (
     order_sentence,
     payout_sentence,
 )
+from tillhouse.parts.payments.domain.cards import needs_person
 from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
 from tillhouse.parts.payments.domain.statements import Form
+from tillhouse.parts.payments.flows.cards import (
+    CardPage,
+    card_script,
+    charge_card,
+    check_card,
+    keep_token,
+    keepers_with_pages,
+    open_card_page,
+)
 from tillhouse.parts.payments.flows.deposits import (
     CheckoutProof,
     NotThisPayment,
@@ -47,8 +57,8 @@ from tillhouse.parts.payments.flows.deposits import (
     verify_checkout,
 )
 from tillhouse.parts.payments.flows.payouts import withdraw
+from tillhouse.parts.payments.flows.receipts import method_name, receipt_pdf_of_link
 from tillhouse.parts.payments.flows.receipts import receipt_pdf as _receipt_pdf
-from tillhouse.parts.payments.flows.receipts import receipt_pdf_of_link
 from tillhouse.parts.payments.flows.reconciliation import StatementFile, import_file, reconcile
 from tillhouse.parts.payments.ports import (
     BadSignature,
@@ -65,6 +75,7 @@ from tillhouse.parts.payments.ports import (
 from tillhouse.parts.payments.service import inbox, payees, transfers
 from tillhouse.parts.payments.service import refunds as refund_service
 from tillhouse.parts.payments.service.books import account_of
+from tillhouse.parts.payments.service.cards import SavedCard, card_for, cards_of, keeps_cards, remove_card, removed_card
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
 from tillhouse.parts.payments.service.guards import OverVelocity, PayeeCooling, PayeeRefused
 from tillhouse.parts.payments.service.lists import (
@@ -128,6 +139,7 @@ __all__ = [
     "BadSignature",
     "BankAccount",
     "CannotRefund",
+    "CardPage",
     "Checkout",
     "CheckoutForm",
     "CheckoutProof",
@@ -172,6 +184,7 @@ __all__ = [
     "Refused",
     "ResolutionView",
     "ReviewView",
+    "SavedCard",
     "SavedPayee",
     "SettledPayment",
     "StatementFile",
@@ -184,6 +197,11 @@ __all__ = [
     "add_payee",
     "ageing",
     "approve",
+    "card_for",
+    "card_script",
+    "cards_of",
+    "charge_card",
+    "check_card",
     "check_order",
     "check_proposal",
     "checkout_in_order",
@@ -199,9 +217,15 @@ __all__ = [
     "exceptions",
     "exceptions_page",
     "import_statement",
+    "keep_token",
+    "keepers_with_pages",
+    "keeps_cards",
     "limits",
+    "method_name",
     "missing",
+    "needs_person",
     "needs_step_up",
+    "open_card_page",
     "order",
     "order_of_link",
     "order_sentence",
@@ -210,6 +234,7 @@ __all__ = [
     "parked_events",
     "pay_path",
     "payees_of",
+    "payment",
     "payments_of",
     "payout",
     "payout_sentence",
@@ -226,7 +251,9 @@ __all__ = [
     "refunds",
     "reject",
     "release_transfer",
+    "remove_card",
     "remove_payee",
+    "removed_card",
     "replay_event",
     "start_deposit",
     "start_order",
@@ -427,6 +454,14 @@ async def checkout_in_order(session: ReadSession, order_id: UUID) -> Checkout | 
 async def missing(session: ReadSession, order_id: UUID) -> Money:
     """What is still to be paid of an order by bank transfer. Raises `NotFound`."""
     return await transfers.missing_of(session, await order_for(session, order_id, owner=None))
+
+
+async def payment(session: ReadSession, payment_id: UUID) -> PaymentView:
+    """One payment. Raises `NotFound`."""
+    row = await store.payment_by_id(session, payment_id)
+    if row is None:
+        raise NotFound(N_("There is no such payment."))
+    return payment_view(row)
 
 
 async def payments_of(session: ReadSession, order_id: UUID) -> list[PaymentView]:

@@ -96,6 +96,27 @@ class DisputeWon(Event):
     dispute_id: UUID
 
 
+@event("payments.card_removed")
+class CardRemoved(Event):
+    """Its owner took a saved card away: it is charged no more."""
+
+    card_id: UUID
+
+
+@task("payments.check_card", lane="money")
+class CheckCard(Task):
+    """Ask a gateway whether somebody has given their card."""
+
+    card_id: UUID
+
+
+@task("payments.forget_card", lane="quick")
+class ForgetCard(Task):
+    """Have a gateway forget a card that was removed here."""
+
+    card_id: UUID
+
+
 @task("payments.handle_event", lane="money")
 class HandleEvent(Task):
     """Settle what a provider's event is about, after asking the provider."""

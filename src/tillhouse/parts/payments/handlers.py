@@ -8,10 +8,11 @@ from uuid import UUID
 from tillhouse.kernel.db import JsonObject, Session, house_of
 from tillhouse.kernel.publishing import publishing
 from tillhouse.kernel.web.formats import money
-from tillhouse.kernel.work import AnyHandler, Handler
+from tillhouse.kernel.work import AnyHandler, Handler, enqueue
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
+    CheckCard,
     PayeeAdded,
     PaymentCaptured,
     PayoutFailed,
@@ -23,6 +24,7 @@ from tillhouse.parts.payments.events import (
 from tillhouse.parts.payments.models import OrderRow, PayeeRow, PayoutRow
 from tillhouse.parts.payments.service.orders import pay_path
 from tillhouse.parts.payments.service.published import PUBLISHED
+from tillhouse.parts.payments.store.cards import card_of_order
 from tillhouse.parts.payments.store.payees import payee_by_id
 from tillhouse.parts.payments.store.refunds import refund_by_id
 
@@ -33,6 +35,14 @@ async def _deposit_received(session: Session, event: PaymentCaptured) -> None:
     if order:
         data: JsonObject = {"amount": money(order.money), "order_id": str(order.id)}
         await _tell(session, order, "payments.deposit_received", data)
+
+
+async def _card_given(session: Session, event: PaymentCaptured) -> None:
+    """The card of a paid order is asked for where its owner agreed that it is kept."""
+    payment = await store.payment_by_id(session, event.payment_id)
+    card = await card_of_order(session, payment.order_id) if payment else None
+    if card and card.state == "pending":
+        await enqueue(session, CheckCard(card_id=card.id))
 
 
 async def _receipt(session: Session, event: PaymentCaptured) -> None:
@@ -111,6 +121,7 @@ HANDLERS: tuple[AnyHandler, ...] = (
     Handler(event=PayeeAdded, name="tell_payee_added", run=_payee_added),
     Handler(event=PaymentCaptured, name="tell_deposit_received", run=_deposit_received),
     Handler(event=PaymentCaptured, name="send_receipt", run=_receipt),
+    Handler(event=PaymentCaptured, name="ask_for_card", run=_card_given),
     Handler(event=RefundProcessed, name="tell_refund_processed", run=_refund_processed),
     Handler(event=PayoutRequested, name="tell_withdrawal_requested", run=_withdrawal_requested),
     Handler(event=PayoutProcessed, name="tell_withdrawal_paid", run=_withdrawal_paid),

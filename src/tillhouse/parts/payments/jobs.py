@@ -9,10 +9,12 @@ from tillhouse.kernel.work import Job, JobRun, Schedule, enqueue
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
     CapturePayment,
+    CheckCard,
     CheckDispute,
     CheckOrder,
     CheckPayee,
     CheckRefunds,
+    ForgetCard,
     HandleEvent,
     ImportTransfers,
     LookAfter,
@@ -25,6 +27,7 @@ from tillhouse.parts.payments.events import (
     SettlePurpose,
 )
 from tillhouse.parts.payments.flows import (
+    cards,
     deposits,
     look_after,
     payees,
@@ -66,6 +69,14 @@ async def _send_payout(run: JobRun, task: SendPayout) -> None:
 
 async def _check_payee(run: JobRun, task: CheckPayee) -> None:
     await payees.check_payee(run.house, task.payee_id)
+
+
+async def _check_card(run: JobRun, task: CheckCard) -> None:
+    await cards.check_card(run.house, task.card_id)
+
+
+async def _forget_card(run: JobRun, task: ForgetCard) -> None:
+    await cards.forget_card(run.house, task.card_id)
 
 
 async def _send_refund(run: JobRun, task: SendRefund) -> None:
@@ -133,6 +144,8 @@ JOBS = (
     ),
     Job(task=SendPayout, flow=_send_payout, attempts=20, example=lambda: SendPayout(payout_id=new_id())),
     Job(task=CheckPayee, flow=_check_payee, attempts=5, example=lambda: CheckPayee(payee_id=new_id())),
+    Job(task=CheckCard, flow=_check_card, attempts=5, example=lambda: CheckCard(card_id=new_id())),
+    Job(task=ForgetCard, flow=_forget_card, attempts=20, example=lambda: ForgetCard(card_id=new_id())),
     Job(task=SendRefund, flow=_send_refund, attempts=20, example=lambda: SendRefund(refund_id=new_id())),
     Job(
         task=CheckRefunds,

@@ -59,6 +59,9 @@ class PaymentsSettings(ModuleSettings):
         "In a currency that is not named, every one waits.",
     )
     order_minutes: int = setting(30, "Minutes after which an unpaid order expires.")
+    card_charge_hours: int = setting(
+        12, "Hours for which an unanswered charge of a saved card is asked about, below the 24 that Stripe keeps keys."
+    )
     capture_after_seconds: int = setting(
         120, "Seconds after which a payment that is authorised but not captured is captured by us."
     )

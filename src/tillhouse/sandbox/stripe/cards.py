@@ -5,17 +5,21 @@ from typing import Literal
 
 from tillhouse.sandbox.stripe.errors import bad_parameter
 
-Authentication = Literal["never", "required", "off_session_too"]
+Authentication = Literal["never", "required", "unless_set_up", "always"]
 
 
 @dataclass(frozen=True)
 class TestCard:
-    """A test card. `refusal` is (code, decline code, sentence) for those that do not pay."""
+    """A test card. `refusal` is (code, decline code, sentence) for those that do not pay.
+
+    `keeps`: it can be kept for later all the same. One of `unless_set_up` pays by itself once it was set up for that.
+    """
 
     brand: str
     alias: str
     story: str
     refusal: tuple[str, str | None, str] | None = None
+    keeps: bool = False
     authentication: Authentication = "never"
     available_at_once: bool = False
     disputed: bool = False
@@ -33,7 +37,13 @@ TEST_CARDS = {
     "5555555555554444": TestCard("mastercard", "pm_card_mastercard", "pays"),
     "4000000000000077": TestCard("visa", "pm_card_bypassPending", "pays, available at once", available_at_once=True),
     "4000002500003155": TestCard(
-        "visa", "pm_card_authenticationRequired", "asks for 3-D Secure", authentication="off_session_too"
+        "visa", "pm_card_authenticationRequired", "asks for 3-D Secure until it is kept", authentication="unless_set_up"
+    ),
+    "4000002760003184": TestCard(
+        "visa",
+        "pm_card_authenticationRequiredOnSetup",
+        "asks for 3-D Secure, kept or not",
+        authentication="always",
     ),
     "4000000000003220": TestCard(
         "visa", "pm_card_threeDSecure2Required", "asks for 3-D Secure", authentication="required"
@@ -64,7 +74,7 @@ TEST_CARDS = {
         ("processing_error", None, "An error occurred while processing your card. Try again in a little bit."),
     ),
     "4000000000000341": TestCard(
-        "visa", "pm_card_chargeCustomerFail", "can be kept, but is declined", _declined("generic_decline")
+        "visa", "pm_card_chargeCustomerFail", "can be kept, but is declined", _declined("generic_decline"), keeps=True
     ),
     "4000000000000259": TestCard("visa", "pm_card_createDispute", "pays, then disputes it", disputed=True),
     "4000000000007726": TestCard("visa", "pm_card_pendingRefund", "pays; refunds take a while", refund="pending"),

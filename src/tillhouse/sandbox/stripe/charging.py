@@ -66,7 +66,7 @@ def attempt(
     card = card_of(method.number)
     if card.refusal is not None:
         return decline(world, intent, method, network_decline(card))
-    if card.authentication == "never":
+    if card.authentication == "never" or (card.authentication == "unless_set_up" and method.set_up and off_session):
         authorize(world, intent, method)
         return None
     if off_session:
@@ -80,6 +80,11 @@ def authorize(world: World, intent: PaymentIntent, method: PaymentMethod) -> Cha
     charge = _new_charge(world, intent, method)
     charge.status, charge.paid = "succeeded", True
     charge.outcome = _outcome("approved_by_network", None, "Payment complete.", "authorized")
+    if intent.setup_future_usage and intent.customer:
+        methods.attach(world, method, intent.customer, set_up=intent.setup_future_usage == "off_session")
+    elif method.customer is None:
+        method.used_up = True
+        world.store.put(method)
     intent.latest_charge, intent.next_action, intent.processing = charge.id, None, None
     if intent.capture_method == "manual":
         intent.status, intent.amount_capturable = "requires_capture", intent.amount

@@ -134,6 +134,9 @@ async def pay_session(request: Request, world: Here, session_id: str) -> Wire:
     session, act = find(world, Session, session_id, None), await wish_of(request, Act)
     if act.outcome == "abandoned":
         return session.wire()
+    if session.mode == "setup":
+        refused = sessions.keep(world, session, method_for(world, session.account, act))
+        return {"session": find(world, Session, session_id, None).wire(), "refused": refused}
     declined = sessions.pay(world, session, method_for(world, session.account, act))
     session = find(world, Session, session_id, None)
     intent = find(world, PaymentIntent, session.payment_intent or "", None)

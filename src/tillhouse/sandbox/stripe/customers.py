@@ -10,6 +10,7 @@ from tillhouse.sandbox.stripe.calls import PREFIX, Calling, StripeRoute
 from tillhouse.sandbox.stripe.events import emit
 from tillhouse.sandbox.stripe.forms import params
 from tillhouse.sandbox.stripe.listing import expandable, find, listed, searched, shown
+from tillhouse.sandbox.stripe.payment_schemas import PaymentMethod
 from tillhouse.sandbox.stripe.schemas import Entity, ListQuery, Metadata, Params, SearchQuery, Wire, merged
 
 router = APIRouter(prefix=f"{PREFIX}/v1/customers", route_class=StripeRoute)
@@ -112,9 +113,12 @@ async def update_customer(
 
 @router.delete("/{customer_id}")
 async def delete_customer(call: Calling, customer_id: str) -> Wire:
-    """Delete a customer; payments stay."""
+    """Delete a customer, and forget what they pay with; payments stay."""
     customer = find(call.world, Customer, customer_id, call.account)
     with call.world.store.transaction():
+        for method in call.world.store.find(PaymentMethod, {"customer": customer.id}):
+            method.customer, method.set_up, method.used_up = None, False, True
+            call.world.store.put(method)
         call.world.store.delete(Customer, customer.id)
         emit(call.world, "customer.deleted", customer)
     return {"id": customer.id, "object": "customer", "deleted": True}

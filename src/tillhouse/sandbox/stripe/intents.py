@@ -217,6 +217,7 @@ def _choose_method(world: World, intent: PaymentIntent, body: IntentFields) -> N
         method = methods.from_data(world, intent.account, body.payment_method_data)
     elif body.payment_method:
         method = methods.named(world, intent.account, body.payment_method)
+        methods.usable_by(method, intent.customer)
     else:
         return
     if method.type not in intent.payment_method_types:

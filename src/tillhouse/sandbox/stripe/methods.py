@@ -6,11 +6,14 @@ from fastapi import APIRouter, Depends
 
 from tillhouse.sandbox import ids
 from tillhouse.sandbox.stripe.calls import PREFIX, Calling, StripeRoute
-from tillhouse.sandbox.stripe.cards import NUMBER_OF_ALIAS, card_of
-from tillhouse.sandbox.stripe.errors import bad_parameter
+from tillhouse.sandbox.stripe.cards import NUMBER_OF_ALIAS, card_of, network_decline
+from tillhouse.sandbox.stripe.customers import Customer
+from tillhouse.sandbox.stripe.errors import StripeError, bad_parameter
+from tillhouse.sandbox.stripe.events import emit
 from tillhouse.sandbox.stripe.forms import params
 from tillhouse.sandbox.stripe.listing import expandable, find, shown
 from tillhouse.sandbox.stripe.payment_schemas import (
+    AttachBody,
     BillingDetails,
     MethodBody,
     MethodData,
@@ -38,6 +41,78 @@ async def create_payment_method(call: Calling, body: Annotated[MethodBody, Depen
 async def get_payment_method(call: Calling, method_id: str, query: Annotated[Params, Depends(params(Params))]) -> Wire:
     """One payment method; a test alias such as `pm_card_visa` gives a new one."""
     return shown(call, named(call.world, call.account, method_id, "id"), query)
+
+
+@router.post("/{method_id}/attach")
+async def attach_method(
+    call: Calling, method_id: str, body: Annotated[AttachBody, Depends(params(AttachBody))]
+) -> Wire:
+    """Keep a payment method for a customer. A card that would be declined cannot be kept, but for one that can."""
+    customer = find(call.world, Customer, body.customer, call.account, "customer")
+    method = named(call.world, call.account, method_id, "id")
+    if method.used_up:
+        raise _of_no_more_use()
+    card = card_of(method.number) if method.type == "card" else None
+    if card and card.refusal and not card.keeps:
+        why = network_decline(card)
+        message, code = str(why["message"]), str(why["code"])
+        more = {"decline_code": why["decline_code"]}
+        raise StripeError(message, status=402, type="card_error", code=code, more=more)
+    with call.world.store.transaction():
+        attach(call.world, method, customer.id, set_up=False)
+    return shown(call, method, body)
+
+
+@router.post("/{method_id}/detach")
+async def detach_method(call: Calling, method_id: str, body: Annotated[Params, Depends(params(Params))]) -> Wire:
+    """Forget a payment method: it can never be used again."""
+    method = find(call.world, PaymentMethod, method_id, call.account)
+    if method.customer is None:
+        message = "The payment method you provided is not attached to a customer so detachment is impossible."
+        raise StripeError(message)
+    with call.world.store.transaction():
+        detach(call.world, method)
+    return shown(call, method, body)
+
+
+def attach(world: World, method: PaymentMethod, customer: str, *, set_up: bool) -> None:
+    """Keep `method` for a customer; `set_up` for charges without the payer present. Needs a transaction."""
+    known = method.customer == customer
+    method.customer, method.set_up = customer, method.set_up or set_up
+    world.store.put(method)
+    if not known:
+        emit(world, "payment_method.attached", method)
+
+
+def detach(world: World, method: PaymentMethod) -> None:
+    """Forget `method`. Needs a transaction."""
+    method.customer, method.set_up, method.used_up = None, False, True
+    world.store.put(method)
+    emit(world, "payment_method.detached", method)
+
+
+def usable_by(method: PaymentMethod, customer: str | None) -> None:
+    """Refuse a payment method that is another customer's, or can be used no more.
+
+    Raises:
+        StripeError: 400.
+    """
+    if method.used_up:
+        raise _of_no_more_use()
+    if method.customer and method.customer != customer:
+        message = (
+            f"The customer does not have a payment method with the ID {method.id}. The payment method must be attached"
+            " to the customer."
+        )
+        raise bad_parameter(message, "payment_method", "resource_missing")
+
+
+def _of_no_more_use() -> StripeError:
+    return StripeError(
+        "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a"
+        " connected account without Customer attachment, or was detached from a Customer. It may not be used again."
+        " To use a PaymentMethod multiple times, you must attach it to a Customer first."
+    )
 
 
 def named(world: World, account: str, method_id: str, param: str = "payment_method") -> PaymentMethod:

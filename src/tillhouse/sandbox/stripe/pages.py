@@ -67,6 +67,11 @@ async def press_pay(world: Here, session_id: str, form: Annotated[PayForm, Form(
         return _checkout(world, session, form, "Enter an e-mail address: the receipt goes there.", status=422)
     if form.method == "card" and number not in TEST_CARDS:
         return _checkout(world, session, form, "Use one of the test cards listed below the form.", status=422)
+    if session.mode == "setup":
+        refused = sessions.keep(world, session, _method(world, session, form, number))
+        if refused is not None:
+            return _checkout(world, session, form, refused, status=402)
+        return RedirectResponse(session.after_paying(), 303)
     declined = sessions.pay(world, session, _method(world, session, form, number))
     if declined is not None:
         return _checkout(world, session, form, str(declined.error["message"]), status=402)

@@ -53,11 +53,11 @@ class BillingDetails(Part):
 
 
 class PaymentMethod(Entity):
-    """What someone pays with; the card's number stays in the sandbox."""
+    """What someone pays with; the card's number stays in the sandbox. `set_up`: its bank agreed to later charges."""
 
     kind: ClassVar[str] = "stripe_payment_method"
     noun: ClassVar[str] = "PaymentMethod"
-    private: ClassVar[frozenset[str]] = frozenset({"number"})
+    private: ClassVar[frozenset[str]] = frozenset({"number", "set_up", "used_up"})
 
     object: Literal["payment_method"] = "payment_method"
     billing_details: BillingDetails = BillingDetails()
@@ -65,6 +65,8 @@ class PaymentMethod(Entity):
     livemode: Literal[False] = False
     type: MethodType = "card"
     number: str = ""
+    set_up: bool = False
+    used_up: bool = False
     card: dict[str, JsonValue] | None = None
 
     def details(self) -> Wire:
@@ -99,6 +101,12 @@ class MethodBody(Params, MethodData):
 
     metadata: Metadata = {}
     customer: str | None = None
+
+
+class AttachBody(Params):
+    """Body of `POST /payment_methods/{id}/attach`."""
+
+    customer: str
 
 
 # --- payment intents ------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from tillhouse.sandbox.stripe import (
     payouts,
     refunds,
     sessions,
+    setups,
     transfers,
 )
 from tillhouse.sandbox.stripe.calls import PREFIX
@@ -32,7 +33,7 @@ from tillhouse.sandbox.stripe.payment_schemas import PaymentIntent
 from tillhouse.sandbox.stripe.session_schemas import Session
 from tillhouse.sandbox.world import World
 
-_MONEY_IN = (intents, methods, charges, refunds, disputes, sessions, customers)
+_MONEY_IN = (intents, methods, charges, refunds, disputes, sessions, setups, customers)
 _MONEY_OUT = (balance, payouts, accounts, transfers)
 _PAGES = (events, pages, control)
 
@@ -70,6 +71,7 @@ def _facts(settings: SandboxSettings) -> Mapping[str, str]:
         "Card that pays": "4242424242424242",
         "Card that is declined": "4000000000000002",
         "Card with 3-D Secure": "4000000000003220",
+        "Card that can be kept and is declined later": "4000000000000341",
     }
 
 

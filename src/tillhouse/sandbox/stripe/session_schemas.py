@@ -52,6 +52,13 @@ class IntentData(Part):
     transfer_group: str | None = None
 
 
+class SetupData(Part):
+    """`setup_intent_data`: what the session's setup intent is told."""
+
+    description: str | None = None
+    metadata: Metadata = {}
+
+
 class SessionBody(Params):
     """Body of `POST /checkout/sessions`."""
 
@@ -68,6 +75,7 @@ class SessionBody(Params):
     customer_creation: Literal["always", "if_required"] = "if_required"
     metadata: Metadata = {}
     payment_intent_data: IntentData = IntentData()
+    setup_intent_data: SetupData = SetupData()
     payment_method_types: MethodTypes = None
     expires_at: int | None = None
     locale: str | None = None
@@ -125,14 +133,14 @@ class Session(Entity):
 
     object: Literal["checkout.session"] = "checkout.session"
     allow_promotion_codes: bool | None = None
-    amount_subtotal: int
-    amount_total: int
+    amount_subtotal: int | None
+    amount_total: int | None
     automatic_tax: dict[str, JsonValue] = {"enabled": False, "liability": None, "provider": None, "status": None}
     billing_address_collection: str | None = None
     cancel_url: str | None = None
     client_reference_id: str | None = None
     client_secret: None = None
-    currency: str
+    currency: str | None
     custom_fields: list[JsonValue] = []
     custom_text: dict[str, JsonValue] = {}
     customer: str | None = None
@@ -143,7 +151,7 @@ class Session(Entity):
     invoice: None = None
     livemode: Literal[False] = False
     locale: str | None = None
-    mode: Literal["payment"] = "payment"
+    mode: Literal["payment", "setup"] = "payment"
     payment_intent: str | None = None
     payment_link: None = None
     payment_method_collection: Literal["if_required"] = "if_required"
@@ -152,7 +160,7 @@ class Session(Entity):
     phone_number_collection: dict[str, bool] = {"enabled": False}
     recovered_from: None = None
     return_url: None = None
-    setup_intent: None = None
+    setup_intent: str | None = None
     shipping_cost: None = None
     shipping_options: list[JsonValue] = []
     status: Literal["open", "complete", "expired"] = "open"

@@ -1,4 +1,4 @@
-"""`/v1/checkout/sessions`, mode `payment`: a hosted page on which a person pays what a cart costs."""
+"""`/v1/checkout/sessions`: a hosted page on which a person pays for a cart, or has their card kept (`setup`)."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import JsonValue
 
 from tillhouse.sandbox import ids
-from tillhouse.sandbox.stripe import charging
+from tillhouse.sandbox.stripe import charging, setups
 from tillhouse.sandbox.stripe.calls import API_VERSION, PREFIX, Call, Calling, StripeRoute
 from tillhouse.sandbox.stripe.customers import Customer
 from tillhouse.sandbox.stripe.errors import StripeError, bad_parameter, missing
@@ -45,11 +45,7 @@ async def create_session(call: Calling, body: Annotated[SessionBody, Depends(par
     """Open a hosted page for a cart."""
     success_url = _checked(call, body)
     items = [_line_item(item) for item in body.line_items]
-    total = sum(item.unit_amount * item.quantity for item in items)
-    currency = items[0].currency
-    if any(item.currency != currency for item in items):
-        raise bad_parameter("All line items of a session are in one currency.", "line_items")
-    check_amount(total, currency, "line_items")
+    total, currency = _sum_of(items) if body.mode == "payment" else (None, body.currency)
     session_id = f"cs_test_{ids.token(58)}"
     page = f"{call.base}/_sandbox/stripe/checkout/{session_id}"
     session = Session(
@@ -60,7 +56,8 @@ async def create_session(call: Calling, body: Annotated[SessionBody, Depends(par
         amount_total=total,
         currency=currency,
         metadata=merged({}, body.metadata),
-        payment_method_types=body.payment_method_types or types_for(currency),
+        payment_method_types=body.payment_method_types or types_for(currency or ""),
+        payment_status="unpaid" if body.mode == "payment" else "no_payment_required",
         ui_mode="hosted" if body.ui_mode == "hosted" or _is_older(call.version) else "hosted_page",
         success_url=success_url,
         url=page,
@@ -72,6 +69,11 @@ async def create_session(call: Calling, body: Annotated[SessionBody, Depends(par
         **body.model_dump(include=_AS_GIVEN),
     )
     with call.world.store.transaction():
+        if body.mode == "setup":
+            setup = setups.new_setup(call.world, call.account, merged({}, body.setup_intent_data.metadata))
+            setup.customer, setup.description = session.customer, body.setup_intent_data.description
+            call.world.store.put(setup)
+            session.setup_intent = setup.id
         call.world.store.put(session)
         # The answer names the instant, so the sandbox keeps to it however fast its clock runs.
         lasts = (session.expires_at - call.world.clock.now_s()) * call.world.clock.scale
@@ -141,6 +143,28 @@ def expire(world: World, session_id: str) -> None:
         emit(world, "checkout.session.expired", session)
 
 
+def keep(world: World, session: Session, method: PaymentMethod) -> str | None:
+    """The person presses Save in mode `setup`: their card is kept, or why it is not.
+
+    Raises:
+        StripeError: the session is not open.
+    """
+    if session.status != "open":
+        raise StripeError(f"This Checkout Session is {session.status}: nothing can be kept by it.")
+    with world.store.transaction():
+        setup = find(world, setups.SetupIntent, session.setup_intent or "", None)
+        session.customer_details = _details(session, method)
+        _make_customer(world, session, method)
+        setup.customer = session.customer
+        refused = setups.keep(world, setup, method)
+        if refused is None:
+            session.status, session.url = "complete", None
+        world.store.put(session)
+        if refused is None:
+            emit(world, "checkout.session.completed", session)
+    return refused
+
+
 def pay(world: World, session: Session, method: PaymentMethod) -> charging.Declined | None:
     """The person presses Pay: the session's intent is made (or tried again) and goes as far as it gets.
 
@@ -150,6 +174,8 @@ def pay(world: World, session: Session, method: PaymentMethod) -> charging.Decli
     if session.status != "open":
         raise StripeError(f"This Checkout Session is {session.status}: it cannot be paid.")
     with world.store.transaction():
+        if session.customer_creation == "always":
+            _make_customer(world, session, method)
         intent = _intent_of(world, session)
         session.customer_details = _details(session, method)
         world.store.put(session)
@@ -159,18 +185,20 @@ def pay(world: World, session: Session, method: PaymentMethod) -> charging.Decli
 # What a session repeats of its parameters as they are.
 _AS_GIVEN = {
     *("allow_promotion_codes", "billing_address_collection", "cancel_url", "client_reference_id", "customer"),
-    *("customer_creation", "customer_email", "locale", "submit_type"),
+    *("customer_creation", "customer_email", "locale", "mode", "submit_type"),
 }
 
 
 def _checked(call: Call, body: SessionBody) -> str:
     """Refuse what is not played here and what does not hold; the address to go to after paying."""
-    if body.mode != "payment":
-        raise bad_parameter(f"The sandbox plays Checkout in mode payment, not {body.mode}.", "mode")
+    if body.mode == "subscription":
+        raise bad_parameter("The sandbox plays Checkout in the modes payment and setup, not subscription.", "mode")
     if body.ui_mode not in {"hosted_page", "hosted"}:
         raise bad_parameter(f"The sandbox plays Checkout as a hosted page, not as {body.ui_mode}.", "ui_mode")
-    if not body.line_items:
-        raise bad_parameter("You must pass at least one line item.", "line_items", "parameter_missing")
+    _check_mode(body)
+    if body.customer and body.customer_creation == "always":
+        message = "You may only specify one of these parameters: customer, customer_creation."
+        raise bad_parameter(message, "customer_creation")
     if body.success_url is None:
         message = "You must provide a `success_url`: it is where the person goes after paying."
         raise bad_parameter(message, "success_url", "parameter_missing")
@@ -184,6 +212,42 @@ def _checked(call: Call, body: SessionBody) -> str:
         message = "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation."
         raise bad_parameter(message, "expires_at")
     return body.success_url
+
+
+def _check_mode(body: SessionBody) -> None:
+    if body.mode == "payment" and not body.line_items:
+        raise bad_parameter("You must pass at least one line item.", "line_items", "parameter_missing")
+    if body.mode == "setup" and body.line_items:
+        raise bad_parameter("`line_items` is not supported in setup mode.", "line_items")
+    if body.mode == "setup" and body.payment_method_types is None and body.currency is None:
+        message = "You must provide `currency` in `setup` mode when you do not say `payment_method_types`."
+        raise bad_parameter(message, "currency", "parameter_missing")
+
+
+def _sum_of(items: list[LineItem]) -> tuple[int, str]:
+    total, currency = sum(item.unit_amount * item.quantity for item in items), items[0].currency
+    if any(item.currency != currency for item in items):
+        raise bad_parameter("All line items of a session are in one currency.", "line_items")
+    check_amount(total, currency, "line_items")
+    return total, currency
+
+
+def _make_customer(world: World, session: Session, method: PaymentMethod) -> None:
+    """The customer whom what is paid with is kept for, where the session has none yet."""
+    if session.customer is not None:
+        return
+    customer = Customer(
+        id=ids.stripe_id("cus"),
+        created_at=world.clock.now_s(),
+        account=session.account,
+        invoice_prefix=ids.token(8).upper(),
+        email=method.billing_details.email or session.customer_email,
+        name=method.billing_details.name,
+    )
+    world.store.put(customer)
+    session.customer = customer.id
+    world.store.put(session)
+    emit(world, "customer.created", customer)
 
 
 def _line_item(body: LineItemBody) -> LineItem:
@@ -211,6 +275,8 @@ def _intent_of(world: World, session: Session) -> PaymentIntent:
     if known is not None:
         return known
     told = session.intent_data
+    assert session.amount_total is not None  # a session of mode payment has a cart
+    assert session.currency is not None
     body = IntentBody(
         amount=session.amount_total,
         currency=session.currency,

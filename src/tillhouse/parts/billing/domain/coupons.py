@@ -56,12 +56,14 @@ class Coupon:
 
     def check(self, offer: str, now: datetime, *, used_before: bool) -> None:
         """Raise `CouponRefused` unless it applies to `offer` now."""
-        if (self.starts_at and now < self.starts_at) or (self.ends_at and self.ends_at <= now):
-            raise refused("not_now", N_("This coupon is not valid at this time."))
+        if self.starts_at and now < self.starts_at:
+            raise refused("not_yet", N_("This coupon is not valid yet."))
+        if self.ends_at and self.ends_at <= now:
+            raise refused("expired", N_("This coupon has expired."))
         if self.most is not None and self.redeemed >= self.most:
             raise refused("used_up", N_("This coupon has been used up."))
         if self.offers and offer not in self.offers:
-            raise refused("other_offer", N_("This coupon is for something else."))
+            raise refused("other_offer", N_("This coupon is not for this offer."))
         if self.once_per_owner and used_before:
             raise refused("used_before", N_("You have used this coupon before."))
 

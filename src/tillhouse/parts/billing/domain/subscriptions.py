@@ -64,7 +64,8 @@ class Dunning:
 class Facts:
     """What is known of a subscription. `paid_until` is the end of the time that is paid for, or of the trial.
 
-    `asked` counts the times that the open invoice was asked for; None where there is no open invoice.
+    `asked` counts the times that the open invoice was asked for; None where there is no open invoice. `charging`: a
+    card is being charged for it, and what becomes of that is not known yet.
     """
 
     state: State
@@ -72,6 +73,7 @@ class Facts:
     paid_until: datetime
     ends_at_period_end: bool
     asked: int | None
+    charging: bool = False
 
 
 def next_step(facts: Facts, dunning: Dunning, now: datetime) -> Step | None:  # noqa: PLR0911  a table in order of rank
@@ -87,7 +89,7 @@ def next_step(facts: Facts, dunning: Dunning, now: datetime) -> Step | None:  # 
         return "invoice" if now >= facts.paid_until - dunning.lead else None
     if now >= _ask_at(facts, dunning):
         return "ask"
-    if over and facts.state in (State.TRIALING, State.ACTIVE):
+    if over and facts.state in (State.TRIALING, State.ACTIVE) and not facts.charging:
         return "fall_due"
     if facts.state == State.PAST_DUE and facts.asked > len(dunning.retries):
         return "begin_grace"
@@ -107,7 +109,7 @@ def next_look(facts: Facts, dunning: Dunning) -> datetime | None:
     if facts.asked is None:
         return facts.paid_until - dunning.lead
     if facts.state in (State.TRIALING, State.ACTIVE):
-        return min(facts.paid_until, _ask_at(facts, dunning))
+        return _ask_at(facts, dunning) if facts.charging else min(facts.paid_until, _ask_at(facts, dunning))
     if facts.state == State.PAST_DUE:
         return _ask_at(facts, dunning)
     return facts.paid_until + dunning.last_retry + dunning.grace

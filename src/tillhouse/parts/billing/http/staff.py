@@ -1,6 +1,5 @@
 """What staff and machines do: coupons, points that nobody paid for, spend caps. All of it is audited."""
 
-from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -34,7 +33,7 @@ async def make_coupon(session: Write, seller: Seller, body: schemas.CouponIn) ->
     """Make a coupon."""
     coupon = api.Coupon(
         code=body.code.strip().upper(),
-        discount=_discount(body),
+        discount=api.discount_of(percent=body.percent, amount=body.amount, currency=body.currency),
         offers=tuple(body.offers),
         starts_at=body.starts_at,
         ends_at=body.ends_at,
@@ -80,23 +79,3 @@ async def set_cap(session: Write, granter: Granter, body: schemas.CapIn) -> sche
     whom = f"person:{body.person_id}" if body.person_id else "house"
     await identity.audit(session, granter, "billing.cap", whom, {"points": str(amount), "window": body.window})
     return schemas.CapOut(person_id=body.person_id, points=str(amount), window=body.window)
-
-
-def _discount(body: schemas.CouponIn) -> api.Discount:
-    if (body.percent is None) == (body.amount is None):
-        message = N_("Say a share or an amount, one of them.")
-        raise InvalidInput(message, errors=[FieldError("/percent", "one_of_two", message)])
-    if body.percent is not None:
-        share = int(Decimal(body.percent) * 100)
-        if not 0 < share <= 10_000:
-            message = N_("A share is above 0 and at most 100 per cent.")
-            raise InvalidInput(message, errors=[FieldError("/percent", "out_of_range", message)])
-        return api.Discount(basis_points=share)
-    if body.currency is None:
-        message = N_("Say which currency the amount is in.")
-        raise InvalidInput(message, errors=[FieldError("/currency", "missing", message)])
-    amount = Money.parse(body.amount or "", body.currency)
-    if amount.minor <= 0:
-        message = N_("An amount off is above zero.")
-        raise InvalidInput(message, errors=[FieldError("/amount", "bad_amount", message)])
-    return api.Discount(amount=amount)

@@ -4,14 +4,17 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
 
 from tillhouse.kernel.access import Principal, open_to_all, require
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.idempotency import IdempotentRoute, RequiredKey
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.paging import MAX_PAGE, Page
+from tillhouse.kernel.web.downloads import PDF_ANSWER, pdf_download
 from tillhouse.kernel.web.i18n import reader
 from tillhouse.parts.billing import api, schemas
+from tillhouse.parts.billing.flows import CARD_PATH
 from tillhouse.parts.billing.http.shapes import invoice_out, plan_out, subscription_out
 from tillhouse.parts.payments import api as payments
 
@@ -77,6 +80,18 @@ async def get_invoice(session: Read, subscriber: Subscriber, invoice_id: UUID) -
     return invoice_out(await api.invoice(session, api.person(subscriber.person_id), invoice_id))
 
 
+@router.get(
+    "/invoices/{invoice_id}/receipt.pdf",
+    dependencies=[Depends(rate_limit("30/minute"))],
+    response_class=Response,
+    responses=PDF_ANSWER,
+)
+async def receipt_pdf(house: TheHouse, subscriber: Subscriber, invoice_id: UUID) -> Response:
+    """The receipt of a paid invoice as PDF, in the reader's language: one's own, or one's organisation's."""
+    pdf = await api.receipt_pdf(house, invoice_id, person_id=subscriber.person_id)
+    return pdf_download(f"receipt-{invoice_id}", pdf)
+
+
 @router.post("/invoices/{invoice_id}/pay", dependencies=[Depends(rate_limit("30/minute"))])
 async def pay(
     house: TheHouse, subscriber: Subscriber, key: RequiredKey, invoice_id: UUID, body: schemas.PayIn
@@ -88,13 +103,40 @@ async def pay(
             paid = await api.pay_from_wallet(session, owner, invoice_id)
         return schemas.PayOut(invoice=invoice_out(paid), order_id=None, pay_url=None)
     how = api.How(
-        method=body.method, country=body.country, bank=body.bank, token=body.token, locale=reader().language.tag
+        method=body.method,
+        country=body.country,
+        bank=body.bank,
+        token=body.token,
+        locale=reader().language.tag,
+        keep_card=body.keep_card,
     )
     order = await api.begin_payment(house, owner, invoice_id, how, request_key=str(key))
     async with house.database.reading() as session:
         view = await api.invoice(session, owner, invoice_id)
     pay_url = f"{house.settings.base_url}{payments.pay_path(house, order.id)}"
     return schemas.PayOut(invoice=invoice_out(view), order_id=order.id, pay_url=pay_url)
+
+
+@router.post("/card", status_code=201, dependencies=[Depends(rate_limit("10/minute"))])
+async def give_card(
+    house: TheHouse, subscriber: Subscriber, key: RequiredKey, body: schemas.CardPageIn
+) -> schemas.CardPageOut:
+    """A page on which one gives a card: giving it is one's consent that it is charged for each renewal until it is
+    removed. Cards are seen and removed at `/payments/cards`.
+    """
+    page = await payments.open_card_page(
+        house, ("person", subscriber.person_id), return_path=CARD_PATH, currency=body.currency
+    )
+    return schemas.CardPageOut(id=page.card_id, url=page.url)
+
+
+@router.post("/card/token", status_code=201, dependencies=[Depends(rate_limit("10/minute"))])
+async def keep_card(
+    house: TheHouse, subscriber: Subscriber, key: RequiredKey, body: schemas.CardTokenIn
+) -> schemas.CardKeptOut:
+    """Keep a card by a gateway's token of it, for gateways without a page of their own. Sending it is one's consent."""
+    card = await payments.keep_token(house, ("person", subscriber.person_id), body.token, currency=body.currency)
+    return schemas.CardKeptOut(id=card.id, brand=card.brand, last4=card.last4)
 
 
 @router.get("/{subscription_id}")

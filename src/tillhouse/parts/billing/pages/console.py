@@ -1,6 +1,5 @@
-"""What staff see: subscriptions of everyone, and coupons."""
+"""What staff see of subscriptions of everyone."""
 
-from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -28,11 +27,3 @@ async def subscriptions(
     names = await identity.names(session, [one.owner.id for one in found if one.owner.kind == "person"])
     values = {"subscriptions": found, "names": names, "ended": ended, "next": following, "states": STATES}
     return pages.render_page(request, "billing/console_subscriptions.html", {**values, "cursor": cursor})
-
-
-@router.get("/coupons")
-async def coupons(request: Request, session: Read, staff: Staff, pages: Pages) -> Response:
-    """Every coupon."""
-    found = await api.coupons_made(session, limit=500)
-    shares = {one.code: Decimal(one.discount.basis_points or 0) / 10_000 for one in found}
-    return pages.render_page(request, "billing/console_coupons.html", {"coupons": found, "shares": shares})

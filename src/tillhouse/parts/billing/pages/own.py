@@ -7,19 +7,23 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
+from starlette.datastructures import FormData
 
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.kernel.errors import DomainError
+from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import FromOurPage, Pages, TheWeb
+from tillhouse.kernel.web.downloads import pdf_download
 from tillhouse.kernel.web.errors import sentence_of
 from tillhouse.kernel.web.forms import Form
 from tillhouse.kernel.web.i18n import gettext, reader
 from tillhouse.kernel.web.toasts import Toast, redirect
 from tillhouse.parts.billing import api
+from tillhouse.parts.billing.pages.reduced import Reduced, TypedCoupon, reduced
 from tillhouse.parts.billing.service.books import wallet_of
 from tillhouse.parts.billing.service.offers import plan_of
 from tillhouse.parts.ledger import api as ledger
@@ -67,24 +71,33 @@ class ChosenPackage(BaseModel):
 
     package: str = Field(max_length=64)
     currency: str = Field(max_length=3)
+    coupon: str | None = Field(default=None, max_length=40)
 
 
 class Begun(BaseModel):
     """The page from which a payment is begun: pressed twice, it is begun once."""
 
     request_key: UUID
+    keep_card: bool = False
 
 
-@router.get("/")
+@router.get("/", dependencies=[Depends(rate_limit("120/minute"))])
 async def home(request: Request, session: Read, person: Person, pages: Pages) -> Response:
-    """One's plans, points and last invoices, and what is on offer."""
-    return pages.render_page(request, "billing/home.html", await _home(session, person))
+    """One's plans, points and last invoices, and what is on offer: at the price after the coupon that was typed."""
+    form = Form.parse(FormData(request.query_params), TypedCoupon)
+    after = Reduced({}, {})
+    if form.is_valid and form.data.coupon:
+        after = await reduced(session, api.person(person.person_id), form)
+    values = {**await _home(session, person), "after": after, "coupon": form["coupon"]}
+    return pages.render_page(request, "billing/home.html", values)
 
 
 @router.post("/subscribe", dependencies=_POST)
 async def subscribe(request: Request, session: Write, person: Person, pages: Pages, web: TheWeb) -> Response:
     """Begin a plan: its invoice is the next page, or the plan itself where nothing is to be paid yet."""
     form = await Form.read(request, ChosenPlan)
+    if not form.is_valid:
+        return _choose_again(request, web)
     owner = api.person(person.person_id)
     try:
         async with session.begin_nested():
@@ -107,9 +120,16 @@ async def subscribe(request: Request, session: Write, person: Person, pages: Pag
 async def buy_points(request: Request, session: Write, person: Person, web: TheWeb) -> Response:
     """Buy points: their invoice is the next page."""
     form = await Form.read(request, ChosenPackage)
-    due = await api.buy_points(
-        session, api.person(person.person_id), package=form.data.package, currency=form.data.currency
-    )
+    if not form.is_valid:
+        return _choose_again(request, web)
+    owner, chosen = api.person(person.person_id), form.data
+    try:
+        async with session.begin_nested():
+            due = await api.buy_points(
+                session, owner, package=chosen.package, currency=chosen.currency, coupon=chosen.coupon
+            )
+    except DomainError as refusal:
+        return redirect(request, _HOME, Toast(sentence_of(refusal), tone="danger"), secure=web.secure)
     return _on(request, web, due, gettext("The points are yours"))
 
 
@@ -127,8 +147,16 @@ async def invoice(request: Request, session: Read, person: Person, pages: Pages,
         "wallet": wallet.available,
         "request_key": uuid4(),
         "covers": not wallet.available < found.total,
+        "keepable": await _keepable(session, owner, found),
     }
     return pages.render_page(request, "billing/invoice.html", values)
+
+
+@router.get("/invoices/{invoice_id}/receipt.pdf", dependencies=[Depends(rate_limit("30/minute"))])
+async def receipt(house: TheHouse, person: Person, invoice_id: UUID) -> Response:
+    """The receipt of a paid invoice, for its owner, and for who may see an organisation's money."""
+    pdf = await api.receipt_pdf(house, invoice_id, person_id=person.person_id)
+    return pdf_download(f"receipt-{invoice_id}", pdf)
 
 
 @router.post("/invoices/{invoice_id}/wallet", dependencies=_POST)
@@ -142,7 +170,10 @@ async def pay_from_wallet(request: Request, session: Write, person: Person, web:
 @router.post("/invoices/{invoice_id}/pay", dependencies=_POST)
 async def pay(request: Request, house: TheHouse, person: Person, invoice_id: UUID) -> Response:
     """On to the page that says how to pay."""
-    form, how = await Form.read(request, Begun), api.How(locale=reader().language.tag)
+    form = await Form.read(request, Begun)
+    if not form.is_valid:
+        return redirect(request, f"/billing/invoices/{invoice_id}")  # the page has what the form lacked
+    how = api.How(locale=reader().language.tag, keep_card=form.data.keep_card)
     key = f"page:{form.data.request_key}"
     order = await api.begin_payment(house, api.person(person.person_id), invoice_id, how, request_key=key)
     return redirect(request, payments.pay_path(house, order.id))
@@ -167,6 +198,8 @@ async def resume(request: Request, session: Write, person: Person, web: TheWeb, 
 async def change(request: Request, session: Write, person: Person, web: TheWeb, subscription_id: UUID) -> Response:
     """Change to another plan: its invoice is the next page where something is to be paid."""
     form = await Form.read(request, ChosenPlan)
+    if not form.is_valid:
+        return _choose_again(request, web)
     owner = api.person(person.person_id)
     _, due = await api.change_plan(session, owner, subscription_id, plan=form.data.plan, months=form.data.months)
     return _on(request, web, due, gettext("It changes with the next period"))
@@ -188,6 +221,8 @@ async def _home(session: ReadSession, person: Principal) -> dict[str, object]:
             for one in subscriptions
         },
         "packages": api.packages(house),
+        "cards": await payments.cards_of(session, owner.kind, owner.id),
+        "renewed_in": _renewed_in(house, subscriptions),
         "points": await ledger.lots_summary(session, account),
         "lots": [lot for lot in await ledger.lots_of(session, account, limit=50) if lot.remaining],
         "charges": charges,
@@ -199,10 +234,28 @@ async def _home(session: ReadSession, person: Principal) -> dict[str, object]:
     }
 
 
+async def _keepable(session: ReadSession, owner: api.Owner, invoice: api.InvoiceView) -> bool:
+    """Whether the card that pays this invoice may be kept for the next ones, where none is."""
+    if invoice.subscription_id is None or not payments.keepers_with_pages(house_of(session), invoice.total.unit):
+        return False
+    return await payments.card_for(session, owner.kind, owner.id, invoice.total.unit) is None
+
+
+def _renewed_in(house: House, subscriptions: Sequence[api.SubscriptionView]) -> str | None:
+    """A currency of one's plans in which a kept card can pay for renewals."""
+    currencies = dict.fromkeys(one.currency for one in subscriptions)
+    return next((one for one in currencies if payments.keeps_cards(house, one)), None)
+
+
 def _titles(session: ReadSession) -> Mapping[str, str]:
     house = house_of(session)
     offers: Sequence[api.Plan | api.PointsPackage] = [*api.plans(house), *api.packages(house)]
     return {offer.code: offer.title for offer in offers}
+
+
+def _choose_again(request: Request, web: TheWeb) -> Response:
+    said = Toast(gettext("Choose what is on offer here"), gettext("Nothing was begun."), tone="danger")
+    return redirect(request, _HOME, said, secure=web.secure)
 
 
 def _on(request: Request, web: TheWeb, due: api.InvoiceView | None, done: str) -> Response:

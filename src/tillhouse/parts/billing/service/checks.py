@@ -10,6 +10,7 @@ from tillhouse.parts.billing import store
 from tillhouse.parts.billing.domain import State, person
 from tillhouse.parts.billing.domain.subscriptions import SERVED
 from tillhouse.parts.billing.service import subscribing
+from tillhouse.parts.billing.store import charging
 from tillhouse.parts.ledger import api as ledger
 
 
@@ -26,6 +27,11 @@ async def unearned_is_owed(session: ReadSession) -> Sequence[str]:
             if owed != expected[what, currency]:
                 breaches.append(f"{account.path}: {owed} is owed, {expected[what, currency]} is not earned yet")
     return breaches
+
+
+async def cards_are_charged_once(session: ReadSession) -> Sequence[str]:
+    """No invoice was charged to a card twice."""
+    return [f"invoice {one}: a card was charged for it more than once" for one in await charging.charged_twice(session)]
 
 
 async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str]:

@@ -1,11 +1,12 @@
 """Coupons: made by staff, taken off an invoice, counted."""
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.db import Session
-from tillhouse.kernel.errors import Conflict
+from tillhouse.kernel.db import ReadSession, Session
+from tillhouse.kernel.errors import Conflict, FieldError, InvalidInput
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.billing.domain import Coupon, Discount, Owner
@@ -62,6 +63,37 @@ async def take_off(session: Session, code: str, owner: Owner, terms: Terms, *, a
     if not again:
         found.check(terms.code, clock.now(), used_before=await store.was_redeemed_by(session, code, owner))
     return found.discount.off(terms.price)
+
+
+async def price_after(session: ReadSession, code: str, owner: Owner, offer: str, price: Money) -> Money:
+    """What an owner would pay for an offer with a coupon now: shown before they choose. Raises `CouponRefused`."""
+    row = await store.coupon(session, normal(code))
+    if row is None:
+        raise refused("unknown", N_("There is no such coupon."))
+    found = coupon_of(row)
+    found.check(offer, clock.now(), used_before=await store.was_redeemed_by(session, row.code, owner))
+    return price - found.discount.off(price)
+
+
+def discount_of(*, percent: str | None, amount: str | None, currency: str | None) -> Discount:
+    """A discount as somebody wrote it: a share in per cent, or an amount of a currency. Raises `InvalidInput`."""
+    if (percent is None) == (amount is None):
+        message = N_("Say a share or an amount, one of them.")
+        raise InvalidInput(message, errors=[FieldError("/percent", "one_of_two", message)])
+    if percent is not None:
+        share = int(Decimal(percent) * 100)
+        if not 0 < share <= 10_000:
+            message = N_("A share is above 0 and at most 100 per cent.")
+            raise InvalidInput(message, errors=[FieldError("/percent", "out_of_range", message)])
+        return Discount(basis_points=share)
+    if currency is None:
+        message = N_("Say which currency the amount is in.")
+        raise InvalidInput(message, errors=[FieldError("/currency", "missing", message)])
+    off = Money.parse(amount or "", currency)
+    if off.minor <= 0:
+        message = N_("An amount off is above zero.")
+        raise InvalidInput(message, errors=[FieldError("/amount", "bad_amount", message)])
+    return Discount(amount=off)
 
 
 async def redeem(session: Session, code: str, owner: Owner, invoice_id: UUID) -> None:

@@ -210,7 +210,9 @@ async def end(session: Session, subscription: SubscriptionRow, state: State) -> 
     await emit(session, SubscriptionChanged(subscription_id=subscription.id))
 
 
-def look_again(session: ReadSession, subscription: SubscriptionRow, *, asked: int | None) -> None:
+def look_again(
+    session: ReadSession, subscription: SubscriptionRow, *, asked: int | None, charging: bool = False
+) -> None:
     """Note when the subscription is due for its next look."""
     dunning = house_of(session).settings_of(BillingSettings).dunning
-    subscription.next_look_at = next_look(facts_of(subscription, asked), dunning)
+    subscription.next_look_at = next_look(facts_of(subscription, asked, charging=charging), dunning)

@@ -24,7 +24,7 @@ from tillhouse.parts.billing.domain.subscriptions import LIVE
 from tillhouse.parts.billing.events import PaymentAskedFor, SubscriptionChanged
 from tillhouse.parts.billing.models import InvoiceRow, SubscriptionRow
 from tillhouse.parts.billing.ports import Plan
-from tillhouse.parts.billing.service import coupons, invoices
+from tillhouse.parts.billing.service import charging, coupons, invoices
 from tillhouse.parts.billing.service.books import lock_owner, wallet_of
 from tillhouse.parts.billing.service.offers import Terms, plan_of, plan_offered, terms_of_plan
 from tillhouse.parts.billing.service.views import facts_of
@@ -172,10 +172,10 @@ async def advance(session: Session, subscription_id: UUID) -> None:
     dunning = house_of(session).settings_of(BillingSettings).dunning
     for _ in range(_MOST_STEPS):
         open_one = await store.open_invoice(session, row.id)
-        asked = open_one.asked if open_one else None
-        step = next_step(facts_of(row, asked), dunning, clock.now())
+        asked, busy = open_one.asked if open_one else None, await charging.under_way(session, open_one)
+        step = next_step(facts_of(row, asked, charging=busy), dunning, clock.now())
         if step is None:
-            invoices.look_again(session, row, asked=asked)
+            invoices.look_again(session, row, asked=asked, charging=busy)
             break
         await _take(session, row, open_one, step)
     await session.flush()
@@ -222,8 +222,8 @@ async def _invoice_next(session: Session, row: SubscriptionRow) -> None:
 
 
 async def _ask(session: Session, row: SubscriptionRow, invoice: InvoiceRow) -> None:
-    """Charge the wallet where the owner agreed to that and it is enough; else remind them. An upgrade that nobody paid
-    for before the period ended is forgotten.
+    """Charge the wallet where the owner agreed to that and it is enough, else the card that they keep for it; else
+    remind them. An upgrade that nobody paid for before the period ended is forgotten.
     """
     if invoice.starts_anew:
         await invoices.void(session, invoice)
@@ -232,10 +232,12 @@ async def _ask(session: Session, row: SubscriptionRow, invoice: InvoiceRow) -> N
     invoice.asked = max(times_to_ask(row.paid_until, dunning, clock.now()), invoice.asked + 1)
     invoice.updated_at = clock.now()
     await session.flush()
+    if await charging.under_way(session, invoice):
+        return
     wallet = await ledger.balance(session, wallet_of(_owner(row), row.currency))
     if row.pays_from_wallet and not wallet.available < invoice.money:
         await invoices.settle(session, row, invoice, None)
-    else:
+    elif not await charging.begin(session, invoice):
         await emit(session, PaymentAskedFor(invoice_id=invoice.id))
 
 

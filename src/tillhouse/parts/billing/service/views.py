@@ -87,7 +87,7 @@ _SENTENCES = {
 }
 
 
-def facts_of(row: SubscriptionRow, asked: int | None) -> Facts:
+def facts_of(row: SubscriptionRow, asked: int | None, *, charging: bool = False) -> Facts:
     """What the rules of subscriptions ask about."""
     return Facts(
         state=State(row.state),
@@ -95,6 +95,7 @@ def facts_of(row: SubscriptionRow, asked: int | None) -> Facts:
         paid_until=row.paid_until,
         ends_at_period_end=row.ends_at_period_end,
         asked=asked,
+        charging=charging,
     )
 
 

@@ -9,23 +9,23 @@ from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments import store
-from tillhouse.parts.payments.domain import Method, OrderState, transfer_code
+from tillhouse.parts.payments.domain import Method, OrderState
+from tillhouse.parts.payments.flows.cards import find_charge
 from tillhouse.parts.payments.flows.transfers import poll_transfers
 from tillhouse.parts.payments.models import OrderRow
-from tillhouse.parts.payments.ports import CheckoutProofs, CheckoutScript, OrderRequest, Refused
+from tillhouse.parts.payments.ports import CheckoutProofs, CheckoutScript, Gateway, GatewayOrder, Refused
 from tillhouse.parts.payments.service.orders import (
     NewOrder,
     after_check,
     attach_order,
     begin_order,
     order_for,
-    pay_path,
     refuse_order,
 )
-from tillhouse.parts.payments.service.registry import gateway, installed_gateway, purpose
+from tillhouse.parts.payments.service.registry import gateway, installed_gateway
+from tillhouse.parts.payments.service.requests import request_of
 from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.payments.service.views import OrderView, order_view
-from tillhouse.parts.payments.settings import PaymentsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def check_order(house: House, order_id: UUID) -> None:
             await known.cancel_order(order.provider_order_id)
     provider_order_id = order.provider_order_id
     if provider_order_id is None and order.state == OrderState.CREATED:
-        made = await known.find_order(_request(house, order))
+        made = await _find(house, known, order)
         if made:
             provider_order_id = made.order_id
             async with house.database.transaction() as session:
@@ -139,9 +139,14 @@ async def capture_payment(house: House, payment_id: UUID) -> None:
         await settle(session, facts)
 
 
+async def _find(house: House, known: Gateway, order: OrderRow) -> GatewayOrder | None:
+    request = request_of(house, order)
+    return await find_charge(house, order, request) if order.saved_card_id else await known.find_order(request)
+
+
 async def _make(house: House, order: OrderRow, wish: NewOrder, *, may_exist: bool) -> OrderRow:
     known = gateway(house, order.provider)
-    request = replace(_request(house, order), token=wish.token, bank=wish.bank)
+    request = replace(request_of(house, order), token=wish.token, bank=wish.bank, keep_card=wish.keep_card)
     try:
         made = (await known.find_order(request) if may_exist else None) or await known.create_order(request)
     except Refused as refused:
@@ -150,22 +155,6 @@ async def _make(house: House, order: OrderRow, wish: NewOrder, *, may_exist: boo
         raise
     async with house.database.transaction() as session:
         return await attach_order(session, order.id, made)
-
-
-def _request(house: House, order: OrderRow) -> OrderRequest:
-    known, method = purpose(house, order.purpose), Method(order.method)
-    prefix = house.settings_of(PaymentsSettings).transfer_prefix
-    return OrderRequest(
-        receipt=order.receipt,
-        amount=order.money,
-        method=method,
-        title=known.title if known else order.purpose,
-        purpose=order.purpose,
-        return_url=f"{house.settings.base_url}{pay_path(house, order.id)}/return",
-        expires_at=order.expires_at,
-        email=order.email,
-        code=transfer_code(order.receipt, prefix) if method == Method.BANK_TRANSFER else None,
-    )
 
 
 def _proofs(house: House, provider: str) -> CheckoutProofs:

@@ -15,11 +15,13 @@ from tillhouse.kernel.db import Session
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
-from tillhouse.parts.payments.domain import PaymentFacts, PayoutFacts
+from tillhouse.parts.payments.domain import OrderState, PaymentFacts, PayoutFacts
+from tillhouse.parts.payments.flows.deposits import check_order
 from tillhouse.parts.payments.flows.payees import check_payee
 from tillhouse.parts.payments.ports import ProviderEvent, Refused
 from tillhouse.parts.payments.service.disputes import settle_dispute
 from tillhouse.parts.payments.service.inbox import Arrived, Subject, conclude_event, subject_of, take_events
+from tillhouse.parts.payments.service.orders import order_for
 from tillhouse.parts.payments.service.payouts import record_payout
 from tillhouse.parts.payments.service.refunds import settle_refund
 from tillhouse.parts.payments.service.registry import gateway, installed_gateway, payout_gateway
@@ -122,11 +124,24 @@ async def handle_event(house: House, event_row_id: UUID) -> None:
         async with house.database.transaction() as session:
             await conclude_event(session, event_row_id, None)
         return
+    if subject.unanswered_id:
+        await _ask_about(house, event_row_id, subject.unanswered_id)
+        return
     try:
         await _settle(house, event_row_id, subject)
     except Refused:
         async with house.database.transaction() as session:
             await conclude_event(session, event_row_id, _UNKNOWN)
+
+
+async def _ask_about(house: House, event_row_id: UUID, order_id: UUID) -> None:
+    """The charge that an event is about may be told of before our call is answered: it is looked for by our receipt."""
+    await check_order(house, order_id)
+    async with house.database.transaction() as session:
+        order = await order_for(session, order_id, owner=None)
+        if order.state == OrderState.CREATED:
+            raise TransientError(N_("The payment company tells of a payment that it does not show yet."))
+        await conclude_event(session, event_row_id, None)
 
 
 async def _settle(house: House, event_row_id: UUID, subject: Subject) -> None:

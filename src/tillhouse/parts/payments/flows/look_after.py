@@ -7,8 +7,16 @@ from tillhouse.kernel.db import Session
 from tillhouse.kernel.house import House
 from tillhouse.kernel.work import enqueue
 from tillhouse.parts.payments import store
-from tillhouse.parts.payments.events import CheckDispute, CheckOrder, CheckPayee, HandleEvent, SendPayout, SendRefund
-from tillhouse.parts.payments.models import DisputeRow, OrderRow, PayoutRow, RefundRow
+from tillhouse.parts.payments.events import (
+    CheckCard,
+    CheckDispute,
+    CheckOrder,
+    CheckPayee,
+    HandleEvent,
+    SendPayout,
+    SendRefund,
+)
+from tillhouse.parts.payments.models import DisputeRow, OrderRow, PayoutRow, RefundRow, SavedCardRow
 from tillhouse.parts.payments.service.attention import look_into
 from tillhouse.parts.payments.settings import PaymentsSettings
 from tillhouse.parts.payments.store import payees
@@ -30,6 +38,8 @@ async def look_after(house: House) -> None:
             await enqueue(session, CheckPayee(payee_id=payee_id))
         for refund_id in await store.take_due(session, RefundRow, now + _UNTIL_TAKEN_AGAIN):
             await enqueue(session, SendRefund(refund_id=refund_id))
+        for card_id in await store.take_due(session, SavedCardRow, now + _UNTIL_TAKEN_AGAIN):
+            await enqueue(session, CheckCard(card_id=card_id))
         for dispute_id in await store.take_due(session, DisputeRow, now + _UNTIL_TAKEN_AGAIN):
             await enqueue(session, CheckDispute(dispute_id=dispute_id))
     async with house.database.transaction() as session:

@@ -54,7 +54,7 @@ def _paper(house: House, found: Receipt) -> documents.Receipt:
         payer=documents.Party(name=found.paid_by),
         title=gettext(found.title),
         amount=payment.amount,
-        method=_method(payment.method),
+        method=method_name(payment.method),
         returned=payment.refunded or None,
         facts=(
             documents.Fact(gettext("Payment"), payment.provider_payment_id),
@@ -64,7 +64,7 @@ def _paper(house: House, found: Receipt) -> documents.Receipt:
     )
 
 
-def _method(method: str) -> str:
+def method_name(method: str) -> str:
     """A gateway's word for how it was paid, as people say it."""
     known = _METHODS.get(method.lower())
     return gettext(known) if known else method.replace("_", " ").capitalize()

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from tillhouse.parts.payments.http import codes, payees, paying, payouts, reconciliation
+from tillhouse.parts.payments.http import cards, codes, payees, paying, payouts, reconciliation
 
 
 def router() -> APIRouter:
@@ -14,6 +14,7 @@ def router() -> APIRouter:
         codes.router,
         payouts.router,
         payees.router,
+        cards.router,
         paying.events,
         reconciliation.router,
     ):

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tillhouse.kernel.db import Base
 from tillhouse.kernel.money import Money
+from tillhouse.parts.payments.models.cards import SavedCardRow
 from tillhouse.parts.payments.models.payees import PayeeRow, PayoutReviewRow
 from tillhouse.parts.payments.models.reconciliation import (
     BankLineRow,
@@ -37,6 +38,7 @@ __all__ = [
     "ReconStartRow",
     "RefundRow",
     "ResolutionRow",
+    "SavedCardRow",
     "TransferCursorRow",
     "TransferRow",
 ]
@@ -49,6 +51,7 @@ class OrderRow(Base):
 
     `owner_kind` is `person`, or `order` for a payer without an account: then the money lands in an account of the order
     (`owner_id` is its owner in the ledger). `checkout` is sealed JSON: how the gateway wants it paid.
+    `saved_card_id` is the card that is charged for it while its owner is away.
     """
 
     __tablename__ = "orders"
@@ -85,6 +88,7 @@ class OrderRow(Base):
     email: Mapped[str | None] = mapped_column(Text)
     locale: Mapped[str | None] = mapped_column(Text)
     checkout: Mapped[bytes | None] = mapped_column(LargeBinary)
+    saved_card_id: Mapped[UUID | None] = mapped_column(ForeignKey(f"{_SCHEMA}.saved_cards.id"))
 
     @property
     def money(self) -> Money:

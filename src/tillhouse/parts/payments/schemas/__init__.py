@@ -1,5 +1,6 @@
 """Requests and responses of payments. Amounts are decimal strings beside their currency."""
 
+from tillhouse.parts.payments.schemas.cards import CardOut
 from tillhouse.parts.payments.schemas.common import (
     Amount,
     Currency,
@@ -73,6 +74,7 @@ __all__ = [
     "AgeingOut",
     "Amount",
     "BankAccountIn",
+    "CardOut",
     "CheckoutIn",
     "CheckoutOut",
     "Currency",

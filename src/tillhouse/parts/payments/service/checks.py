@@ -9,9 +9,11 @@ from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.models import PayoutRow, RefundRow
 from tillhouse.parts.payments.service.books import TRANSFERS
+from tillhouse.parts.payments.service.cards import remove_all
 from tillhouse.parts.payments.service.reconciliation.ageing import items_make_up_balances
 from tillhouse.parts.payments.service.returns import debt_account
 from tillhouse.parts.payments.store import reconciliation, refunds, transfers
+from tillhouse.parts.payments.store.cards import erase_cards
 from tillhouse.parts.payments.store.payees import erase_payees
 
 
@@ -88,6 +90,8 @@ async def erase_person(session: Session, person_id: UUID, addresses: Sequence[st
     empty = house_of(session).vault.seal("{}")
     await store.erase_destinations(session, person_id, empty)
     await erase_payees(session, person_id, empty)
+    await remove_all(session, "person", person_id)
+    await erase_cards(session, person_id)
     await store.erase_emails(session, person_id, addresses)
 
 

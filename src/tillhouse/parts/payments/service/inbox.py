@@ -26,7 +26,7 @@ from tillhouse.parts.payments.store.payees import payee_of_check
 class Subject:
     """What an event is about, and so what to ask its provider: a payout, a payee's account, a transfer, or else an
     order or payment, and then perhaps a refund or dispute of that. `order_id` is our order's; without it the provider
-    knows the payment's.
+    knows the payment's. `unanswered_id`: our order is charged to a saved card, and its event came before the answer.
     """
 
     provider: str
@@ -38,6 +38,7 @@ class Subject:
     payout_row_id: UUID | None = None
     payout_id: str | None = None
     payee_id: UUID | None = None
+    unanswered_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,8 @@ def _tells_of_payment(event: ProviderEventRow) -> bool:
 
 async def _order_subject(session: Session, event: ProviderEventRow) -> Subject | None:
     order = await _order_of(session, event)
+    if order is None and (unanswered := await _by_receipt(session, event)) and unanswered.saved_card_id:
+        return Subject(event.provider, unanswered_id=unanswered.id)
     if order is None and event.payment_id is None:
         await _conclude(session, event, "parked", "unknown_order")
         return None

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -29,7 +29,7 @@ from tillhouse.parts.payments.domain import (
     order_step,
 )
 from tillhouse.parts.payments.events import CapturePayment
-from tillhouse.parts.payments.models import OrderRow
+from tillhouse.parts.payments.models import OrderRow, SavedCardRow
 from tillhouse.parts.payments.ports import (
     Checkout,
     CheckoutForm,
@@ -42,10 +42,12 @@ from tillhouse.parts.payments.ports import (
 )
 from tillhouse.parts.payments.service.attention import count_deposit, order_moved
 from tillhouse.parts.payments.service.books import wallet_of
+from tillhouse.parts.payments.service.cards import begin_card, keepers
 from tillhouse.parts.payments.service.registry import purpose, settings_of
 from tillhouse.parts.payments.service.returns import collect_debt
 from tillhouse.parts.payments.service.transfers import partly_paid_too_late
 from tillhouse.parts.payments.settings import PaymentsSettings
+from tillhouse.parts.payments.store import cards as card_store
 
 _FINAL = (OrderState.CAPTURED, OrderState.PARTIALLY_REFUNDED, OrderState.REFUNDED, OrderState.DISPUTED)
 
@@ -55,7 +57,9 @@ class NewOrder:
     """Someone wants to pay `amount` for `purpose`. The same owner and `request_key` mean the same order.
 
     `method` None lets the gateways' order of preference decide. `return_path` is a page of ours to go on to when it is
-    paid; `email` gets the receipt and, for a payer without an account, may claim the order later.
+    paid; `email` gets the receipt and, for a payer without an account, may claim the order later. `keep_card`: its
+    owner has agreed that the card they pay with is kept for later charges. `card_id`: the saved card to be charged, for
+    `charge_card` alone. `lasts` None: as long as the settings say.
     """
 
     owner_kind: str
@@ -71,6 +75,9 @@ class NewOrder:
     email: str | None = None
     locale: str | None = None
     return_path: str | None = None
+    keep_card: bool = False
+    card_id: UUID | None = None
+    lasts: timedelta | None = None
     id: UUID = field(default_factory=new_id)
 
 
@@ -89,7 +96,8 @@ async def begin_order(session: Session, wish: NewOrder) -> OrderRow:
     if purpose(house, wish.purpose) is None:
         message = N_("This is not something that can be paid for here.")
         raise InvalidInput(message, errors=[FieldError("/purpose", "unknown_purpose", message)])
-    choice = _choice(session, wish)
+    card = await card_store.card_by_id(session, wish.card_id) if wish.card_id else None
+    choice = _choice(session, wish, card)
     row = OrderRow(
         id=wish.id,
         owner_kind=wish.owner_kind,
@@ -108,12 +116,15 @@ async def begin_order(session: Session, wish: NewOrder) -> OrderRow:
         state=OrderState.CREATED,
         created_at=now,
         updated_at=now,
-        expires_at=now + timedelta(minutes=settings_of(session).order_minutes),
+        expires_at=now + (wish.lasts or timedelta(minutes=settings_of(session).order_minutes)),
+        saved_card_id=wish.card_id,
         next_check_at=next_order_check(now, now),
     )
     found = await store.insert_order(session, row)
     if found.id == wish.id:
         count_deposit(session, OrderState.CREATED)
+        if wish.keep_card:
+            await begin_card(session, found.owner_kind, found.owner_id, found.provider, order_id=found.id)
     elif (found.money, found.purpose, found.purpose_reference) != (wish.amount, wish.purpose, wish.reference):
         raise Conflict(N_("This request was made before with other details: start again."))
     return found
@@ -220,9 +231,18 @@ async def order_for(session: ReadSession, order_id: UUID, *, owner: tuple[str, U
     return order
 
 
-def _choice(session: Session, wish: NewOrder) -> Choice:
+def _choice(session: Session, wish: NewOrder, card: SavedCardRow | None) -> Choice:
     house, settings = house_of(session), settings_of(session)
-    suits = choose(offers_of(house), currency=wish.amount.unit, country=wish.country, method=wish.method)
+    offered = offers_of(house)
+    if card or wish.keep_card:
+        able = (
+            {card.provider}
+            if card
+            else {one.gateway.name for one in keepers(house) if one.cards and one.cards.has_pages}
+        )
+        offered = {name: offers for name, offers in offered.items() if name in able}
+        wish = replace(wish, method=Method.CARD)
+    suits = choose(offered, currency=wish.amount.unit, country=wish.country, method=wish.method)
     if not suits:
         pointer = "/currency" if wish.method in (None, Method.CHECKOUT) else "/method"
         message = N_("This currency cannot be paid with here.") if pointer == "/currency" else _NO_SUCH_WAY

@@ -22,10 +22,11 @@ from tillhouse.parts.payments.models import (
     PayoutRow,
     ProviderEventRow,
     RefundRow,
+    SavedCardRow,
 )
 
 Row = TypeVar("Row", OrderRow, PayoutRow)
-Due = TypeVar("Due", OrderRow, PayoutRow, RefundRow, DisputeRow)
+Due = TypeVar("Due", OrderRow, PayoutRow, RefundRow, DisputeRow, SavedCardRow)
 
 _AT_ONCE = 500
 _EVENTS = cast("Table", ProviderEventRow.__table__)  # many rows at once go in faster round the ORM

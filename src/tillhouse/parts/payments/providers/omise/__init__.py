@@ -7,6 +7,7 @@ from tillhouse.kernel.edge import BrowserOrigin
 from tillhouse.kernel.health import answers_at
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import InstalledGateway, InstalledPayoutGateway
+from tillhouse.parts.payments.providers.omise.cards import OmiseCards, browser_origins
 from tillhouse.parts.payments.providers.omise.client import OmiseClient
 from tillhouse.parts.payments.providers.omise.gateway import OmiseGateway
 from tillhouse.parts.payments.providers.omise.payouts import OmiseTransfers
@@ -21,9 +22,12 @@ def install(house: House) -> Sequence[object]:
     parts = urlsplit(client.base)
     origin = f"{parts.scheme}://{parts.netloc}"
     return [
-        InstalledGateway(gateway=gateway, refunds=gateway, disputes=gateway, reports=gateway),
+        InstalledGateway(
+            gateway=gateway, refunds=gateway, disputes=gateway, reports=gateway, cards=OmiseCards(client, gateway)
+        ),
         InstalledPayoutGateway(gateway=transfers, checks=transfers),
         answers_at(gateway.name, client.base),
         BrowserOrigin("img-src", origin),
         BrowserOrigin("form-action", origin),
+        *browser_origins(client),
     ]

@@ -38,6 +38,10 @@ class OmiseClient:
         """Make or change one object. Omise knows no idempotency key: look before a second try."""
         return await self._send("POST", shape, path, body=body)
 
+    async def delete(self, shape: type[W], path: str) -> W:
+        """Make an object be no more. Raises `Refused` for one that is none."""
+        return await self._send("DELETE", shape, path)
+
     async def every(self, shape: type[Page[W]], path: str, params: Mapping[str, str]) -> AsyncIterator[W]:
         """The objects of a list, newest first unless `params` say otherwise, page by page."""
         newest = {"order": "reverse_chronological", **params, "limit": str(_PAGE)}
@@ -69,7 +73,7 @@ class OmiseClient:
 
     async def _send(
         self,
-        method: Literal["GET", "POST"],
+        method: Literal["GET", "POST", "DELETE"],
         shape: type[W],
         path: str,
         *,
@@ -95,9 +99,9 @@ def _error_of(body: bytes) -> tuple[str | None, str | None]:
 
 
 def _event(event: EventWire) -> ProviderEvent:
-    """A charge is its own order."""
+    """A charge is its own order; it says our receipt, too, for what is told of before our call is answered."""
     about, kind = event.data, event.data.object
-    reference = (about.metadata or {}).get("reference")
+    reference, receipt = (about.metadata or {}).get("reference"), (about.metadata or {}).get("receipt")
     whole = kind in ("charge", "transfer") and about.amount is not None and about.currency is not None
     return ProviderEvent(
         event_id=event.id,
@@ -107,6 +111,7 @@ def _event(event: EventWire) -> ProviderEvent:
         refund_id=about.id if kind == "refund" else None,
         dispute_id=about.id if kind == "dispute" else None,
         check_id=about.id if kind == "recipient" else None,
+        receipt=receipt if kind == "charge" and isinstance(receipt, str) else None,
         payout_id=about.id if kind == "transfer" else None,
         payout_reference=reference if kind == "transfer" and isinstance(reference, str) else None,
         amount=Money(about.amount or 0, (about.currency or "").upper()) if whole else None,

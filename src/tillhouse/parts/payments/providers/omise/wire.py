@@ -51,7 +51,27 @@ class SourceWire(BaseModel):
 class CardWire(BaseModel):
     """A card, as far as it may be shown."""
 
+    id: str = ""
     brand: str = ""
+    last_digits: str = ""
+    expiration_month: int = 0
+    expiration_year: int = 0
+
+
+class CustomerWire(BaseModel):
+    """Someone whose card is kept: newest last."""
+
+    id: str
+    default_card: str | None = None
+    cards: Page[CardWire] = Page(data=[])
+    metadata: Metadata = {}
+
+
+class DeletedWire(BaseModel):
+    """Something is gone."""
+
+    id: str
+    deleted: bool
 
 
 class ChargeWire(Priced):

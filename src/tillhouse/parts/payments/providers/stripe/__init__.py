@@ -7,6 +7,7 @@ from tillhouse.kernel.edge import BrowserOrigin
 from tillhouse.kernel.health import answers_at
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import InstalledGateway, InstalledPayoutGateway
+from tillhouse.parts.payments.providers.stripe.cards import StripeCards
 from tillhouse.parts.payments.providers.stripe.client import REAL, StripeClient
 from tillhouse.parts.payments.providers.stripe.connect import StripeConnect
 from tillhouse.parts.payments.providers.stripe.gateway import StripeGateway
@@ -23,7 +24,12 @@ def install(house: House) -> Sequence[object]:
     pages = "https://checkout.stripe.com" if client.base == REAL else f"{parts.scheme}://{parts.netloc}"
     return [
         InstalledGateway(
-            gateway=gateway, refunds=gateway, refunds_by_email=_BY_EMAIL, disputes=gateway, reports=gateway
+            gateway=gateway,
+            refunds=gateway,
+            refunds_by_email=_BY_EMAIL,
+            disputes=gateway,
+            reports=gateway,
+            cards=StripeCards(client),
         ),
         InstalledPayoutGateway(gateway=StripeConnect(client)),
         answers_at(gateway.name, client.base),

@@ -41,6 +41,10 @@ class StripeClient:
         """Make or change one object, once per `key` (for at least 24 hours)."""
         return read(shape, await self._send("POST", path, form=form, key=key), "Stripe")
 
+    async def delete(self, shape: type[W], path: str) -> W:
+        """Make an object be no more. Raises `Refused` for one that is none."""
+        return read(shape, await self._send("DELETE", path), "Stripe")
+
     async def every(self, shape: type[Page[W]], path: str, params: Mapping[str, str]) -> list[W]:
         """All objects of a list, page by page."""
         found: list[W] = []
@@ -73,7 +77,7 @@ class StripeClient:
 
     async def _send(
         self,
-        method: Literal["GET", "POST"],
+        method: Literal["GET", "POST", "DELETE"],
         path: str,
         *,
         form: Mapping[str, str] | None = None,
@@ -101,11 +105,12 @@ def _error_of(body: bytes) -> tuple[str | None, str | None]:
 
 
 def _event(event: EventWire) -> ProviderEvent:
+    """A session in which a card is given is no order, and is asked about in time without its event."""
     about, kind = event.data.object, event.data.object.object
     return ProviderEvent(
         event_id=event.id,
         name=event.type,
-        order_id=about.id if kind == "checkout.session" else None,
+        order_id=about.id if kind == "checkout.session" and about.mode != "setup" else None,
         payment_id=about.id if kind == "payment_intent" else about.payment_intent,
         refund_id=about.id if kind == "refund" else None,
         dispute_id=about.id if kind == "dispute" else None,

@@ -207,6 +207,9 @@ def _session(order: OrderRequest) -> dict[str, str]:
     }
     if order.method == Method.CARD:
         form["payment_method_types[0]"] = "card"
+    if order.keep_card:  # https://docs.stripe.com/payments/checkout/save-during-payment
+        form["customer_creation"] = "always"
+        form["payment_intent_data[setup_future_usage]"] = "off_session"
     if order.email:
         form["customer_email"] = order.email
     return form

@@ -93,6 +93,38 @@ class NextAction(BaseModel):
     promptpay_display_qr_code: PromptpayCode | None = None
 
 
+class CardWire(BaseModel):
+    """A card, as far as it may be shown."""
+
+    brand: str = ""
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+class PaymentMethodWire(BaseModel):
+    """What is paid with. `customer`: whom it is kept for."""
+
+    id: str
+    customer: str | None = None
+    card: CardWire | None = None
+
+
+class SetupIntentWire(BaseModel):
+    """What is to be kept without being charged now."""
+
+    id: str
+    status: str
+    payment_method: str | PaymentMethodWire | None = None
+
+
+class DeletedWire(BaseModel):
+    """Something is gone."""
+
+    id: str
+    deleted: bool
+
+
 class PaymentIntentWire(Priced):
     """A payment, whatever number of tries it takes."""
 
@@ -109,6 +141,7 @@ class PaymentIntentWire(Priced):
     latest_charge: str | ChargeWire | None = None
     next_action: NextAction | None = None
     metadata: dict[str, str] = {}
+    payment_method: str | PaymentMethodWire | None = None
 
 
 class SessionWire(BaseModel):
@@ -118,6 +151,7 @@ class SessionWire(BaseModel):
     url: str | None = None
     status: Literal["open", "complete", "expired"]
     payment_intent: str | PaymentIntentWire | None = None
+    setup_intent: str | SetupIntentWire | None = None
 
 
 class RefundWire(Priced):
@@ -179,6 +213,7 @@ class EventObject(BaseModel):
     currency: str | None = None
     transfer_group: str | None = None
     client_reference_id: str | None = None
+    mode: str | None = None
     metadata: dict[str, str] | None = None
 
 

@@ -6,7 +6,7 @@ None may be made while a transaction is open.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import ClassVar, Literal, Protocol
 from uuid import UUID
 
@@ -16,13 +16,57 @@ from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.parts.payments.domain import (
     Destination,
     DisputeFacts,
-    Method,
+    Offer,
     PaymentFacts,
     PayoutFacts,
     RefundFacts,
     TransferFacts,
 )
-from tillhouse.parts.payments.domain import Offer as Offer  # noqa: PLC0414  adapters find it beside their port
+from tillhouse.parts.payments.ports.cards import CardScript, CardSetup, SavedCards
+from tillhouse.parts.payments.ports.orders import (
+    Checkout,
+    CheckoutForm,
+    CheckoutQr,
+    CheckoutRedirect,
+    CheckoutScript,
+    GatewayOrder,
+    OrderRequest,
+)
+
+__all__ = [
+    "AccountChecks",
+    "AccountFacts",
+    "BadSignature",
+    "CardScript",
+    "CardSetup",
+    "Checkout",
+    "CheckoutForm",
+    "CheckoutProofs",
+    "CheckoutQr",
+    "CheckoutRedirect",
+    "CheckoutScript",
+    "Disputes",
+    "EventSource",
+    "Gateway",
+    "GatewayOrder",
+    "InstalledGateway",
+    "InstalledPayoutGateway",
+    "Offer",
+    "OnRefund",
+    "OnSettled",
+    "OrderRequest",
+    "Payee",
+    "PayoutGateway",
+    "ProviderEvent",
+    "Purpose",
+    "Refunds",
+    "Refused",
+    "SavedCards",
+    "SettledPayment",
+    "SettlementLine",
+    "SettlementReports",
+    "Transfers",
+]
 
 _LONGEST_ID = 255  # characters: what an index holds, and several times what any provider's ids have
 
@@ -43,83 +87,6 @@ class BadSignature(Forbidden):
     """What claims to come from a provider does not."""
 
     code = "bad_signature"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckoutScript:
-    """What a browser needs to open the gateway's checkout: options of the script, and a form for pages without it."""
-
-    script_url: str
-    form_url: str
-    options: Mapping[str, str | int]
-    kind: Literal["script"] = "script"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckoutForm:
-    """A form that the browser posts to the gateway. The order of the fields is signed: keep it."""
-
-    url: str
-    fields: Sequence[tuple[str, str]]
-    kind: Literal["form"] = "form"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckoutRedirect:
-    """A page of the gateway to send the browser to."""
-
-    url: str
-    kind: Literal["redirect"] = "redirect"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckoutQr:
-    """A code to be scanned with a banking app.
-
-    `text` is what the code says, when we draw it ourselves; otherwise `image_url` shows it. `lines` are (message id,
-    value) pairs for whoever types it in instead: bank, account, amount, what to write. `closes_at` (unix seconds) is
-    when the code itself ends, where its provider says so.
-    """
-
-    text: str | None
-    image_url: str | None
-    lines: Sequence[tuple[str, str]] = ()
-    closes_at: int | None = None
-    kind: Literal["qr"] = "qr"
-
-
-Checkout = CheckoutScript | CheckoutForm | CheckoutRedirect | CheckoutQr
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRequest:
-    """What a gateway is asked to take money for. `receipt` is unique and ours (32 hex digits).
-
-    `return_url` is where the browser comes back to, whatever became of it: what it says there proves nothing.
-    `token` is the payer's card as the gateway's own script named it, for `Method.CARD` where the gateway needs one;
-    `bank` the payer's bank for internet and mobile banking, in the gateway's words. `code` is what the payer has to
-    write, for `Method.BANK_TRANSFER`: it becomes the order's id.
-    """
-
-    receipt: str
-    amount: Money
-    method: Method
-    title: str
-    purpose: str
-    return_url: str
-    expires_at: datetime
-    email: str | None = None
-    token: str | None = None
-    bank: str | None = None
-    code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayOrder:
-    """An order as the gateway has it: its id, and how it is paid. No `checkout`: nothing more is asked of the payer."""
-
-    order_id: str
-    checkout: Checkout | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,6 +304,7 @@ class InstalledGateway:
     disputes: Disputes | None = None
     transfers: Transfers | None = None
     reports: SettlementReports | None = None
+    cards: SavedCards | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
