@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.kernel.access import NOBODY, Principal, open_to_all, require
+from tillhouse.kernel.db import Database
 from tillhouse.kernel.errors import Conflict, FieldError, InvalidInput, TooManyRequests
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
@@ -146,6 +147,21 @@ async def test_a_crash_tells_the_caller_nothing_of_its_inside(caller: httpx.Asyn
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal_error"
     assert "reason" not in answer.text
+
+
+async def test_while_the_database_is_away_or_busy_the_caller_is_told_to_try_again(
+    app: FastAPI, house: House, caller: httpx.AsyncClient
+) -> None:
+    working, house.database = house.database, Database("postgresql+asyncpg://nobody@127.0.0.1:9/none")
+    away = await caller.post("/insert", json={"name": "asha"})
+    house.database = Database(working.url, pool=1, patience=0.05)
+    async with house.database.engine.connect():
+        busy = await caller.post("/insert", json={"name": "asha"})
+    await house.database.close()
+    house.database = working
+    for answer in (away, busy):
+        assert (answer.status_code, answer.json()["code"]) == (503, "temporarily_unavailable")
+    assert await names(house) == []
 
 
 async def test_nobody_is_asked_to_sign_in(caller: httpx.AsyncClient) -> None:

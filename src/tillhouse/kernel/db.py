@@ -16,10 +16,11 @@ import asyncpg
 from sqlalchemy import BigInteger, CursorResult, DateTime, MetaData, Result
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+
+from tillhouse.kernel.dsn import plain_dsn
 
 if TYPE_CHECKING:
     from tillhouse.kernel.house import House
@@ -62,18 +63,22 @@ class Base(DeclarativeBase):
 
 
 class Database:
-    """A pool of connections to the one database, and the only place that commits."""
+    """A pool of connections to the one database, and the only place that commits.
 
-    def __init__(self, url: str, *, pool: int = 10, name: str = "tillhouse") -> None:
+    Whoever finds all `pool` of them taken waits `patience` seconds for one.
+    """
+
+    def __init__(self, url: str, *, pool: int = 10, name: str = "tillhouse", patience: float = 15) -> None:
         self.url = url
+        self._as = {"application_name": name, "timezone": "UTC"}
         self.engine: AsyncEngine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
             pool_size=pool,
             max_overflow=0,
-            pool_timeout=15,
+            pool_timeout=patience,
             pool_pre_ping=False,
             hide_parameters=True,  # an error's text is logged, and parameters are people's data
-            connect_args={"server_settings": {"application_name": name, "timezone": "UTC"}},
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         self.house: House | None = None
@@ -103,10 +108,22 @@ class Database:
         async with self.engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             assert isinstance(driver, asyncpg.Connection)
-            return await _fetch(driver, statement, arguments)
+            try:
+                return await _fetch(driver, statement, arguments)
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    await connection.invalidate()
+                raise
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+    async def _connect(self) -> asyncpg.Connection:
+        """A server that is away is one that cannot be connected to now, whatever the network says of it."""
+        try:
+            return await asyncpg.connect(plain_dsn(self.url), server_settings=self._as)
+        except OSError as error:
+            raise asyncpg.CannotConnectNowError(f"no server: {type(error).__name__}") from error
 
     @asynccontextmanager
     async def _open(self, *, read_only: bool) -> AsyncIterator[AsyncSession]:
@@ -152,7 +169,8 @@ async def _fetch(driver: asyncpg.Connection, statement: str, arguments: Sequence
     try:
         return [tuple(row) for row in await driver.fetch(statement, *arguments)]
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise DBAPIError(statement, None, error, hide_parameters=True) from error
+        gone = driver.is_closed()
+        raise DBAPIError(statement, None, error, hide_parameters=True, connection_invalidated=gone) from error
 
 
 def after_commit(session: Session, callback: Callable[[], None]) -> None:

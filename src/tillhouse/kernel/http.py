@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -168,13 +169,13 @@ def install_problems(app: FastAPI, render: Problem) -> None:
         response.headers.update(error.headers or {})
         return response
 
+    def busy(request: Request, _error: Exception) -> Response:
+        return render(request, TransientError(N_("The house is busy or restarting. Nothing was changed: try again.")))
+
     async def database(request: Request, error: Exception) -> Response:
         assert isinstance(error, DBAPIError)
         if error.connection_invalidated or _is_transient(error):
-            return render(
-                request,
-                TransientError(N_("The house is busy or restarting. Nothing was changed: try again.")),
-            )
+            return busy(request, error)
         if _state_of(error) in _UNSTORABLE:
             return render(request, InvalidInput(N_("The request could not be understood.")))
         raise error
@@ -183,6 +184,7 @@ def install_problems(app: FastAPI, render: Problem) -> None:
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, framework)
     app.add_exception_handler(DBAPIError, database)
+    app.add_exception_handler(NoConnectionLeft, busy)
 
 
 class _HttpError(DomainError):
