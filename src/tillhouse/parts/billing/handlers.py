@@ -1,7 +1,7 @@
 """Messages about plans and invoices. A house without a part that sends messages sends none."""
 
 from tillhouse.kernel.db import JsonObject, Session, house_of
-from tillhouse.kernel.web.formats import money
+from tillhouse.kernel.web.formats import to_be_said
 from tillhouse.kernel.work import AnyHandler, Handler
 from tillhouse.parts.billing import store
 from tillhouse.parts.billing.domain import InvoiceState, State
@@ -45,7 +45,7 @@ async def _tell(session: Session, invoice: InvoiceRow, template: str) -> None:
     if invoice.owner_kind != "person" or not house_of(session).provided(identity.MessageSender):
         return
     data: JsonObject = {
-        "amount": money(invoice.money),
+        "amount": to_be_said(invoice.money),
         "link": f"{house_of(session).settings.base_url}/billing/invoices/{invoice.id}",
     }
     await identity.notify(session, invoice.owner_id, template, data)

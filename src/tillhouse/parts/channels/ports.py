@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 from uuid import UUID
 
-from tillhouse.kernel.db import JsonValue
 from tillhouse.kernel.errors import DomainError
 from tillhouse.parts.channels.domain.chat import Approved, Line, MediaRef
 from tillhouse.parts.channels.domain.destinations import Rules
@@ -140,7 +139,7 @@ class MessageTemplate:
     `name` is `module.name`. `channels` are tried in this order, the next where one fails or is not allowed.
     `when_unknown` says what follows a try whose outcome nobody knows: `leave` it to the provider's report, `resend` (a
     second copy does no harm), or `look_up` where the provider can be asked. `approved` maps a language to the template
-    that WhatsApp has approved, `parameters` are the fields of the data that fill it. `example` is data for the preview.
+    that WhatsApp has approved, `parameters` are the fields of the data that fill it.
     """
 
     name: str
@@ -149,7 +148,6 @@ class MessageTemplate:
     when_unknown: WhenUnknown = "leave"
     approved: Mapping[str, str] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
-    example: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 class Resolver(Protocol):

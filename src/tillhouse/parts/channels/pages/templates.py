@@ -8,11 +8,13 @@ from fastapi.responses import Response
 
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import Pages
 from tillhouse.kernel.web.i18n import LANGUAGES
 from tillhouse.parts.channels.pages.own import channel_names
+from tillhouse.parts.channels.ports import MessageTemplate
 from tillhouse.parts.channels.service import rendering
 
 _HOME = "/console/channels/templates"
@@ -24,9 +26,7 @@ Staff = Annotated[Principal, Depends(require("channels.templates"))]
 @router.get("")
 async def home(request: Request, _session: Read, house: TheHouse, staff: Staff, pages: Pages) -> Response:
     """Every template of the house, and the languages it is missing."""
-    found = [
-        {"about": one, "missing": _missing(list(rendering.previews(house, one)))} for one in rendering.templates(house)
-    ]
+    found = [{"about": one, "missing": _missing(_first(house, one))} for one in rendering.templates(house)]
     return pages.render_page(
         request, "channels/templates.html", {"templates": found, "tongues": LANGUAGES, "channels": channel_names()}
     )
@@ -42,21 +42,31 @@ async def preview(
     *,
     name: str,
     locale: str = "en",
+    example: str = "",
 ) -> Response:
-    """One template in one language, on every channel that it is written for."""
+    """One template in one language, on every channel that it is written for, filled with one of its examples."""
     about = next((one for one in rendering.templates(house) if one.name == name), None)
     if about is None or locale not in LANGUAGES:
         raise NotFound(N_("There is no such template."))
-    every = list(rendering.previews(house, about))
+    examples = rendering.examples(house, name)
+    shown = example if example in examples else next(iter(examples))
+    every = list(rendering.previews(house, about, examples[shown]))
     values = {
         "about": about,
         "locale": locale,
         "tongues": LANGUAGES,
         "channels": channel_names(),
+        "examples": list(examples),
+        "shown": shown,
         "missing": _missing(every),
         "previews": [one for one in every if one.locale == locale],
     }
     return pages.render_page(request, "channels/template.html", values)
+
+
+def _first(house: House, template: MessageTemplate) -> list[rendering.Preview]:
+    examples = rendering.examples(house, template.name)
+    return list(rendering.previews(house, template, next(iter(examples.values()))))
 
 
 def _missing(previews: Sequence[rendering.Preview]) -> list[str]:
