@@ -1,6 +1,5 @@
 """The staff page of templates: every template in every language of the house on every channel, with example data."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -8,13 +7,11 @@ from fastapi.responses import Response
 
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.errors import NotFound
-from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import Pages
 from tillhouse.kernel.web.i18n import LANGUAGES
 from tillhouse.parts.channels.pages.own import channel_names
-from tillhouse.parts.channels.ports import MessageTemplate
 from tillhouse.parts.channels.service import rendering
 
 _HOME = "/console/channels/templates"
@@ -26,7 +23,7 @@ Staff = Annotated[Principal, Depends(require("channels.templates"))]
 @router.get("")
 async def home(request: Request, _session: Read, house: TheHouse, staff: Staff, pages: Pages) -> Response:
     """Every template of the house, and the languages it is missing."""
-    found = [{"about": one, "missing": _missing(_first(house, one))} for one in rendering.templates(house)]
+    found = [{"about": one, "missing": rendering.missing_in(house, one.name)} for one in rendering.templates(house)]
     return pages.render_page(
         request, "channels/templates.html", {"templates": found, "tongues": LANGUAGES, "channels": channel_names()}
     )
@@ -50,7 +47,6 @@ async def preview(
         raise NotFound(N_("There is no such template."))
     examples = rendering.examples(house, name)
     shown = example if example in examples else next(iter(examples))
-    every = list(rendering.previews(house, about, examples[shown]))
     values = {
         "about": about,
         "locale": locale,
@@ -58,17 +54,7 @@ async def preview(
         "channels": channel_names(),
         "examples": list(examples),
         "shown": shown,
-        "missing": _missing(every),
-        "previews": [one for one in every if one.locale == locale],
+        "missing": rendering.missing_in(house, name),
+        "previews": [one for one in rendering.previews(house, about, examples[shown]) if one.locale == locale],
     }
     return pages.render_page(request, "channels/template.html", values)
-
-
-def _first(house: House, template: MessageTemplate) -> list[rendering.Preview]:
-    examples = rendering.examples(house, template.name)
-    return list(rendering.previews(house, template, next(iter(examples.values()))))
-
-
-def _missing(previews: Sequence[rendering.Preview]) -> list[str]:
-    """The languages in which English is sent instead."""
-    return [tag for tag in LANGUAGES if any(one.is_source for one in previews if one.locale == tag)]

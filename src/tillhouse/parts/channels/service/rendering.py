@@ -156,20 +156,29 @@ def examples(house: House, template: str) -> Mapping[str, JsonObject]:
     return {"": {}}
 
 
+def missing_in(house: House, template: str) -> list[str]:
+    """The languages in which a template is sent in English instead."""
+    return [tag for tag in LANGUAGES if any(one.locale != tag for _, one in _written(house, template, tag))]
+
+
 def previews(house: House, template: MessageTemplate, data: JsonObject, *, strict: bool = False) -> Iterator[Preview]:
     """A template in every language of the house, on every channel that it can be written for, filled with `data`.
 
     What `data` lacks shows as its name, or where `strict` raises jinja2's `UndefinedError`.
     """
     for language in LANGUAGES:
-        for channel in CHANNELS:
-            try:
-                files = files_of(house, template.name, language, channel)
-            except LookupError:
-                continue
+        for channel, files in _written(house, template.name, language):
             way_out = house.settings.base_url if channel == "email" and template.purpose == "marketing" else ""
             subject, text, html = _filled(house, files, data, channel, strict=strict, opt_out=way_out)
             yield Preview(template.name, language, channel, subject, text, html, files.locale != language)
+
+
+def _written(house: House, template: str, language: str) -> Iterator[tuple[Channel, Files]]:
+    for channel in CHANNELS:
+        try:
+            yield channel, files_of(house, template, language, channel)
+        except LookupError:
+            continue
 
 
 def _filled(
