@@ -209,7 +209,12 @@ def run(rate: int, seconds: int, *, durable: bool) -> None:
     ):
         migrate.upgrade(postgres.owner_url)
         os.environ.update(
-            DATABASE_URL=postgres.app_url, ENVIRONMENT="test", LOG_LEVEL="ERROR", DATA_FOLDER=folder, METRICS_LISTEN=""
+            DATABASE_URL=postgres.app_url,
+            ENVIRONMENT="test",
+            LOG_LEVEL="ERROR",
+            DATA_FOLDER=folder,
+            METRICS_LISTEN="",
+            WHATSAPP_ACCESS_TOKEN="",  # nobody out there is told that it was read
         )
         port = free_port()
         commands = {

@@ -13,11 +13,13 @@ from tillhouse.parts.channels.events import (
     LookAfterChats,
     LookAfterWebhooks,
     SendMessage,
+    ShowRead,
     TakeIn,
 )
 from tillhouse.parts.channels.flows.chats import fetch_gave_up, fetch_media, look_after_chats
 from tillhouse.parts.channels.flows.inbound import converse, take_in
 from tillhouse.parts.channels.flows.messages import ATTEMPTS, send_message
+from tillhouse.parts.channels.flows.receipts import show_read
 from tillhouse.parts.channels.flows.webhooks import deliver_webhook, forget_webhooks
 from tillhouse.parts.channels.service.conversations import converse_gave_up
 from tillhouse.parts.channels.service.deliveries import look_after
@@ -46,6 +48,8 @@ JOBS = (
         on_dead=converse_gave_up,
         example=lambda: Converse(contact_id=new_id()),
     ),
+    # Nothing is tried again but what a worker that died left behind.
+    Job(task=ShowRead, flow=show_read, attempts=2, example=lambda: ShowRead(inbound_id=new_id())),
     Job(
         task=LookAfterChats,
         flow=look_after_chats,

@@ -50,8 +50,8 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.channels.flows.chats import KIND
     from tillhouse.parts.channels.ports import Carriers, MessageTemplate, WebhookNetwork
     from tillhouse.parts.channels.providers.dns import resolve
+    from tillhouse.parts.channels.service.bell import Bell
     from tillhouse.parts.channels.service.deliveries import publish
-    from tillhouse.parts.channels.service.inbound import Bell
     from tillhouse.parts.channels.service.messages import erase, send_to_contact
     from tillhouse.parts.files.api import FileKind
     from tillhouse.parts.identity.api import Erasure, MessageSender

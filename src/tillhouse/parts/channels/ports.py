@@ -113,6 +113,18 @@ class FetchesMedia(Protocol):
         ...
 
 
+@runtime_checkable
+class ShowsRead(Protocol):
+    """A carrier whose chat shows people that their messages were read."""
+
+    async def show_read(self, account: str, message_id: str, *, typing: bool) -> None:
+        """Show that a message to `account`, and all before it, was read; with `typing` that an answer comes.
+
+        Raises `NotSent`, `OutcomeUnknown`, `Refused`.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Carriers:
     """The carriers of this process. Where a channel has several, the first is the one that the settings chose."""

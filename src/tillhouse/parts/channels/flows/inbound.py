@@ -68,7 +68,8 @@ async def converse(run: JobRun, task: Converse) -> None:
                     await run.put_back(jobs, error)
                     failed = error if contact_id == task.contact_id else failed
                 del waiting[contact_id]
-    finally:
+    except TimeoutError as error:
+        failed = error if task.contact_id in waiting else failed
         await run.put_back([one for jobs in waiting.values() for one in jobs], ByItself())
     if failed:
         raise failed

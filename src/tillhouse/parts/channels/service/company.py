@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.db import Session
+from tillhouse.kernel.db import Session, house_of
 from tillhouse.kernel.work import Task, enqueue_all
 from tillhouse.parts.channels import store
 from tillhouse.parts.channels.domain.chat import Arrived, Correspondent, Delivered, Reported
 from tillhouse.parts.channels.domain.messages import Status, may_follow, says_start, says_stop, status_of_whatsapp
 from tillhouse.parts.channels.events import Converse, FetchMedia
 from tillhouse.parts.channels.models import ChatContactRow, InboundRow, MessageRow, ReceivedRow
-from tillhouse.parts.channels.service.inbound import COMPANY, as_uuid, inbound_row, new_contact, read, renew
+from tillhouse.parts.channels.service.bell import Bell
+from tillhouse.parts.channels.service.inbound import as_uuid, inbound_row, new_contact, read, renew
 from tillhouse.parts.channels.store import chats
 from tillhouse.parts.identity.api import people_by_phone
 
@@ -200,10 +201,7 @@ async def _recognise(session: Session, contacts: Iterable[ChatContactRow]) -> No
 
 
 async def _ask_for(session: Session, tasks: Mapping[Task, str | None]) -> None:
-    """A worker is told of one conversation at once, and of others only if its job has not taken them along by then."""
-    told, first = [], True
-    for task in tasks:
-        converses = isinstance(task, Converse)
-        told.append(COMPANY if converses and not first else timedelta())
-        first = first and not converses
+    """Files are fetched one by one; of conversations one takes others along."""
+    bell = house_of(session).the(Bell)
+    told = [bell.wait(Converse) if isinstance(one, Converse) else timedelta() for one in tasks]
     await enqueue_all(session, list(tasks), caused_by=list(tasks.values()), told=told)

@@ -6,10 +6,7 @@ only), and what follows: a file to fetch, a conversation to go on with.
 """
 
 import json
-import math
-import time
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
 from tillhouse.kernel import clock
@@ -27,30 +24,12 @@ from tillhouse.parts.channels.models import ChatContactRow, InboundRow, Received
 from tillhouse.parts.channels.providers.twilio import read_inbound
 from tillhouse.parts.channels.providers.whatsapp import read_delivery
 from tillhouse.parts.channels.service import consent, messages
+from tillhouse.parts.channels.service.bell import Bell
 from tillhouse.parts.channels.service.rendering import translated
 from tillhouse.parts.channels.store import chats, reach
 from tillhouse.parts.identity.api import Identifier, person_by_identifier
 
 log = get_logger(__name__)
-
-COMPANY = timedelta(milliseconds=200)  # for which a delivery may wait for a job that takes it along
-
-
-class Bell:
-    """Has a worker told of one delivery at once and then of none for a moment: that one's job takes along what has come
-    by then. Only what it did not take is told of.
-    """
-
-    def __init__(self) -> None:
-        self._rung_at = -math.inf
-
-    def wait(self) -> timedelta:
-        """After how long a worker is to be told of what comes in now."""
-        now = time.monotonic()
-        if now - self._rung_at < COMPANY.total_seconds():
-            return COMPANY
-        self._rung_at = now
-        return timedelta()
 
 
 async def keep(session: Session, provider: str, body: str) -> UUID:
@@ -58,7 +37,7 @@ async def keep(session: Session, provider: str, body: str) -> UUID:
     row = ReceivedRow(id=new_id(), provider=provider, body=body, error=None, created_at=clock.now())
     session.add(row)
     await session.flush()
-    told = [house_of(session).the(Bell).wait()]
+    told = [house_of(session).the(Bell).wait(TakeIn)]
     await enqueue_all(session, [TakeIn(received_id=row.id)], caused_by=[request_id()], told=told)
     return row.id
 

@@ -146,6 +146,26 @@ async def inbound(session: ReadSession, inbound_id: UUID) -> InboundRow | None:
     return (await session.execute(statement)).scalar_one_or_none()
 
 
+async def inbound_with_contacts(
+    session: ReadSession, inbound_ids: Sequence[UUID]
+) -> Sequence[tuple[InboundRow, ChatContactRow]]:
+    """Messages to us with whoever wrote them."""
+    statement = (
+        select(InboundRow, ChatContactRow)
+        .join(ChatContactRow, ChatContactRow.id == InboundRow.contact_id)
+        .where(InboundRow.id.in_(inbound_ids))
+    )
+    return [(row, whose) for row, whose in await session.execute(statement)]
+
+
+async def about_to_hear(session: ReadSession, contact_ids: Collection[UUID]) -> Set[UUID]:
+    """Those of these contacts to whom something is still to be said that nobody has begun to hand over."""
+    statement = select(MessageRow.contact_id).where(
+        MessageRow.contact_id.in_(contact_ids), MessageRow.status == "queued", MessageRow.attempted_at.is_(None)
+    )
+    return {found for found in (await session.execute(statement)).scalars() if found}
+
+
 async def unhandled(session: Session, contact_id: UUID, limit: int) -> Sequence[InboundRow]:
     """What a contact wrote and nobody has looked at, in the order in which it was written."""
     statement = (
