@@ -124,7 +124,9 @@ async def test_faults_of_listeners_are_written_down_and_the_next_one_is_asked(
         ("status_500", chat.ModelUnavailable, "failed"),
         ("status_429", chat.ModelUnavailable, "failed"),
         ("timeout_before", chat.ModelLate, "late"),
+        ("timeout_after", chat.ModelLate, "late"),
         ("cut_stream", chat.ModelLate, "late"),
+        ("stall_stream", chat.ModelLate, "late"),
     ):
         fault(kind, "openai")
         with pytest.raises(error):

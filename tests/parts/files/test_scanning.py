@@ -93,6 +93,21 @@ async def test_a_scanner_that_is_away_is_no_pass() -> None:
             await ClamAv(address).scan(pieces(b"x"))
 
 
+@pytest.mark.parametrize("says", [b"", b"stream: O", b"stream: INSTREAM: something broke ERROR\0"])
+async def test_a_scanner_that_breaks_off_in_the_middle_is_no_pass(says: bytes) -> None:
+    async def breaks_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(20)
+        writer.write(says)
+        writer.close()
+
+    server = await asyncio.start_server(breaks_off, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(TransientError):
+        await ClamAv(f"127.0.0.1:{port}").scan(pieces(b"x" * 100_000, 1_000))
+    server.close()
+    await server.wait_closed()
+
+
 @pytest.mark.usefixtures("guarded")
 async def test_what_the_scanner_finds_is_never_kept_nor_readable(guarded: None, town: Town) -> None:
     asha = await town.resident()
