@@ -4,7 +4,7 @@ nothing is lost without a word, and nothing waits for ever.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -29,11 +29,11 @@ __all__ = ["phone", "sandbox", "sandbox_clock", "town"]
 VIA = {"cloud": "whatsapp", "twilio": "twilio"}
 
 
-async def hours_pass(town: ChatTown, at: clock.TestClock, hours: int = 12) -> None:
+async def hours_pass(town: ChatTown, at: clock.TestClock, steps: int = 6) -> None:
     """Long enough for every pause between tries, ours and theirs."""
-    for _ in range(hours):
-        at.advance(timedelta(hours=1))
-        town.clock.advance(3600)
+    for _ in range(steps):
+        at.advance(timedelta(hours=2))
+        town.clock.advance(7200)
         await town.settle()
 
 
@@ -57,7 +57,7 @@ async def test_whatever_happens_to_a_webhook_each_message_is_answered_once(
     asha = Phone(town, "+919845012377", via=via)
     assert (await town.fault({"provider": VIA[via], "fault": fault, "seconds": 60})).status_code == 201
     await asha.writes("hello")
-    await hours_pass(town, at, 3)
+    await hours_pass(town, at, 2)
     came = fault != "drop"
     if fault == "tamper":
         came = len(await rows(town.house, InboundRow)) == 1  # refused at the door, and sent again by whoever does so
@@ -116,7 +116,7 @@ async def test_a_picture_is_fetched_in_spite_of_a_fault_and_the_conversation_goe
     await phone.hears()
     assert (await town.fault({"provider": "whatsapp", "fault": fault, "path": "GET *", "count": 1})).status_code == 201
     await phone.sends_pictures(15)
-    await hours_pass(town, at, 3)
+    await hours_pass(town, at, 2)
     assert await phone.hears() == ["Complete: 15."]
     await nothing_is_stuck(town.house)
 
@@ -130,7 +130,7 @@ async def test_a_picture_that_the_provider_never_gives_is_asked_for_once_more(
     wish = {"provider": "whatsapp", "fault": "status_500", "path": "GET *", "count": 1000}
     assert (await town.fault(wish)).status_code == 201
     await phone.sends_pictures(1)
-    await hours_pass(town, at, 10)
+    await hours_pass(town, at, 6)
     assert "That file could not be read. Please send it once more." in await phone.hears()
     await nothing_is_stuck(town.house)
 
@@ -143,8 +143,11 @@ Answers = dict[str, str | None]  # what it answers to a command; None: it hangs 
 @asynccontextmanager
 async def mail_server(answers: Answers) -> AsyncIterator[tuple[SmtpCarrier, list[str]]]:
     taken: list[str] = []
+    lines: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(writer)
+
         async def say(command: str, usual: str) -> bool:
             answer = answers.get(command, usual)
             if answer is None:
@@ -174,6 +177,10 @@ async def mail_server(answers: Answers) -> AsyncIterator[tuple[SmtpCarrier, list
         yield SmtpCarrier(settings), taken
     finally:
         server.close()
+        for line in lines:
+            line.close()
+            with suppress(OSError):
+                await line.wait_closed()
         await server.wait_closed()
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 from uuid import UUID
@@ -99,6 +100,8 @@ async def test_a_scanner_that_breaks_off_in_the_middle_is_no_pass(says: bytes) -
         await reader.read(20)
         writer.write(says)
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(breaks_off, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
