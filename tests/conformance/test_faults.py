@@ -22,14 +22,14 @@ COVERED = ("files", "ai", "channels", "kyc", "billing")
 
 
 @cache
-def tests_of(path: str) -> frozenset[str]:
+def _functions_of(path: str) -> frozenset[str]:
     tree = ast.parse((ROOT / path).read_text())
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_a_test_that_the_table_names_exists(path: str, name: str) -> None:
-    assert name in tests_of(path), f"{path} has no {name}"
+    assert name in _functions_of(path), f"{path} has no {name}"
 
 
 def test_every_number_in_the_table_is_a_test_below_it_and_the_other_way_round() -> None:

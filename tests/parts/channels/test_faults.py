@@ -89,6 +89,7 @@ async def test_whatever_happens_to_a_call_nothing_is_said_twice_and_nothing_wait
     messages = [one for one in await rows(town.house, MessageRow) if isinstance(one, MessageRow)]
     lost = [one.status for one in messages if one.status in ("unknown", "failed")]
     assert len(said) + len(lost) >= 1, "what nobody heard is not called sent"
+    town.sandbox.world.faults.clear()  # one that struck nothing yet would strike the next answer
     await asha.writes("Asha")
     assert (await asha.hears())[-1].startswith("Which style, Asha?")
 
