@@ -62,8 +62,10 @@ async def test_faults_of_embedding_cost_nothing(open_house: Open, fault: Callabl
     for kind, error in (
         ("status_500", chat.ModelUnavailable),
         ("status_429", chat.ModelUnavailable),
+        ("timeout_before", chat.ModelLate),
         ("timeout_after", chat.ModelLate),
         ("cut_stream", chat.ModelLate),
+        ("stall_stream", chat.ModelLate),
     ):
         fault(kind, "openai")
         with pytest.raises(error):

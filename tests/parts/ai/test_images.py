@@ -155,7 +155,7 @@ async def test_a_pack_is_a_tune_and_all_of_its_pictures(studio: Studio) -> None:
     assert await studio.calls() == [("done", 8, True)]
 
 
-@pytest.mark.parametrize("how", ["drop", "duplicate", "delay", "tamper"])
+@pytest.mark.parametrize("how", ["drop", "duplicate", "delay", "reorder", "tamper"])
 async def test_a_callback_that_is_lost_doubled_late_or_spoilt_changes_nothing(studio: Studio, how: str) -> None:
     studio.fault(how, path="tune.done")
     tune = await studio.tune()
@@ -164,7 +164,9 @@ async def test_a_callback_that_is_lost_doubled_late_or_spoilt_changes_nothing(st
     assert await studio.calls() == [("done", 1, True)]
 
 
-@pytest.mark.parametrize("how", ["status_429", "status_500", "timeout_before", "timeout_after"])
+@pytest.mark.parametrize(
+    "how", ["status_429", "status_500", "timeout_before", "timeout_after", "cut_stream", "stall_stream"]
+)
 async def test_an_order_whose_answer_gets_lost_is_placed_once(studio: Studio, how: str) -> None:
     studio.fault(how, path="POST /tunes")
     tune = await studio.tune()

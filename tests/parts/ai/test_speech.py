@@ -119,12 +119,14 @@ async def test_the_compatible_endpoint_listens_with_word_times_and_is_paid_by_th
 async def test_faults_of_listeners_are_written_down_and_the_next_one_is_asked(
     open_house: Open, fault: Callable[..., None]
 ) -> None:
-    house = open_house(AI_TRIES="1")
+    house = open_house(AI_TRIES="1", AI_BREAKER_FAILURES="100")
     for kind, error, state in (
         ("status_500", chat.ModelUnavailable, "failed"),
         ("status_429", chat.ModelUnavailable, "failed"),
         ("timeout_before", chat.ModelLate, "late"),
+        ("timeout_after", chat.ModelLate, "late"),
         ("cut_stream", chat.ModelLate, "late"),
+        ("stall_stream", chat.ModelLate, "late"),
     ):
         fault(kind, "openai")
         with pytest.raises(error):

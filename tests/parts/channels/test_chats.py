@@ -17,6 +17,7 @@ from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
+from tillhouse.kernel.work import enqueue
 from tillhouse.parts.channels.api import (
     END,
     PERSON,
@@ -33,8 +34,11 @@ from tillhouse.parts.channels.api import (
     Words,
     move,
 )
+from tillhouse.parts.channels.domain.chat import Correspondent, Incoming
+from tillhouse.parts.channels.events import ShowRead
 from tillhouse.parts.channels.models import ChatContactRow, ConversationRow, InboundRow, MessageRow, ReceivedRow
-from tillhouse.parts.channels.service import conversations
+from tillhouse.parts.channels.service import conversations, inbound
+from tillhouse.parts.channels.store import chats
 from tillhouse.parts.files import api as files
 from tillhouse.sandbox.app import Sandbox, create_sandbox
 from tillhouse.sandbox.clock import ManualClock
@@ -365,3 +369,51 @@ async def test_a_delivery_that_nobody_understands_is_kept_with_the_reason(town: 
     assert kept.error
     async with town.house.database.reading() as session:
         assert await session.scalar(select(func.count()).select_from(InboundRow)) == 0
+
+
+async def shown(phone: Phone) -> tuple[list[str], bool]:
+    """What the phone shows beside the person's own messages, and whether somebody seems to be typing."""
+    found = await phone.look()
+    messages = found["messages"]
+    assert isinstance(messages, list)
+    return [str(one["status"]) for one in messages if one["mine"]], bool(found["typing"])
+
+
+async def test_a_phone_shows_that_the_flow_read_the_message_and_types(phone: Phone, town: ChatTown) -> None:
+    await phone.take()
+    await phone._do("/messages", json={"type": "text", "text": "hello"}, settle=False)
+    assert await shown(phone) == (["delivered"], False)
+    await town.sandbox.deliver_due()
+    await town.run_jobs()
+    assert await shown(phone) == (["read"], True)
+    assert await phone.hears() == ["Shall we begin?"]
+    assert await shown(phone) == (["read"], False), "the answer ends it"
+
+
+async def test_nobody_is_told_that_it_was_read_while_one_of_us_answers(phone: Phone, town: ChatTown) -> None:
+    await phone.writes("hello")
+    await phone.writes("help")
+    await phone.writes("anybody?")
+    await town.settle()
+    assert (await shown(phone))[0] == ["read", "read", "delivered"]
+
+
+@pytest.mark.parametrize("fault", ["status_500", "status_429", "timeout_before", "timeout_after"])
+async def test_a_receipt_that_the_provider_does_not_take_is_left_at_that(
+    phone: Phone, town: ChatTown, at: clock.TestClock, fault: str
+) -> None:
+    """The first call that follows from a message is the receipt, or else the answer, which is tried again."""
+    async with town.house.database.transaction() as session:
+        contact = await inbound.contact_of(session, "whatsapp", Correspondent("100000000000001", phone.number, None))
+        row = inbound.inbound_row(contact, "whatsapp", Incoming("wamid.1", "text", clock.now(), "hello"))
+        await chats.insert_all_inbound(session, [row])
+        await enqueue(session, ShowRead(inbound_id=row.id))
+    wish: dict[str, object] = {"provider": "whatsapp", "fault": fault, "path": "POST */messages"}
+    assert (await town.fault(wish)).status_code == 201
+    await town.run_jobs()
+    for _ in range(5):
+        at.advance(timedelta(hours=1))
+        await town.run_jobs()
+    async with town.house.database.reading() as session:
+        found = await session.execute(text("SELECT state, attempt FROM kernel.jobs WHERE name = 'channels.show_read'"))
+    assert [tuple(one) for one in found] == [("done", 1)]

@@ -52,7 +52,7 @@ async def test_a_mail_has_subject_text_and_html_in_the_language_of_its_reader(ho
 
 
 async def test_a_language_without_templates_is_written_to_in_english(house: House, sandbox: Sandbox) -> None:
-    await queue(house, Recipient("email", "noa@example.com", "he"))
+    await queue(house, Recipient("email", "noa@example.com", "fr"))
     await run_due(house)
     assert "was changed" in sandbox.world.inbox.messages("noa@example.com")[0].body
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 from uuid import UUID
@@ -91,6 +92,23 @@ async def test_a_scanner_that_is_away_is_no_pass() -> None:
     for address in ("/nowhere/clamd.ctl", "127.0.0.1:1"):
         with pytest.raises(TransientError):
             await ClamAv(address).scan(pieces(b"x"))
+
+
+@pytest.mark.parametrize("says", [b"", b"stream: O", b"stream: INSTREAM: something broke ERROR\0"])
+async def test_a_scanner_that_breaks_off_in_the_middle_is_no_pass(says: bytes) -> None:
+    async def breaks_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(20)
+        writer.write(says)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(breaks_off, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(TransientError):
+        await ClamAv(f"127.0.0.1:{port}").scan(pieces(b"x" * 100_000, 1_000))
+    server.close()
+    await server.wait_closed()
 
 
 @pytest.mark.usefixtures("guarded")

@@ -7,11 +7,13 @@ import pytest
 from sqlalchemy import text
 
 from tests.parts.kyc.desk import DETAILS, Desk, photo, principal
+from tests.registry import put_in_place
 from tillhouse.kernel import clock
-from tillhouse.kernel.errors import Conflict, Forbidden, InvalidInput
+from tillhouse.kernel.errors import Conflict, Forbidden, InvalidInput, TransientError
+from tillhouse.kernel.house import House
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.kyc import api, store
-from tillhouse.parts.kyc.domain import Owner, State, WrongState
+from tillhouse.parts.kyc.domain import Finding, Owner, State, WrongState
 from tillhouse.parts.kyc.service import checks, reviews
 from tillhouse.parts.wallets.api import PayoutAccount, PayoutAccounts
 
@@ -283,3 +285,30 @@ async def test_papers_are_one_of_each_kind_their_owners_alone_and_not_too_large(
     assert (await desk.send(asha, "basic", "id_front", b"\0" * 10_000_001)).status_code == 413
     assert (await desk.call("GET", f"/kyc?organisation_id={uuid4()}", token=asha.token)).status_code == 404
     assert (await desk.call("GET", "/kyc")).status_code == 401
+
+
+@pytest.mark.parametrize(("times", "result"), [(2, ("passed", "")), (1000, ("unsure", "failed"))])
+async def test_a_check_that_is_away_is_asked_again_and_after_long_enough_people_decide_without_it(
+    desk: Desk, at: clock.TestClock, times: int, result: tuple[str, str]
+) -> None:
+    asked = 0
+
+    async def away(_house: House, _subject: api.Subject) -> Finding:
+        nonlocal asked
+        asked += 1
+        if asked <= times:
+            raise TransientError("the register is down")
+        return Finding("pan", "passed")
+
+    put_in_place(desk.house, lambda thing: isinstance(thing, api.NumberCheck), api.NumberCheck("pan", away))
+    asha = await desk.resident()
+    await desk.hand_in(asha)
+    for _ in range(30):
+        at.advance(timedelta(hours=1))
+        await run_due(desk.house)
+    asha = await desk.again(asha)
+    assert (await desk.state(asha))["state"] == "in_review"
+    case = await desk.newest(asha)
+    found = [(one["result"], one["reason"]) for one in case.findings if one["check"] == "pan"]  # type: ignore[index, call-overload]
+    assert found == [result]
+    assert 1 < asked <= 21

@@ -11,7 +11,8 @@ from babel.dates import format_date, format_time, format_timedelta
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent, is_currency
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.money import digits_of
+from tillhouse.kernel.db import JsonObject, JsonValue
+from tillhouse.kernel.money import Money, digits_of
 from tillhouse.kernel.web.i18n import gettext, reader
 
 # Where a currency without a sign of its own meets its number: CLDR has a space there, which Babel leaves out.
@@ -47,6 +48,22 @@ def money(amount: MoneyLike, *, sign: bool = False) -> str:
         text = f"{format_decimal(major, format=pattern, locale=reader().locale)}\u00a0{gettext(amount.unit)}"
     text = f"+{text}" if sign and amount.minor > 0 else text
     return _isolated(text) if reader().language.direction == "rtl" else text
+
+
+def to_be_said(value: MoneyLike | date) -> JsonObject:
+    """An amount or a date in the data of a message, for `said` to write in the language of whoever reads it."""
+    if isinstance(value, date):
+        return {"day": value.isoformat()}
+    return {"minor": value.minor, "unit": value.unit}
+
+
+def said(value: JsonValue) -> object:
+    """A value of a message's data as the reader writes it: an amount, a date, anything else as it is."""
+    if isinstance(value, dict) and set(value) == {"minor", "unit"}:
+        return money(Money(int(str(value["minor"])), str(value["unit"])))
+    if isinstance(value, dict) and set(value) == {"day"}:
+        return day(date.fromisoformat(str(value["day"])))
+    return value
 
 
 _BIDI_MARKS = str.maketrans("", "", "\u200e\u200f")

@@ -3,7 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from tillhouse.kernel.db import JsonObject, JsonValue, Session, house_of
-from tillhouse.kernel.web.formats import day, money
+from tillhouse.kernel.web.formats import to_be_said
 from tillhouse.kernel.work import AnyHandler, Handler
 from tillhouse.parts.billing import store
 from tillhouse.parts.billing.domain import InvoiceState, Owner, State
@@ -30,7 +30,7 @@ async def _renewal_written(session: Session, event: InvoiceWritten) -> None:
         return
     card = await payments.card_for(session, invoice.owner_kind, invoice.owner_id, invoice.currency)
     if card:
-        when = day(subscription.paid_until.astimezone(ZoneInfo(subscription.zone)))
+        when = to_be_said(subscription.paid_until.astimezone(ZoneInfo(subscription.zone)).date())
         await _tell(session, invoice, "billing.card_to_be_charged", card=f"•••• {card.last4}", when=when)
     elif not subscription.pays_from_wallet:
         await _tell(session, invoice, "billing.payment_due")
@@ -88,7 +88,7 @@ async def _tell(session: Session, invoice: InvoiceRow, template: str, **more: Js
     if invoice.owner_kind != "person" or not house_of(session).provided(identity.MessageSender):
         return
     data: JsonObject = {
-        "amount": money(invoice.money),
+        "amount": to_be_said(invoice.money),
         "link": f"{house_of(session).settings.base_url}/billing/invoices/{invoice.id}",
         **more,
     }

@@ -45,6 +45,13 @@ class Converse(Task):
     contact_id: UUID
 
 
+@task("channels.show_read", lane="quick")
+class ShowRead(Task):
+    """Tell whoever wrote a message that it was read."""
+
+    inbound_id: UUID
+
+
 @task("channels.look_after_chats", lane="slow")
 class LookAfterChats(Task):
     """Go on where a state has waited long enough, and with files that nobody fetched."""

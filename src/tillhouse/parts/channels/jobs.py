@@ -13,14 +13,16 @@ from tillhouse.parts.channels.events import (
     LookAfterChats,
     LookAfterWebhooks,
     SendMessage,
+    ShowRead,
     TakeIn,
 )
 from tillhouse.parts.channels.flows.chats import fetch_gave_up, fetch_media, look_after_chats
+from tillhouse.parts.channels.flows.inbound import converse, take_in
 from tillhouse.parts.channels.flows.messages import ATTEMPTS, send_message
+from tillhouse.parts.channels.flows.receipts import show_read
 from tillhouse.parts.channels.flows.webhooks import deliver_webhook, forget_webhooks
-from tillhouse.parts.channels.service.conversations import converse, converse_gave_up
+from tillhouse.parts.channels.service.conversations import converse_gave_up
 from tillhouse.parts.channels.service.deliveries import look_after
-from tillhouse.parts.channels.service.inbound import take_in
 from tillhouse.parts.channels.service.messages import forget, record_given_up
 
 JOBS = (
@@ -31,7 +33,7 @@ JOBS = (
         on_dead=record_given_up,
         example=lambda: SendMessage(message_id=new_id()),
     ),
-    Job(task=TakeIn, run=take_in, example=lambda: TakeIn(received_id=new_id())),
+    Job(task=TakeIn, flow=take_in, example=lambda: TakeIn(received_id=new_id())),
     Job(
         task=FetchMedia,
         flow=fetch_media,
@@ -41,11 +43,13 @@ JOBS = (
     ),
     Job(
         task=Converse,
-        run=converse,
+        flow=converse,
         attempts=6,
         on_dead=converse_gave_up,
         example=lambda: Converse(contact_id=new_id()),
     ),
+    # Nothing is tried again but what a worker that died left behind.
+    Job(task=ShowRead, flow=show_read, attempts=2, example=lambda: ShowRead(inbound_id=new_id())),
     Job(
         task=LookAfterChats,
         flow=look_after_chats,

@@ -50,6 +50,7 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.channels.flows.chats import KIND
     from tillhouse.parts.channels.ports import Carriers, MessageTemplate, WebhookNetwork
     from tillhouse.parts.channels.providers.dns import resolve
+    from tillhouse.parts.channels.service.bell import Bell
     from tillhouse.parts.channels.service.deliveries import publish
     from tillhouse.parts.channels.service.messages import erase, send_to_contact
     from tillhouse.parts.files.api import FileKind
@@ -65,6 +66,7 @@ def _provides(house: House) -> Sequence[object]:
         Carriers(tuple(carrier for carrier, _ in installed)),
         Publishing(publish),
         network,
+        Bell(),
         FileKind(name=KIND, counts=False),
         MessageTemplate("channels.webhook_disabled", channels=("email", "in_app")),
         LiveTopic("notices", "channels.own"),

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 from uuid import UUID
 
-from tillhouse.kernel.db import JsonValue
 from tillhouse.kernel.errors import DomainError
 from tillhouse.parts.channels.domain.chat import Approved, Line, MediaRef
 from tillhouse.parts.channels.domain.destinations import Rules
@@ -114,6 +113,18 @@ class FetchesMedia(Protocol):
         ...
 
 
+@runtime_checkable
+class ShowsRead(Protocol):
+    """A carrier whose chat shows people that their messages were read."""
+
+    async def show_read(self, account: str, message_id: str, *, typing: bool) -> None:
+        """Show that a message to `account`, and all before it, was read; with `typing` that an answer comes.
+
+        Raises `NotSent`, `OutcomeUnknown`, `Refused`.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Carriers:
     """The carriers of this process. Where a channel has several, the first is the one that the settings chose."""
@@ -140,7 +151,7 @@ class MessageTemplate:
     `name` is `module.name`. `channels` are tried in this order, the next where one fails or is not allowed.
     `when_unknown` says what follows a try whose outcome nobody knows: `leave` it to the provider's report, `resend` (a
     second copy does no harm), or `look_up` where the provider can be asked. `approved` maps a language to the template
-    that WhatsApp has approved, `parameters` are the fields of the data that fill it. `example` is data for the preview.
+    that WhatsApp has approved, `parameters` are the fields of the data that fill it.
     """
 
     name: str
@@ -149,7 +160,6 @@ class MessageTemplate:
     when_unknown: WhenUnknown = "leave"
     approved: Mapping[str, str] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
-    example: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 class Resolver(Protocol):

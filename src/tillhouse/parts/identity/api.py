@@ -10,6 +10,7 @@ from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import CONSOLE, Identifier, parse_identifier
 from tillhouse.parts.identity.domain.organisations import MANAGERS, MONEY_READERS, Role
 from tillhouse.parts.identity.flows import COOKIE
+from tillhouse.parts.identity.models import PersonRow
 from tillhouse.parts.identity.ports import (
     Code,
     CodeSource,
@@ -67,6 +68,7 @@ __all__ = [
     "notify",
     "organisations_of",
     "parse_identifier",
+    "people_by_phone",
     "person",
     "person_by_identifier",
     "picture",
@@ -90,7 +92,7 @@ class Person:
 async def person(session: ReadSession, person_id: UUID) -> Person | None:
     """The person, None for an id that was never one."""
     row = await store.person(session, person_id)
-    return Person(row.id, row.display_name, row.locale, row.zone, row.role, row.created_at) if row else None
+    return _person(row) if row else None
 
 
 async def picture(session: ReadSession, person_id: UUID) -> UUID | None:
@@ -103,6 +105,12 @@ async def person_by_identifier(session: ReadSession, identifier: Identifier) -> 
     """Whoever has confirmed this address. For staff, machines and demo data: never answer a stranger from it."""
     row = await store.person_by_identifier(session, identifier)
     return await person(session, row.id) if row else None
+
+
+async def people_by_phone(session: ReadSession, phones: Collection[str]) -> Mapping[str, Person]:
+    """Whoever has confirmed these numbers, by number. As `person_by_identifier`, and for the same callers."""
+    found = await store.people_by_phone(session, phones) if phones else {}
+    return {phone: _person(row) for phone, row in found.items()}
 
 
 async def machine_works(session: ReadSession, machine_id: UUID) -> bool:
@@ -119,3 +127,7 @@ async def names(session: ReadSession, ids: Collection[UUID]) -> Mapping[UUID, st
 async def contact(session: ReadSession, person_id: UUID) -> Contact | None:
     """Where a person is reached first, with language and zone; None for an erased or unknown one."""
     return next(iter(await contacts(session, person_id)), None)
+
+
+def _person(row: PersonRow) -> Person:
+    return Person(row.id, row.display_name, row.locale, row.zone, row.role, row.created_at)

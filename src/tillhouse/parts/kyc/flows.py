@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from tillhouse.kernel.access import Principal
+from tillhouse.kernel.db import Session, house_of
 from tillhouse.kernel.errors import DomainError, FieldError, InvalidInput, PayloadTooLarge, TransientError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
@@ -41,6 +42,15 @@ async def check_case(house: House, case_id: UUID) -> None:
         await keeping.record(session, case_id, subject, findings)
 
 
+async def checks_gave_up(session: Session, case_id: UUID) -> None:
+    """Whoever is to be asked stayed away for too long: people decide without them, and see that."""
+    found = await keeping.subject_of(session, case_id)
+    if found:
+        subject, level = found
+        findings = [_undecided(one) for one in _checks(house_of(session), subject, level)]
+        await keeping.record(session, case_id, subject, findings)
+
+
 def _checks(house: House, subject: Subject, level: str) -> Sequence[NumberCheck | BankAccountCheck]:
     """Where the level asks for details their number is checked, else whose bank account it is."""
     if not LEVELS[level].asks_details:  # type: ignore[index]  # written from a Level
@@ -55,7 +65,11 @@ async def _ask(house: House, one: NumberCheck | BankAccountCheck, subject: Subje
     except TransientError:
         raise
     except DomainError:
-        return Finding(one.id_kind if isinstance(one, NumberCheck) else "bank_account", "unsure", "failed")
+        return _undecided(one)
+
+
+def _undecided(one: NumberCheck | BankAccountCheck) -> Finding:
+    return Finding(one.id_kind if isinstance(one, NumberCheck) else "bank_account", "unsure", "failed")
 
 
 def _sealed_pages(house: House, content: bytes) -> list[bytes]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tillhouse.kernel.db import JsonObject, Session, house_of
 from tillhouse.kernel.publishing import publishing
-from tillhouse.kernel.web.formats import money
+from tillhouse.kernel.web.formats import to_be_said
 from tillhouse.kernel.work import AnyHandler, Handler, enqueue
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import store
@@ -33,7 +33,7 @@ async def _deposit_received(session: Session, event: PaymentCaptured) -> None:
     payment = await store.payment_by_id(session, event.payment_id)
     order = await store.order_by_id(session, payment.order_id) if payment else None
     if order:
-        data: JsonObject = {"amount": money(order.money), "order_id": str(order.id)}
+        data: JsonObject = {"amount": to_be_said(order.money), "order_id": str(order.id)}
         await _tell(session, order, "payments.deposit_received", data)
 
 
@@ -51,7 +51,7 @@ async def _receipt(session: Session, event: PaymentCaptured) -> None:
     order = await store.order_by_id(session, payment.order_id) if payment else None
     if payment and order and order.email:
         data: JsonObject = {
-            "amount": money(payment.money),
+            "amount": to_be_said(payment.money),
             "payment": payment.provider_payment_id,
             "order_id": str(order.id),
             "link": _link(session, order),
@@ -65,7 +65,7 @@ async def _refund_processed(session: Session, event: RefundProcessed) -> None:
     order = await store.order_by_id(session, payment.order_id) if payment else None
     if refund is None or order is None:
         return
-    data: JsonObject = {"amount": money(refund.money), "link": _link(session, order)}
+    data: JsonObject = {"amount": to_be_said(refund.money), "link": _link(session, order)}
     if order.email:
         await _write_to_payer(session, order, order.email, "payments.refunded", data)
     else:
@@ -97,7 +97,7 @@ async def _payee_added(session: Session, event: PayeeAdded) -> None:
 async def _withdrawal(session: Session, payout_id: UUID, template: str) -> None:
     payout = await store.payout_by_id(session, payout_id)
     if payout:
-        data: JsonObject = {"amount": money(payout.money), "destination": payout.destination_masked}
+        data: JsonObject = {"amount": to_be_said(payout.money), "destination": payout.destination_masked}
         await _tell(session, payout, template, data)
 
 

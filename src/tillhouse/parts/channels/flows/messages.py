@@ -31,7 +31,7 @@ from tillhouse.parts.channels.ports import (
     Target,
 )
 from tillhouse.parts.channels.service import consent, messages
-from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, described, is_mailed_offer, render
+from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, described, in_words, is_mailed_offer, render
 from tillhouse.parts.channels.store import chats, reach
 from tillhouse.parts.files import api as files
 
@@ -231,7 +231,8 @@ def _approved(session: Session, row: MessageRow) -> Approved | None:
     language = row.locale if row.locale in about.approved else "en"
     if language not in about.approved:
         return None
-    parameters = tuple(str(row.data.get(name) or "") for name in about.parameters)
+    words = in_words(house_of(session), language, row.data)
+    parameters = tuple(str(words.get(name) or "") for name in about.parameters)
     return Approved(about.approved[language], parameters, language)
 
 

@@ -1,6 +1,5 @@
 """The staff page of templates: every template in every language of the house on every channel, with example data."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -24,9 +23,7 @@ Staff = Annotated[Principal, Depends(require("channels.templates"))]
 @router.get("")
 async def home(request: Request, _session: Read, house: TheHouse, staff: Staff, pages: Pages) -> Response:
     """Every template of the house, and the languages it is missing."""
-    found = [
-        {"about": one, "missing": _missing(list(rendering.previews(house, one)))} for one in rendering.templates(house)
-    ]
+    found = [{"about": one, "missing": rendering.missing_in(house, one.name)} for one in rendering.templates(house)]
     return pages.render_page(
         request, "channels/templates.html", {"templates": found, "tongues": LANGUAGES, "channels": channel_names()}
     )
@@ -42,23 +39,22 @@ async def preview(
     *,
     name: str,
     locale: str = "en",
+    example: str = "",
 ) -> Response:
-    """One template in one language, on every channel that it is written for."""
+    """One template in one language, on every channel that it is written for, filled with one of its examples."""
     about = next((one for one in rendering.templates(house) if one.name == name), None)
     if about is None or locale not in LANGUAGES:
         raise NotFound(N_("There is no such template."))
-    every = list(rendering.previews(house, about))
+    examples = rendering.examples(house, name)
+    shown = example if example in examples else next(iter(examples))
     values = {
         "about": about,
         "locale": locale,
         "tongues": LANGUAGES,
         "channels": channel_names(),
-        "missing": _missing(every),
-        "previews": [one for one in every if one.locale == locale],
+        "examples": list(examples),
+        "shown": shown,
+        "missing": rendering.missing_in(house, name),
+        "previews": [one for one in rendering.previews(house, about, examples[shown]) if one.locale == locale],
     }
     return pages.render_page(request, "channels/template.html", values)
-
-
-def _missing(previews: Sequence[rendering.Preview]) -> list[str]:
-    """The languages in which English is sent instead."""
-    return [tag for tag in LANGUAGES if any(one.is_source for one in previews if one.locale == tag)]

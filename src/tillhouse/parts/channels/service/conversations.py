@@ -8,15 +8,17 @@ over instead of the person waiting for ever.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from uuid import UUID
 
 from tillhouse.kernel import clock, live
+from tillhouse.kernel.context import request_id
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.work import emit, enqueue
+from tillhouse.kernel.work import emit, enqueue, enqueue_all
 from tillhouse.parts.channels.domain.chat import Choice, Kind, Line
 from tillhouse.parts.channels.domain.flow import (
     END,
@@ -38,9 +40,11 @@ from tillhouse.parts.channels.domain.flow import (
     typed_choice,
     wire_id,
 )
-from tillhouse.parts.channels.events import Converse, HandedOver, LookAfterChats
+from tillhouse.parts.channels.events import Converse, HandedOver, LookAfterChats, ShowRead
 from tillhouse.parts.channels.models import ChatContactRow, ConversationRow, InboundRow
+from tillhouse.parts.channels.ports import Carriers, ShowsRead
 from tillhouse.parts.channels.service import messages
+from tillhouse.parts.channels.service.bell import Bell
 from tillhouse.parts.channels.service.rendering import translated
 from tillhouse.parts.channels.store import chats
 
@@ -66,13 +70,17 @@ async def converse(session: Session, task: Converse) -> None:
     if contact is None:
         return
     rows = await chats.unhandled(session, contact.id, _BITE)
-    for row in rows:
-        if row.media == "waiting":
-            return  # whoever fetches it comes back here
-        await _step(session, contact, _heard(row))
+    ready = list(takewhile(lambda row: row.media != "waiting", rows))  # whoever fetches it comes back here
+    shown = False
+    for row in ready:
+        heard, open_one = _heard(row), await chats.open_conversation(session, contact.id)
+        if not shown and _flow_takes(session, contact, open_one, heard):
+            shown = True
+            await _show_read(session, ready[-1])
+        await _step(session, contact, open_one, heard)
         row.handled_at = clock.now()
     await session.flush()
-    if len(rows) == _BITE:
+    if len(ready) == _BITE:
         await enqueue(session, Converse(contact_id=contact.id))
 
 
@@ -170,8 +178,22 @@ async def hand_back(session: Session, conversation_id: UUID) -> None:
     await _ask(_scene(session, contact, row, flow, None))
 
 
-async def _step(session: Session, contact: ChatContactRow, heard: Heard) -> None:
-    row = await chats.open_conversation(session, contact.id)
+def _flow_takes(session: Session, contact: ChatContactRow, row: ConversationRow | None, heard: Heard) -> bool:
+    """Not where a person of ours answers, or nobody does."""
+    if row is None:
+        return _flow_for(session, contact, heard) is not None
+    return row.mode == "flow" and _flow_of(session, row) is not None
+
+
+async def _show_read(session: Session, row: InboundRow) -> None:
+    """Have the person see that it was read, and with it all that was written before, where their chat shows such."""
+    carriers = house_of(session).the(Carriers).carriers
+    if any(one.name == row.provider and isinstance(one, ShowsRead) for one in carriers):
+        told = house_of(session).the(Bell).wait(ShowRead)
+        await enqueue_all(session, [ShowRead(inbound_id=row.id)], caused_by=[request_id()], told=[told])
+
+
+async def _step(session: Session, contact: ChatContactRow, row: ConversationRow | None, heard: Heard) -> None:
     if row is None:
         flow = _flow_for(session, contact, heard)
         if flow is None:

@@ -10,19 +10,21 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from tillhouse.kernel import clock
+from tillhouse.kernel.context import request_id
 from tillhouse.kernel.db import Session, house_of
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.logs import get_logger
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.work import enqueue
+from tillhouse.kernel.work import enqueue, enqueue_all
 from tillhouse.parts.channels import store
-from tillhouse.parts.channels.domain.chat import Arrived, Correspondent, Delivered, Line, Renamed, Reported
+from tillhouse.parts.channels.domain.chat import Arrived, Correspondent, Delivered, Incoming, Line, Renamed, Reported
 from tillhouse.parts.channels.domain.messages import says_start, says_stop, status_of_whatsapp
 from tillhouse.parts.channels.events import Converse, FetchMedia, TakeIn
 from tillhouse.parts.channels.models import ChatContactRow, InboundRow, ReceivedRow
 from tillhouse.parts.channels.providers.twilio import read_inbound
 from tillhouse.parts.channels.providers.whatsapp import read_delivery
 from tillhouse.parts.channels.service import consent, messages
+from tillhouse.parts.channels.service.bell import Bell
 from tillhouse.parts.channels.service.rendering import translated
 from tillhouse.parts.channels.store import chats, reach
 from tillhouse.parts.identity.api import Identifier, person_by_identifier
@@ -35,7 +37,8 @@ async def keep(session: Session, provider: str, body: str) -> UUID:
     row = ReceivedRow(id=new_id(), provider=provider, body=body, error=None, created_at=clock.now())
     session.add(row)
     await session.flush()
-    await enqueue(session, TakeIn(received_id=row.id))
+    told = [house_of(session).the(Bell).wait(TakeIn)]
+    await enqueue_all(session, [TakeIn(received_id=row.id)], caused_by=[request_id()], told=told)
     return row.id
 
 
@@ -45,7 +48,7 @@ async def take_in(session: Session, task: TakeIn) -> None:
     if row is None:
         return
     try:
-        found = _read(row)
+        found = read(row)
     except ValueError as error:
         row.error = str(error)[:500]
         log.warning("channels.delivery_not_understood", received_id=str(row.id), provider=row.provider)
@@ -65,7 +68,8 @@ async def take(session: Session, provider: str, one: Delivered) -> None:
         await _rename(session, provider, one)
 
 
-def _read(row: ReceivedRow) -> Sequence[Delivered]:
+def read(row: ReceivedRow) -> Sequence[Delivered]:
+    """What a delivery says. Raises `ValueError` for one that is not as its provider writes them."""
     if row.provider == "twilio":
         return read_inbound(json.loads(row.body))
     return read_delivery(row.body)
@@ -73,8 +77,24 @@ def _read(row: ReceivedRow) -> Sequence[Delivered]:
 
 async def _take_message(session: Session, provider: str, arrived: Arrived) -> None:
     contact = await contact_of(session, provider, arrived.sender)
-    message, now = arrived.message, clock.now()
-    row = InboundRow(
+    message, row = arrived.message, inbound_row(contact, provider, arrived.message)
+    if not await chats.insert_all_inbound(session, [row]):
+        return
+    heard_at = min(row.sent_at, row.created_at)
+    contact.last_inbound_at = max(contact.last_inbound_at or heard_at, heard_at)
+    if message.kind == "text" and await _said_stop_or_start(session, contact, message.text):
+        await chats.mark_handled(session, row.id, row.created_at)
+        return
+    if message.media:
+        await enqueue(session, FetchMedia(inbound_id=row.id))
+    elif row.handled_at is None:
+        await enqueue(session, Converse(contact_id=contact.id))
+
+
+def inbound_row(contact: ChatContactRow, provider: str, message: Incoming) -> InboundRow:
+    """A message of a contact as it is kept. A thumb or an unknown kind asks for nothing."""
+    now = clock.now()
+    return InboundRow(
         id=new_id(),
         contact_id=contact.id,
         provider=provider,
@@ -84,20 +104,8 @@ async def _take_message(session: Session, provider: str, arrived: Arrived) -> No
         media="waiting" if message.media else None,
         sent_at=message.sent_at,
         created_at=now,
-        # A thumb or an unknown kind asks for nothing; a stop is answered here, whatever the flow is.
         handled_at=now if message.kind in ("reaction", "other") else None,
     )
-    if not await chats.insert_inbound(session, row):
-        return
-    heard_at = min(message.sent_at, now)
-    contact.last_inbound_at = max(contact.last_inbound_at or heard_at, heard_at)
-    if message.kind == "text" and await _said_stop_or_start(session, contact, message.text):
-        await chats.mark_handled(session, row.id, now)
-        return
-    if message.media:
-        await enqueue(session, FetchMedia(inbound_id=row.id))
-    elif row.handled_at is None:
-        await enqueue(session, Converse(contact_id=contact.id))
 
 
 async def contact_of(session: Session, provider: str, who: Correspondent) -> ChatContactRow:
@@ -105,24 +113,27 @@ async def contact_of(session: Session, provider: str, who: Correspondent) -> Cha
     rows = await chats.lock_correspondents(session, provider, who)
     for other in rows[1:]:
         await chats.merge_contacts(session, rows[0].id, other.id)
-    if rows:
-        contact = rows[0]
-    else:
-        contact = ChatContactRow(
-            id=new_id(),
-            provider=provider,
-            account=who.account,
-            locale="en",
-            name=who.name,
-            created_at=clock.now(),
-        )
+    contact = rows[0] if rows else new_contact(provider, who)
+    if not rows:
         session.add(contact)
-    contact.phone, contact.user_id = who.phone or contact.phone, who.user_id or contact.user_id
-    contact.name = who.name or contact.name
+    renew(contact, who)
     if contact.person_id is None and contact.phone:
         await _recognise(session, contact, contact.phone)
     await session.flush()
     return contact
+
+
+def new_contact(provider: str, who: Correspondent) -> ChatContactRow:
+    """Somebody of whom we never heard."""
+    return ChatContactRow(
+        id=new_id(), provider=provider, account=who.account, locale="en", name=who.name, created_at=clock.now()
+    )
+
+
+def renew(contact: ChatContactRow, who: Correspondent) -> None:
+    """A contact goes by what they wrote under last."""
+    contact.phone, contact.user_id = who.phone or contact.phone, who.user_id or contact.user_id
+    contact.name = who.name or contact.name
 
 
 async def _recognise(session: Session, contact: ChatContactRow, phone: str) -> None:
@@ -141,7 +152,7 @@ async def _said_stop_or_start(session: Session, contact: ChatContactRow, text: s
         if channel == "whatsapp":  # by SMS the carrier answers itself, and lets nothing of ours through
             await messages.say(session, contact, Line(translated(house_of(session), contact.locale, _STOPPED)))
         return True
-    if says_start(text, stopped=await reach.opted_out(session, channel, address)):
+    if says_start(text, stopped=True) and await reach.opted_out(session, channel, address):
         await reach.opt_in(session, channel, address)
         return True
     return False
@@ -153,7 +164,7 @@ async def _take_report(session: Session, provider: str, report: Reported) -> Non
     if status is None:
         return
     message_id = await store.message_of_provider(session, provider, report.id)
-    if message_id is None and (ours := _uuid(report.ours)):
+    if message_id is None and (ours := as_uuid(report.ours)):
         message_id = ours
     if message_id:
         code = f"{provider}_{report.error_code}" if report.error_code else None
@@ -176,7 +187,8 @@ async def _rename(session: Session, provider: str, renamed: Renamed) -> None:
         await _recognise(session, contact, renamed.after.phone)
 
 
-def _uuid(text: str) -> UUID | None:
+def as_uuid(text: str) -> UUID | None:
+    """The id that a text is, None where it is none."""
     try:
         return UUID(text)
     except ValueError:

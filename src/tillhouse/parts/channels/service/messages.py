@@ -53,7 +53,8 @@ async def send(session: Session, to: Recipient | UUID, template: str, data: Json
     one address, which is written to whatever the template says of channels.
 
     `template` is `module.name`: files `<module>/messages/<name>.<locale>.{txt,html,sms.txt,whatsapp.txt,push.txt}` of
-    the module's templates, English where there is none in the language. `data` fills it: plain values, nothing secret;
+    the module's templates, English where there is none in the language. `data` fills it: plain values, amounts as
+    `kernel.web.formats.to_be_said`, nothing secret;
     where it holds `challenge_id` the job asks identity for the code. Raises `LookupError` for a template that does not
     exist.
     """

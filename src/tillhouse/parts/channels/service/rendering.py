@@ -1,18 +1,26 @@
-"""Messages as they are sent: templates found in the modules, filled, in the language of who reads them."""
+"""Messages as they are sent: templates found in the modules, filled, in the language of who reads them.
 
+A template is a text (`<name>.<language>.txt`, its first line the subject) and a short one (`.sms.txt`). The HTML of a
+mail is made of its text, unless it has one of its own (`.html`). `<name>.examples.json` beside them holds example data
+by name: what previews show, and what conformance tests every language with.
+"""
+
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from uuid import UUID
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
-from tillhouse.kernel.db import ReadSession, house_of
+from tillhouse.kernel.db import JsonObject, ReadSession, house_of
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.web.i18n import LANGUAGES, Translations
+from tillhouse.kernel.web.formats import said
+from tillhouse.kernel.web.i18n import LANGUAGES, Reader, Translations, reading
 from tillhouse.parts.channels.domain.chat import line_of
 from tillhouse.parts.channels.domain.messages import CHANNELS, Channel
 from tillhouse.parts.channels.models import MessageRow
@@ -28,6 +36,10 @@ _TITLE = "Tillhouse"
 _FIELD = re.compile(r"\{(\w+)\}")  # no more than names: what a person wrote must not be read as a format
 _WHY = N_("You get this because you agreed to offers by e-mail.")
 _NO_MORE = N_("Send me no more offers")
+_PARAGRAPHS = re.compile(r"\n\s*\n")
+_RIGHT_TO_LEFT = "\u200f"
+_BEGINS_OTHERWISE = re.compile(r"^(?=[^\u0590-\u06ff\n])", re.MULTILINE)
+_ADDRESS = re.compile(r"https?://\S*[^\s.,;:!?।)]")
 
 # Which files a channel is written from, best first: what fits a text fits a chat and a phone's screen as well.
 _KINDS: dict[str, tuple[str, ...]] = {
@@ -41,7 +53,10 @@ _KINDS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The template files of a message in the language that was found. `titled`: its first line is a subject."""
+    """The template files of a message in the language that was found. `titled`: its first line is a subject.
+
+    `html` is empty where the text is the only thing written.
+    """
 
     locale: str
     text: str
@@ -55,7 +70,7 @@ async def render(session: ReadSession, row: MessageRow) -> Outgoing | None:
         line = line_of(row.data)
         return Outgoing(row.id, row.address, "", line.text, "", line=line, queued_at=row.created_at)
     house = house_of(session)
-    values: dict[str, object] = dict(row.data)
+    values: JsonObject = dict(row.data)
     if challenge_id := row.data.get(CHALLENGE):
         code = await house.the(CodeSource).read(session, UUID(str(challenge_id)))
         if code is None:
@@ -87,16 +102,24 @@ def files_of(house: House, template: str, locale: str, channel: str) -> Files:
     for wanted in (locale, SOURCE):
         file = f"{owner}/messages/{name}.{wanted}"
         for kind in _KINDS[channel] if module else ():
-            if module and (module.folder / "templates" / f"{file}.{kind}").is_file():
-                return Files(wanted, f"{file}.{kind}", f"{file}.html", kind in ("txt", "push.txt"))
+            folder = module.folder / "templates" if module else Path()
+            if (folder / f"{file}.{kind}").is_file():
+                html = f"{file}.html" if (folder / f"{file}.html").is_file() else ""
+                return Files(wanted, f"{file}.{kind}", html, kind in ("txt", "push.txt"))
     raise LookupError(f"there is no message template {template} for {channel}")
 
 
 def translated(house: House, locale: str, text: str, **fields: object) -> str:
     """A sentence in a language, its `{named}` fields filled in; as it is where it has none of the catalogues' words."""
-    folders = tuple((module.name, module.folder / "locale") for module in house.modules)
-    found = _translations(folders).gettext(locale if locale in LANGUAGES else SOURCE, text)
+    found = _translations(_catalogues(house)).gettext(locale if locale in LANGUAGES else SOURCE, text)
     return _FIELD.sub(lambda name: str(fields.get(name[1], name[0])), found)
+
+
+def in_words(house: House, locale: str, data: JsonObject) -> dict[str, object]:
+    """The data of a message as a reader of `locale` writes it: amounts in their own way."""
+    language = LANGUAGES.get(locale, LANGUAGES[SOURCE])
+    with reading(Reader(language, translations=_translations(_catalogues(house)))):
+        return {name: said(value) for name, value in data.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,42 +145,99 @@ def templates(house: House) -> Sequence[MessageTemplate]:
     return [described(house, name) for name in sorted(names)]
 
 
-def previews(house: House, template: MessageTemplate) -> Iterator[Preview]:
-    """A template in every language of the house, on every channel that it can be written for, with example data."""
+def examples(house: House, template: str) -> Mapping[str, JsonObject]:
+    """Example data of a template by name (`{base_url}` is the house's); an empty one where its module gives none."""
+    owner, _, name = template.partition(".")
+    for module in house.modules:
+        path = module.folder / "templates" / owner / "messages" / f"{name}.examples.json"
+        if module.name == owner and path.is_file():
+            found: dict[str, JsonObject] = json.loads(path.read_text().replace("{base_url}", house.settings.base_url))
+            return found
+    return {"": {}}
+
+
+def missing_in(house: House, template: str) -> list[str]:
+    """The languages in which a template is sent in English instead."""
+    return [tag for tag in LANGUAGES if any(one.locale != tag for _, one in _written(house, template, tag))]
+
+
+def previews(house: House, template: MessageTemplate, data: JsonObject, *, strict: bool = False) -> Iterator[Preview]:
+    """A template in every language of the house, on every channel that it can be written for, filled with `data`.
+
+    What `data` lacks shows as its name, or where `strict` raises jinja2's `UndefinedError`.
+    """
     for language in LANGUAGES:
-        for channel in CHANNELS:
-            try:
-                files = files_of(house, template.name, language, channel)
-            except LookupError:
-                continue
-            values: dict[str, object] = {"code": "123456", "zone": "UTC", **template.example}
+        for channel, files in _written(house, template.name, language):
             way_out = house.settings.base_url if channel == "email" and template.purpose == "marketing" else ""
-            subject, text, html = _filled(house, files, values, channel, strict=False, opt_out=way_out)
+            subject, text, html = _filled(house, files, data, channel, strict=strict, opt_out=way_out)
             yield Preview(template.name, language, channel, subject, text, html, files.locale != language)
 
 
+def _written(house: House, template: str, language: str) -> Iterator[tuple[Channel, Files]]:
+    for channel in CHANNELS:
+        try:
+            yield channel, files_of(house, template, language, channel)
+        except LookupError:
+            continue
+
+
 def _filled(
-    house: House, files: Files, values: dict[str, object], channel: str, *, strict: bool, opt_out: str = ""
+    house: House, files: Files, data: JsonObject, channel: str, *, strict: bool, opt_out: str = ""
 ) -> tuple[str, str, str]:
     """Subject, text and HTML. `opt_out` is where a reader ends offers: a mail says so at its end."""
-    environment = _environment(_folders(house), strict)
-    filled = {**values, "base_url": house.settings.base_url}
-    text = environment.get_template(files.text).render(filled).strip()
-    subject = ""
-    if files.titled:
-        subject, _, text = text.partition("\n")
-        subject, text = subject.strip(), text.strip()
+    environment, home = _environment(_folders(house), strict), house.settings.base_url
+    filled = {**in_words(house, files.locale, data), "base_url": home}
+    written = environment.get_template(files.text).render(filled).strip()
+    subject, _, words = written.partition("\n") if files.titled else ("", "", written)
+    direction, words = LANGUAGES[files.locale].direction, words.strip()
+    title, text = _turned(subject.strip(), direction), _turned(words, direction)
     if channel in ("push", "in_app"):
-        return subject or _TITLE, text, ""
-    if channel == "whatsapp" and subject:
-        return "", f"{subject}\n\n{text}", ""
+        return title or _TITLE, text, ""
+    if channel == "whatsapp" and title:
+        return "", f"{title}\n\n{text}", ""
     if channel != "email":
         return "", text, ""
-    body = environment.get_template(files.html).render(filled)
-    why, no_more = (translated(house, files.locale, words) for words in (_WHY, _NO_MORE))
-    frame = {"subject": subject, "body": body, "lang": files.locale, "opt_out": opt_out, "why": why, "no_more": no_more}
-    html = environment.get_template(_LAYOUT).render({**filled, **frame})
-    return subject, f"{text}\n\n--\n{why}\n{no_more}: {opt_out}" if opt_out else text, html
+    body = environment.get_template(files.html).render(filled) if files.html else _as_html(words, home)
+    why, no_more = (translated(house, files.locale, sentence) for sentence in (_WHY, _NO_MORE))
+    frame = {"subject": title, "body": body, "lang": files.locale, "direction": direction}
+    ending = {"opt_out": opt_out, "why": why, "no_more": no_more}
+    html = environment.get_template(_LAYOUT).render({**filled, **frame, **ending})
+    return title, f"{text}\n\n--\n{why}\n{no_more}: {opt_out}" if opt_out else text, html
+
+
+def _turned(text: str, direction: str) -> str:
+    """Lines of a right-to-left language begin with its mark: a name or a number in front would turn them around."""
+    if direction == "ltr":
+        return text
+    return _BEGINS_OTHERWISE.sub(_RIGHT_TO_LEFT, text)
+
+
+def _as_html(text: str, home: str) -> Markup:
+    """A text as the HTML of a mail. Addresses of ours can be followed, by the words before a colon where there are any.
+
+    Others stay words: what people name their organisations leads nobody anywhere.
+    """
+    paragraphs = ["<br>".join(_line(line, home) for line in one.split("\n")) for one in _PARAGRAPHS.split(text)]
+    return Markup("\n".join(f"<p>{one}</p>" for one in paragraphs))  # noqa: S704  escaped, word by word
+
+
+def _line(line: str, home: str) -> str:
+    written, after = Markup(), 0
+    for found in _ADDRESS.finditer(line):
+        if not f"{found[0]}/".startswith(f"{home}/"):
+            continue
+        before = line[after : found.start()]
+        words = before.rstrip()
+        labels = words.endswith(":") and after == 0 and found.end() == len(line)
+        shown = escape(words[:-1]) if labels else Markup('<bdi dir="ltr">{}</bdi>').format(found[0])
+        written += Markup() if labels else escape(before)
+        written += Markup('<a href="{}">{}</a>').format(found[0], shown)
+        after = found.end()
+    return written + escape(line[after:])
+
+
+def _catalogues(house: House) -> tuple[tuple[str, Path], ...]:
+    return tuple((module.name, module.folder / "locale") for module in house.modules)
 
 
 def _folders(house: House) -> tuple[tuple[str, Path], ...]:
@@ -181,10 +261,17 @@ def _translations(folders: tuple[tuple[str, Path], ...]) -> Translations:
 
 @cache
 def _environment(folders: tuple[tuple[str, Path], ...], strict: bool) -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PrefixLoader({name: FileSystemLoader(folder / name) for name, folder in folders}),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined if strict else _Named,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["apart"] = _apart
+    return environment
+
+
+def _apart(value: object) -> str:
+    """A name or number of either direction as an island, so that it does not disturb the line it stands in."""
+    return f"\u2068{value}\u2069"

@@ -1,11 +1,11 @@
 """All SQL of channels."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import Select, delete, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -34,6 +34,22 @@ async def message_of_provider(session: ReadSession, provider: str, provider_id: 
     """Our message that a provider knows by an id of its own."""
     theirs = select(MessageRow.id).where(MessageRow.provider_id == provider_id, MessageRow.provider == provider)
     return (await session.execute(theirs.limit(1))).scalar_one_or_none()
+
+
+async def lock_messages(session: Session, ids: Sequence[UUID]) -> Mapping[UUID, MessageRow]:
+    """Messages by id, locked in the order of their ids."""
+    statement = select(MessageRow).where(MessageRow.id.in_(ids)).order_by(MessageRow.id).with_for_update()
+    found = await session.execute(statement.execution_options(populate_existing=True))
+    return {row.id: row for row in found.scalars()}
+
+
+async def messages_of_provider(
+    session: ReadSession, theirs: Collection[tuple[str, str]]
+) -> Mapping[tuple[str, str], UUID]:
+    """Our messages that providers know by ids of their own: (provider, its id) → ours."""
+    both = tuple_(MessageRow.provider, MessageRow.provider_id)
+    statement = select(MessageRow.provider, MessageRow.provider_id, MessageRow.id).where(both.in_(theirs))
+    return {(str(provider), str(known)): found for provider, known, found in await session.execute(statement)}
 
 
 async def waiting_for(session: ReadSession, message_id: UUID) -> Sequence[UUID]:

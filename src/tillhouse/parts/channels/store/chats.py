@@ -1,10 +1,12 @@
 """All SQL of chats: who writes to us, what they wrote, and where they are in a flow."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence, Set
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import ARRAY, Table, Text, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel.db import ReadSession, Session
@@ -17,11 +19,26 @@ from tillhouse.parts.channels.models import (
     ReceivedRow,
 )
 
+_INBOUND = cast("Table", InboundRow.__table__)  # many rows at once go in faster round the ORM
+
 
 async def lock_received(session: Session, received_id: UUID) -> ReceivedRow | None:
     """A call of a provider that waits to be read, locked."""
     statement = select(ReceivedRow).where(ReceivedRow.id == received_id).with_for_update()
     return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def lock_all_received(session: Session, ids: Sequence[UUID]) -> Sequence[ReceivedRow]:
+    """Calls that wait to be read, locked, in the order in which they came."""
+    statement = select(ReceivedRow).where(ReceivedRow.id.in_(ids)).order_by(ReceivedRow.id).with_for_update()
+    return (await session.execute(statement)).scalars().all()
+
+
+async def delete_received(session: Session, ids: Sequence[UUID]) -> None:
+    """Forget calls that have been read."""
+    if ids:
+        gone = delete(ReceivedRow).where(ReceivedRow.id.in_(ids))
+        await session.execute(gone.execution_options(synchronize_session=False))
 
 
 async def contact(session: ReadSession, contact_id: UUID) -> ChatContactRow | None:
@@ -50,6 +67,29 @@ async def lock_correspondents(session: Session, provider: str, who: Corresponden
     statement = (
         select(ChatContactRow)
         .where(ChatContactRow.provider == provider, ChatContactRow.account == who.account, or_(*same))
+        .order_by(ChatContactRow.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return (await session.execute(statement)).scalars().all()
+
+
+async def lock_all_correspondents(
+    session: Session, senders: Collection[tuple[str, Correspondent]]
+) -> Sequence[ChatContactRow]:
+    """Whoever goes by one of these numbers or user ids, with their providers, locked; their accounts take turns."""
+    turns = sorted({_turn(provider, who) for provider, who in senders})
+    turn = func.unnest(sql_cast(turns, ARRAY(Text))).column_valued("turn")
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext(turn))))
+    accounts = {(provider, who.account) for provider, who in senders}
+    phones = {who.phone for _, who in senders if who.phone}
+    user_ids = {who.user_id for _, who in senders if who.user_id}
+    statement = (
+        select(ChatContactRow)
+        .where(
+            tuple_(ChatContactRow.provider, ChatContactRow.account).in_(accounts),
+            or_(ChatContactRow.phone.in_(phones), ChatContactRow.user_id.in_(user_ids)),
+        )
         .order_by(ChatContactRow.id)
         .with_for_update()
         .execution_options(populate_existing=True)
@@ -86,21 +126,44 @@ async def latest_contact(
     return (await session.execute(statement)).scalar_one_or_none()
 
 
-async def insert_inbound(session: Session, row: InboundRow) -> bool:
-    """Keep a message; False when it is known already."""
-    values = {
-        "id": row.id, "contact_id": row.contact_id, "provider": row.provider, "external_id": row.external_id,
-        "kind": row.kind, "content": row.content, "media": row.media, "sent_at": row.sent_at,
-        "created_at": row.created_at, "handled_at": row.handled_at,
-    }  # fmt: skip
-    statement = insert(InboundRow).values(values).on_conflict_do_nothing().returning(InboundRow.id)
-    return (await session.execute(statement)).scalar_one_or_none() is not None
+async def insert_all_inbound(session: Session, rows: Sequence[InboundRow]) -> Set[UUID]:
+    """Keep messages, in this order. Returns the ids of those that were not known yet."""
+    values = [
+        {
+            "id": row.id, "contact_id": row.contact_id, "provider": row.provider, "external_id": row.external_id,
+            "kind": row.kind, "content": row.content, "media": row.media, "sent_at": row.sent_at,
+            "created_at": row.created_at, "handled_at": row.handled_at,
+        }
+        for row in rows
+    ]  # fmt: skip
+    statement = insert(_INBOUND).on_conflict_do_nothing().returning(_INBOUND.c.id)
+    return set((await session.execute(statement, values)).scalars())
 
 
 async def inbound(session: ReadSession, inbound_id: UUID) -> InboundRow | None:
     """A message to us by id."""
     statement = select(InboundRow).where(InboundRow.id == inbound_id).execution_options(populate_existing=True)
     return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def inbound_with_contacts(
+    session: ReadSession, inbound_ids: Sequence[UUID]
+) -> Sequence[tuple[InboundRow, ChatContactRow]]:
+    """Messages to us with whoever wrote them."""
+    statement = (
+        select(InboundRow, ChatContactRow)
+        .join(ChatContactRow, ChatContactRow.id == InboundRow.contact_id)
+        .where(InboundRow.id.in_(inbound_ids))
+    )
+    return [(row, whose) for row, whose in await session.execute(statement)]
+
+
+async def about_to_hear(session: ReadSession, contact_ids: Collection[UUID]) -> Set[UUID]:
+    """Those of these contacts to whom something is still to be said that nobody has begun to hand over."""
+    statement = select(MessageRow.contact_id).where(
+        MessageRow.contact_id.in_(contact_ids), MessageRow.status == "queued", MessageRow.attempted_at.is_(None)
+    )
+    return {found for found in (await session.execute(statement)).scalars() if found}
 
 
 async def unhandled(session: Session, contact_id: UUID, limit: int) -> Sequence[InboundRow]:

@@ -49,6 +49,16 @@ async def person_by_identifier(session: ReadSession, identifier: Identifier) -> 
     return (await session.execute(statement)).scalar_one_or_none()
 
 
+async def people_by_phone(session: ReadSession, phones: Collection[str]) -> Mapping[str, PersonRow]:
+    """Whoever has confirmed these numbers, by number."""
+    statement = (
+        select(PersonRow, IdentifierRow.value)
+        .join(IdentifierRow, IdentifierRow.person_id == PersonRow.id)
+        .where(IdentifierRow.kind == "phone", IdentifierRow.value.in_(phones))
+    )
+    return {phone: row for row, phone in await session.execute(statement)}
+
+
 async def people_at(session: ReadSession, domain: str) -> Sequence[tuple[PersonRow, str]]:
     """Persons with an e-mail address that ends in `domain`, and that address, the oldest first."""
     statement = (

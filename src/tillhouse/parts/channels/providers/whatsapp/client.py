@@ -61,6 +61,12 @@ class WhatsAppCarrier:
             raise Refused("media_too_large")
         return answer.body
 
+    async def show_read(self, account: str, message_id: str, *, typing: bool) -> None:
+        body: JsonObject = {"messaging_product": "whatsapp", "status": "read", "message_id": message_id}
+        if typing:  # ends by itself after 25 seconds, or with the answer
+            body["typing_indicator"] = {"type": "text"}
+        await self._send("POST", f"{self._url}/{account or self._number}/messages", json=body, timeout=5.0)
+
     async def _upload(self, number: str, attachment: Attachment) -> str:
         """Bring a file to Meta first. Nobody has seen anything when that fails: its unknown end is "not sent"."""
         upload = Upload("file", attachment.name, attachment.content, attachment.media_type)
