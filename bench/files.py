@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import io
 import os
+import random
 import shutil
 import socket
 import statistics
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -190,7 +192,7 @@ async def pictures() -> None:
 
 
 async def recordings(folder: Path) -> None:
-    path, seconds = folder / "film.mp4", 20
+    path, seconds, chance = folder / "film.mp4", 20, random.Random(1)
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=30)
         video.width, video.height, video.pix_fmt = 1280, 720, "yuv420p"
@@ -203,7 +205,7 @@ async def recordings(folder: Path) -> None:
         for number in range(seconds * 48_000 // 1024):
             frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
             frame.sample_rate, frame.pts, frame.time_base = 48_000, number * 1024, Fraction(1, 48_000)
-            frame.planes[0].update(os.urandom(4096).replace(b"\xff", b"\0").replace(b"\x7f", b"\0"))
+            frame.planes[0].update(array("f", [chance.uniform(-0.2, 0.2) for _ in range(1024)]).tobytes())
             out.mux(audio.encode(frame))
         out.mux(audio.encode(None))
     tool = PyAv(timedelta(minutes=10))
