@@ -21,6 +21,7 @@ from tillhouse.parts.identity.domain import parse_identifier
 from tillhouse.parts.identity.models.organisations import MembershipRow
 from tillhouse.parts.identity.service import sessions
 from tillhouse.parts.payments import api as payments
+from tillhouse.parts.payments.domain import Method, OrderState
 
 
 @pytest.fixture
@@ -280,6 +281,27 @@ async def test_an_organisations_receipt_is_for_who_may_see_its_money(
     assert found.status_code == status, found.text
     if status == 200:
         assert "Rao and Sons" in text_of(found.content)
+
+
+async def test_an_organisation_pays_at_a_gateway_and_is_not_closed_meanwhile(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    made = (await post(town, asha, "/organisations", {"name": "Rao and Sons", "country": "IN"}, "org")).json()
+    firm = api.Owner("organisation", UUID(made["id"]))
+    terms = {"plan": "shop.small", "currency": "INR", "months": 1, "zone": "Asia/Kolkata"}
+    async with counter.till.house.database.transaction() as session:
+        view, due = await api.subscribe(session, firm, **terms)  # type: ignore[arg-type]  # as written
+    assert due
+    order = await api.begin_payment(counter.till.house, firm, due.id, api.How(method=Method.CHECKOUT), request_key="k")
+    refused = await town.call("DELETE", f"/organisations/{firm.id}", token=asha.token)
+    assert "A payment of the organisation is still under way." in refused.text
+    await counter.till.pay(order)
+    await counter.till.quiet()
+    assert (await counter.see(view)).state == "active"
+    assert (await counter.see_invoice(due)).state == "paid"
+    assert (await counter.till.see_order(order)).state == OrderState.CAPTURED
+    assert await counter.till.exceptions() == []
+    wallet = await get(town, f"/wallets/organisations/{firm.id}", asha)
+    assert [one["available"] for one in wallet.json()["items"]] == ["0.00"]
 
 
 async def test_a_coupon_shows_its_price_before_anybody_chooses_and_is_taken_off(counter: Counter, town: Town) -> None:

@@ -131,11 +131,16 @@ def _invariants() -> Sequence[Invariant]:
 
 
 def _provides(house: House) -> Sequence[object]:
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto, OrganisationClosing
     from tillhouse.parts.payments.flows.events import EventDoor
     from tillhouse.parts.payments.providers import installed
     from tillhouse.parts.payments.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
-    from tillhouse.parts.payments.service.checks import erase_person, reasons_to_keep
+    from tillhouse.parts.payments.service.checks import (
+        close_organisation,
+        erase_person,
+        reasons_to_keep,
+        reasons_to_keep_organisation,
+    )
     from tillhouse.parts.payments.service.deposits import PURPOSE, pending_of
     from tillhouse.parts.payments.service.payees import payout_accounts
     from tillhouse.parts.payments.service.published import PUBLISHED
@@ -158,6 +163,7 @@ def _provides(house: House) -> Sequence[object]:
         PayoutAccounts(payout_accounts),
         ErasureVeto("payments", reasons_to_keep),
         Erasure("payments", erase_person),
+        OrganisationClosing("payments", reasons_to_keep_organisation, close_organisation),
         *installed(house),
         *CARDS,
         BodyAllowance("/console/payments/reconciliation/statements", statements + _FORM_BYTES),

@@ -23,8 +23,8 @@ from tillhouse.parts.payments.models import OrderRow, PayoutRow
 from tillhouse.parts.payments.service.attention import look_into
 from tillhouse.parts.wallets import api as wallets
 
-_WALLETS = ("person/wallet", "order/wallet")
-_DEBTS = ("person/receivable", "order/receivable")
+_WALLETS = ("person/wallet", "organisation/wallet", "order/wallet")
+_DEBTS = ("person/receivable", "organisation/receivable", "order/receivable")
 
 ACCOUNT_KINDS = (
     ledger.AccountKind(
@@ -59,6 +59,14 @@ ACCOUNT_KINDS = (
     ),
     ledger.AccountKind(
         owner_kind="order", code="receivable", number="1310", type="asset", floor=0, title=N_("Owed to the house")
+    ),
+    ledger.AccountKind(
+        owner_kind="organisation",
+        code="receivable",
+        number="1320",
+        type="asset",
+        floor=0,
+        title=N_("Owed to the house"),
     ),
 )
 
@@ -106,7 +114,7 @@ TRANSFERS = "suspense:transfers"
 
 
 def account_of(owner_kind: str, owner_id: UUID, unit: str) -> ledger.AccountRef:
-    """The wallet of an owner: a person's, or that of an order whose payer has no account."""
+    """The wallet of an owner: a person's, an organisation's, or that of an order whose payer has no account."""
     if owner_kind == "person":
         return wallets.account_ref(owner_id, unit)
     return ledger.AccountRef(owner_kind, owner_id, wallets.ACCOUNT_CODE, unit)

@@ -74,13 +74,13 @@ async def open_items_make_up_balances(session: ReadSession) -> Sequence[str]:
 
 async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str]:
     """Why a person cannot be erased yet: sentences for that person."""
-    payment, payout = await store.open_business(session, person_id)
+    payment, payout = await store.open_business(session, "person", person_id)
     reasons = []
     if payment:
         reasons.append(N_("A payment of yours is still under way."))
     if payout:
         reasons.append(N_("A withdrawal of yours is still under way."))
-    if any(balance.posted for balance in await _debts(session, person_id)):
+    if any(balance.posted for balance in await _debts(session, "person", person_id)):
         reasons.append(N_("You still owe us money for a payment that was taken back."))
     return reasons
 
@@ -95,10 +95,26 @@ async def erase_person(session: Session, person_id: UUID, addresses: Sequence[st
     await store.erase_emails(session, person_id, addresses)
 
 
-async def _debts(session: ReadSession, person_id: UUID) -> list[ledger.Balance]:
-    code = debt_account("person", person_id, "").code
+async def reasons_to_keep_organisation(session: ReadSession, organisation_id: UUID) -> Sequence[str]:
+    """Why an organisation cannot be closed yet: sentences for its owner."""
+    payment, _ = await store.open_business(session, "organisation", organisation_id)
+    reasons = []
+    if payment:
+        reasons.append(N_("A payment of the organisation is still under way."))
+    if any(balance.posted for balance in await _debts(session, "organisation", organisation_id)):
+        reasons.append(N_("The organisation still owes us money for a payment that was taken back."))
+    return reasons
+
+
+async def close_organisation(session: Session, organisation_id: UUID) -> None:
+    """Charge none of its cards any more."""
+    await remove_all(session, "organisation", organisation_id)
+
+
+async def _debts(session: ReadSession, owner_kind: str, owner_id: UUID) -> list[ledger.Balance]:
+    code = debt_account(owner_kind, owner_id, "").code
     return [
-        found for found in await ledger.balances_of_owner(session, "person", person_id) if found.account.code == code
+        found for found in await ledger.balances_of_owner(session, owner_kind, owner_id) if found.account.code == code
     ]
 
 

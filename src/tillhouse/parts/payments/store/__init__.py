@@ -245,14 +245,14 @@ async def unhandled_events_before(session: ReadSession, before: datetime) -> Seq
     return (await session.execute(statement)).scalars().all()
 
 
-async def open_business(session: ReadSession, owner_id: UUID) -> tuple[bool, bool]:
-    """Whether a person has a payment, and a payout, that is still under way."""
+async def open_business(session: ReadSession, owner_kind: str, owner_id: UUID) -> tuple[bool, bool]:
+    """Whether an owner has a payment, and a payout, that is still under way."""
     order = exists().where(
-        OrderRow.owner_kind == "person", OrderRow.owner_id == owner_id,
+        OrderRow.owner_kind == owner_kind, OrderRow.owner_id == owner_id,
         OrderRow.state.in_((OrderState.PENDING, OrderState.AUTHORIZED, OrderState.DISPUTED)),
     )  # fmt: skip
     payout = exists().where(
-        PayoutRow.owner_kind == "person", PayoutRow.owner_id == owner_id, PayoutRow.state.in_(HOLDS_MONEY)
+        PayoutRow.owner_kind == owner_kind, PayoutRow.owner_id == owner_id, PayoutRow.state.in_(HOLDS_MONEY)
     )
     row = (await session.execute(select(order, payout))).one()
     return bool(row[0]), bool(row[1])
