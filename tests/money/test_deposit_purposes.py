@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from tests.parts.payments.till import Till, new_person, open_till, shop
 from tests.registry import put_in_place
@@ -62,6 +63,9 @@ async def test_a_refused_sale_leaves_the_money_in_the_buyers_wallet(settings: Ke
         _, wallet, sales, state = await bought(till)
         assert (wallet, sales, state) == ("150.00", "0.00", OrderState.CAPTURED)
         assert await till.exceptions() == [("purpose", "purpose_refused")]
+        async with till.house.database.reading() as session:
+            again = "SELECT count(*) FROM kernel.jobs WHERE name = 'payments.settle_purpose'"
+            assert await session.scalar(text(again)) == 0
 
 
 async def test_a_product_that_crashes_twice_sells_at_the_third_try(settings: KernelSettings) -> None:

@@ -30,6 +30,14 @@ async def test_a_deposit_whose_browser_went_away_comes_by_webhook(till: Till) ->
     assert await till.wallet(person) == "150.00"
 
 
+async def test_what_the_gateway_keeps_of_a_payment_is_noted_with_it(till: Till) -> None:
+    order = await till.order(new_person(), "1000.00")
+    await till.verify(await till.pay(order))
+    async with till.house.database.reading() as session:
+        (payment,) = await api.payments_of(session, order.id)
+    assert payment.fee == rupees("23.60")  # 2 % and the tax on it, as the sandbox's gateway says
+
+
 async def test_a_deposit_of_which_no_event_arrives_is_found_by_asking(till: Till) -> None:
     person = new_person()
     order = await till.order(person)

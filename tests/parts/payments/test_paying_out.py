@@ -1,5 +1,6 @@
 """Money that goes out: once, to where it should, and back where it could not."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,8 @@ from tests.parts.payments.till import Till, new_person, rupees
 from tillhouse.kernel.errors import Conflict, Forbidden, InvalidInput
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.ledger.api import InsufficientFunds
-from tillhouse.parts.payments.domain import BankAccount, PayoutState, Vpa, destination_from
+from tillhouse.parts.payments.domain import BankAccount, PayoutFacts, PayoutState, Vpa, destination_from
+from tillhouse.parts.payments.service.payouts import record_payout
 from tillhouse.parts.payments.service.reviews import approve_payout, reject_payout
 
 HDFC = BankAccount("Asha Rao", "HDFC0001234", "50100012345678")
@@ -29,6 +31,34 @@ async def test_a_withdrawal_sets_the_money_aside_and_takes_it_when_the_bank_has_
     assert paid.utr
     assert (await till.wallet(person), await till.available(person)) == ("600.00", "600.00")
     assert await till.house_balance("payouts:razorpayx") == "400.00"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"payout_id": "pout_Another0000001"}, "paid_out_twice"),
+        ({"reference": "somebody-elses"}, "foreign_reference"),
+        ({"payout_id": "pout_Another0000001", "reference": "somebody-elses"}, "foreign_reference"),
+        ({"amount": rupees("399.00")}, "foreign_amount"),
+    ],
+)
+async def test_what_is_told_of_another_payout_moves_nothing_and_is_put_before_a_person(
+    till: Till, changed: dict[str, object], reason: str
+) -> None:
+    person = new_person()
+    await till.give(person, rupees("1000.00"))
+    payout = await till.withdraw(person, "400.00")
+    await till.quiet()
+    (outside,) = till.payouts_outside()
+    ours = PayoutFacts("razorpayx", outside["id"], str(payout.id), rupees("400.00"), PayoutState.PROCESSED)
+    async with till.house.database.transaction() as session:
+        assert await record_payout(session, payout.id, replace(ours, **changed)) == reason  # type: ignore[arg-type]  # its fields
+    assert (await till.see_payout(payout)).state == PayoutState.PROCESSING
+    assert (await till.wallet(person), await till.available(person)) == ("1000.00", "600.00")
+    assert ("payout", reason) in await till.exceptions()
+    await till.pass_time(timedelta(minutes=4))
+    paid = await till.see_payout(payout)
+    assert (paid.state, await till.wallet(person)) == (PayoutState.PROCESSED, "600.00")
 
 
 async def test_a_bank_account_is_paid_by_imps_under_our_key(till: Till) -> None:

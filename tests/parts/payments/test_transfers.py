@@ -206,6 +206,7 @@ async def test_an_altered_code_waits_for_a_person_who_sees_what_costs_as_much(ba
     async with bank.till.house.database.transaction() as session:
         await api.place_transfer(session, transfer.id, order.id)
     assert await bank.state(order) == OrderState.CAPTURED
+    assert await bank.till.exceptions() == []
     async with bank.till.house.database.transaction() as session:
         with pytest.raises(Conflict):
             await api.place_transfer(session, transfer.id, order.id)
