@@ -77,6 +77,18 @@ def settlement_line(row: ReconLineRow, day: date) -> SettlementLine:
     )  # fmt: skip
 
 
+async def test_a_booking_that_was_taken_back_leaves_no_open_item(till: Till) -> None:
+    order = await till.deposit(new_person(), "100.00")
+    kept = await till.deposit(new_person(), "70.00")
+    async with till.house.database.transaction() as session:
+        (payment,) = await api.payments_of(session, order.id)
+        (other,) = await api.payments_of(session, kept.id)
+        assert payment.transaction_id
+        await ledger.reverse(session, payment.transaction_id, key="test.reverse:1")
+    clearing = await aged(till, "clearing:razorpay")
+    assert [(one.item, str(one.amount)) for one in clearing.items] == [(str(other.transaction_id), "70.00")]
+
+
 async def test_a_day_that_agrees_empties_the_clearing_account_and_books_the_fees(till: Till) -> None:
     settlement = await a_day(till, "100.00", "250.00")
     (day,) = await reconcile(till)
