@@ -1,0 +1,117 @@
+"""What does not agree: transfers, events, statements, exceptions ended by two people."""
+
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+from tillhouse.kernel.access import Principal
+from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
+from tillhouse.kernel.errors import Forbidden
+from tillhouse.kernel.house import House
+from tillhouse.kernel.paging import cut
+from tillhouse.kernel.text import N_
+from tillhouse.parts.identity import api as identity
+from tillhouse.parts.payments.api.asking import before_of
+from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
+from tillhouse.parts.payments.flows.reconciliation import StatementFile, import_file
+from tillhouse.parts.payments.service import inbox, transfers
+from tillhouse.parts.payments.service.reconciliation import resolving
+from tillhouse.parts.payments.service.reconciliation.bank import Imported
+from tillhouse.parts.payments.service.reconciliation.resolving import ExceptionState, ExceptionView
+from tillhouse.parts.payments.service.views import (
+    EventView,
+    TransferView,
+    event_view,
+    transfer_view,
+)
+from tillhouse.parts.payments.settings import PaymentsSettings
+
+
+async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID) -> TransferView:
+    """A person says which order an unplaced transfer is for. Raises `NotFound`, `Conflict`."""
+    row = await transfers.place_transfer(session, transfer_row_id, order_id)
+    return transfer_view(row, house_of(session).vault.open(row.content))
+
+
+async def release_transfer(session: Session, transfer_row_id: UUID) -> TransferView:
+    """A part payment goes to the wallet of its order's owner. Raises `NotFound`, `Conflict`."""
+    row = await transfers.release_transfer(session, transfer_row_id)
+    return transfer_view(row, house_of(session).vault.open(row.content))
+
+
+async def replay_event(session: Session, event_row_id: UUID) -> EventView:
+    """Have a stored event looked at again. Raises `NotFound`, `Conflict`."""
+    return event_view(await inbox.replay_event(session, event_row_id))
+
+
+async def import_statement(house: House, file: StatementFile, *, by: UUID | None) -> list[Imported]:
+    """Import a statement of our bank; no transaction may be open. The same lines again add nothing.
+
+    Raises `PayloadTooLarge`, and `InvalidInput` for a file of which nothing is stored.
+    """
+    return await import_file(house, file, by=by)
+
+
+def statement_max_bytes(house: House) -> int:
+    """The largest bank statement that is imported, in bytes."""
+    return house.settings_of(PaymentsSettings).statement_max_bytes
+
+
+async def exceptions_page(
+    session: ReadSession,
+    *,
+    state: ExceptionState | None = None,
+    kind: str | None = None,
+    reason: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> tuple[Sequence[ExceptionView], str | None]:
+    """Exceptions, newest first, narrowed by what is given, and the cursor of the next page."""
+    found = await resolving.exceptions_page(
+        session, state=state, kind=kind, reason=reason, limit=limit + 1, before=before_of(cursor)
+    )
+    return cut(found, limit, lambda view: (str(view.id),))
+
+
+async def propose(
+    session: Session, by: Principal, exception_id: UUID, *, explanation: str, legs: Sequence[CorrectionLeg] = ()
+) -> ExceptionView:
+    """Propose how an exception ends: what to post, or (no legs) why nothing is.
+
+    Raises `NotFound`, `Conflict`, `InvalidInput`.
+    """
+    view = await resolving.propose(session, exception_id, by=_behind(by), explanation=explanation, legs=legs)
+    details: JsonObject = {"legs": [f"{leg.account} {leg.amount} {leg.amount.unit}" for leg in legs]}
+    await identity.audit(session, by, "payments.propose_correction", f"exception:{exception_id}", details)
+    return view
+
+
+async def approve(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
+    """Agree to what somebody else proposed: exactly that is posted. Raises `NotFound`, `Conflict`, `Forbidden`."""
+    view = await resolving.approve(session, exception_id, resolution_id, by=by.person_id)
+    details: JsonObject = {"resolution": str(resolution_id)}
+    await identity.audit(session, by, "payments.approve_correction", f"exception:{exception_id}", details)
+    return view
+
+
+async def check_proposal(
+    session: Session, by: Principal, exception_id: UUID, resolution_id: UUID, verdict: Literal["approve", "reject"]
+) -> None:
+    """Raise what `approve` or `reject` would raise for the caller, and decide nothing."""
+    await resolving.check_proposal(session, exception_id, resolution_id, by=by.person_id, verdict=verdict)
+
+
+async def reject(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
+    """Do not agree, or take one's own proposal back. Raises `NotFound`, `Conflict`."""
+    view = await resolving.reject(session, exception_id, resolution_id, by=by.person_id)
+    details: JsonObject = {"resolution": str(resolution_id)}
+    await identity.audit(session, by, "payments.reject_correction", f"exception:{exception_id}", details)
+    return view
+
+
+def _behind(principal: Principal) -> UUID:
+    """The person who acts, also through a key of theirs: who proposes with a key may not approve in person."""
+    person = principal.made_by or principal.id
+    if person is None:
+        raise Forbidden(N_("Only a person, or a key that a person made, can do this."))
+    return person
