@@ -25,6 +25,7 @@ from sqlalchemy.engine import make_url
 from tillhouse.apps import migrate
 from tillhouse.apps.compose import build_house, create_app
 from tillhouse.apps.embedded import EmbeddedPostgres
+from tillhouse.apps.runtime import keep_out_of_collections
 from tillhouse.kernel.house import House
 from tillhouse.kernel.logs import configure_logs
 from tillhouse.kernel.settings import KernelSettings
@@ -130,3 +131,8 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as found:
         yield found
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what was imported: it is walked thousands of times otherwise, and never goes."""
+    keep_out_of_collections()

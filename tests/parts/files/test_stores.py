@@ -1,6 +1,7 @@
 """Other places than a folder: S3 as moto plays it, and what an address for Azure and Google looks like."""
 
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -9,8 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.server import DomainDispatcherApplication, create_backend_app
 from obstore.store import AzureStore, GCSStore, LocalStore
+from werkzeug.serving import make_server
 
 from tests.parts.files import samples
 from tests.parts.identity.town import Resident, Town
@@ -21,13 +23,48 @@ from tillhouse.parts.files.providers.objects import Objects
 PDF = b"%PDF-1.7 " + bytes(range(256)) * 40
 
 
+class Ailing:
+    """S3 as moto plays it, which answers the `next` calls about objects with these statuses, or `always` with one."""
+
+    def __init__(self) -> None:
+        self._well = DomainDispatcherApplication(create_backend_app)
+        self.next: list[int] = []
+        self.always: int | None = None
+        self.refused = 0
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        about_object = environ["PATH_INFO"].startswith("/house/")
+        status = (self.next.pop(0) if self.next else self.always) if about_object else None
+        if status is None:
+            return self._well(environ, start_response)
+        self.refused += 1
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        start_response(f"{status} Later", [("Content-Length", "0")])
+        return [b""]
+
+
 @pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def running() -> Iterator[tuple[str, Ailing]]:
+    ailing = Ailing()
+    server = make_server("127.0.0.1", 0, ailing, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}", ailing
+    server.shutdown()
+    thread.join()
+
+
+@pytest.fixture
+def s3(running: tuple[str, Ailing]) -> str:
+    return running[0]
+
+
+@pytest.fixture
+def ailing(running: tuple[str, Ailing]) -> Iterator[Ailing]:
+    found = running[1]
+    found.refused = 0
+    yield found
+    found.next, found.always = [], None
 
 
 @pytest.fixture
@@ -65,6 +102,38 @@ async def send(begun: Mapping[str, Any], content: bytes) -> None:
 def keys(bucket: str) -> list[str]:
     listing = httpx.get(f"{bucket}/house?list-type=2", timeout=60).text
     return [one.partition("</Key>")[0] for one in listing.split("<Key>")[1:]]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_store_that_has_too_much_to_do_for_a_moment_is_asked_again(
+    asha: Resident, town: Town, bucket: str, ailing: Ailing, status: int
+) -> None:
+    picture = samples.picture()
+    async with calling(town, asha) as client:
+        ailing.next = [status, status]
+        stored = await client.post("http://testserver/api/v1/files", files={"file": ("a.png", picture)})
+        assert (stored.status_code, ailing.refused) == (201, 2), stored.text
+        ailing.next = [status]
+        read = await client.get(f"/{stored.json()['id']}/content")
+        assert (read.status_code, ailing.refused, read.content[:4]) == (200, 3, b"\x89PNG")
+    assert len(keys(bucket)) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_store_that_stays_away_is_said_and_nothing_is_half_kept(
+    asha: Resident, town: Town, bucket: str, ailing: Ailing, status: int
+) -> None:
+    async with calling(town, asha) as client:
+        ailing.always = status
+        answer = await client.post("http://testserver/api/v1/files", files={"file": ("a.png", samples.picture())})
+        assert (answer.status_code, answer.json()["code"]) == (503, "temporarily_unavailable")
+        assert "Nothing was changed: try again." in answer.json()["detail"]
+        ailing.always = None
+        listed = await client.get("http://testserver/api/v1/files")
+        assert [one for one in listed.json()["items"] if one["state"] == "ready"] == []
+        again = await client.post("http://testserver/api/v1/files", files={"file": ("a.png", samples.picture())})
+        assert again.status_code == 201
+    assert len(keys(bucket)) == 1
 
 
 async def test_files_and_resumable_uploads_live_in_s3(asha: Resident, town: Town, bucket: str) -> None:

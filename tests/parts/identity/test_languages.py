@@ -13,23 +13,9 @@ PARTS = [
     Path(str(part.__file__)).parent
     for part in (tillhouse.parts.identity, tillhouse.parts.channels, tillhouse.parts.files)
 ]
-MESSAGES = PARTS[0] / "templates" / "identity" / "messages"
 
 
 @pytest.mark.parametrize("folder", PARTS, ids=lambda folder: folder.name)
 def test_every_sentence_is_there_in_hindi(folder: Path) -> None:
     assert len(sentences(folder)) > 0
     assert list(untranslated(folder, folder / "locale", "hi")) == []
-
-
-def test_every_message_is_there_in_hindi_for_mail_and_sms() -> None:
-    names = {path.name.split(".")[0] for path in MESSAGES.iterdir()}
-    assert names >= {"code", "already_registered", "password_changed"}
-    missing = [
-        f"{name}.{locale}.{kind}"
-        for name in names
-        for locale in ("en", "hi")
-        for kind in ("txt", "html", "sms.txt")
-        if not (MESSAGES / f"{name}.{locale}.{kind}").is_file()
-    ]
-    assert missing == []

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
@@ -17,9 +17,16 @@ from tillhouse.kernel.db import in_transaction
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.text import N_
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 _PIECE = 1 << 20  # bytes that are in memory at once while a file is read
 _PART = 8 << 20  # bytes of one part of a multipart upload: 10,000 of them are 80 GB
 _PARALLEL = 2
+
+# A store that is away is said within the time that somebody waits for a page. Options of the client are left to the
+# vendor's own variables: given here, they would replace all of those.
+_PATIENCE: "RetryConfig" = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class Objects:
     def at(cls, url: str, folder: Path) -> "Objects":
         """Open `url`, or `folder` (made when it is missing) when there is none."""
         if url:
-            return cls(from_url(url))
+            return cls(from_url(url, retry_config=_PATIENCE))
         return cls(LocalStore(folder.resolve(), mkdir=True))
 
     @property
