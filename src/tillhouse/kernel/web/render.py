@@ -8,10 +8,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType
+from typing import ClassVar
 from urllib.parse import urlencode
 
 from fastapi import Request
-from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
@@ -230,9 +233,23 @@ def _with_query(request: Request, changes: Mapping[str, str | None]) -> str:
     return "?" + urlencode({key: value for key, value in query.items() if value is not None})
 
 
+class _Compiled(BytecodeCache):
+    """What templates were compiled to in this process, by whichever house: a template that changes has another sum."""
+
+    _kept: ClassVar[dict[tuple[str, str], CodeType]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._kept[bucket.key, bucket.checksum] = bucket.code
+
+
 def _environment(folders: Mapping[str, Path], static: Static) -> Environment:
     env = Environment(
         loader=PrefixLoader({module: FileSystemLoader(folder / module) for module, folder in folders.items()}),
+        bytecode_cache=_Compiled(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
