@@ -11,6 +11,7 @@ from selenium.common.exceptions import (
     ElementNotInteractableException,
     NoSuchElementException,
     StaleElementReferenceException,
+    WebDriverException,
 )
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
@@ -78,4 +79,13 @@ class Person:
     def waits_for(self, condition: Callable[[webdriver.Chrome], bool]) -> None:
         """Look until it is so; a page on its way is no obstacle."""
         on_its_way = (StaleElementReferenceException, NoSuchElementException, ElementNotInteractableException)
-        WebDriverWait(self.browser, 10, ignored_exceptions=on_its_way).until(condition)
+
+        def met(browser: webdriver.Chrome) -> bool:
+            try:
+                return condition(browser)
+            except WebDriverException as error:
+                if "does not belong to the document" in (error.msg or ""):
+                    return False  # the page went on while it was looked at
+                raise
+
+        WebDriverWait(self.browser, 10, ignored_exceptions=on_its_way).until(met)
