@@ -60,7 +60,7 @@ async def open_card_page(
         raise NotFound(N_("No card can be kept here in this currency: renewals are paid by invoice."))
     async with house.database.transaction() as session:
         row = await cards.begin_card(session, *owner, known.gateway.name)
-    back = f"{house.settings.base_url}{return_path.format(card=row.id)}"
+    back = house.settings.address(return_path.format(card=row.id))
     page = await known.cards.open_page(key=row.id, return_url=back, email=email)
     async with house.database.transaction() as session:
         await cards.note_page(session, row.id, page.setup_ref)
@@ -143,7 +143,7 @@ async def charge_card(house: House, wish: NewOrder) -> OrderView:
     if order.provider_order_id is None and order.state == OrderState.CREATED:
         order = await _charge(house, order, first=order.id == wish.id)
     if order.provider_order_id and order.paid_at is None:
-        await _settle(house, order.provider, order.provider_order_id)
+        await settle_payments(house, order.provider, order.provider_order_id)
     async with house.database.reading() as session:
         return order_view(await order_for(session, order.id, owner=None))
 
@@ -152,6 +152,13 @@ async def find_charge(house: House, order: OrderRow, request: OrderRequest) -> G
     """The gateway's charge of a saved card for this order, if it was ever made."""
     row = await _card_of(order.saved_card_id, house)
     return await _keeper(house, row).find_charge(request, _ref(row))
+
+
+async def settle_payments(house: House, provider: str, provider_order_id: str) -> None:
+    """Ask the gateway for the payments of an order, and settle each, the oldest first."""
+    for facts in reversed(await gateway(house, provider).payments_of(provider_order_id)):
+        async with house.database.transaction() as session:
+            await settle(session, facts)
 
 
 async def _charge(house: House, order: OrderRow, *, first: bool) -> OrderRow:
@@ -177,12 +184,6 @@ async def _make(known: SavedCards, request: OrderRequest, row: SavedCardRow, *, 
     if row.state != "active":
         raise Refused(_GONE, reason="card_removed", description=_GONE, provider=row.provider)
     return await known.charge(request, _ref(row))
-
-
-async def _settle(house: House, provider: str, provider_order_id: str) -> None:
-    for facts in reversed(await gateway(house, provider).payments_of(provider_order_id)):
-        async with house.database.transaction() as session:
-            await settle(session, facts)
 
 
 async def _card_of(card_id: UUID | None, house: House) -> SavedCardRow:

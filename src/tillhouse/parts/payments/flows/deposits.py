@@ -10,7 +10,7 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import Method, OrderState
-from tillhouse.parts.payments.flows.cards import find_charge
+from tillhouse.parts.payments.flows.cards import find_charge, settle_payments
 from tillhouse.parts.payments.flows.transfers import poll_transfers
 from tillhouse.parts.payments.models import OrderRow
 from tillhouse.parts.payments.ports import CheckoutProofs, CheckoutScript, Gateway, GatewayOrder, Refused
@@ -114,9 +114,7 @@ async def check_order(house: House, order_id: UUID) -> None:
     if order.method == Method.BANK_TRANSFER:
         await poll_transfers(house, order.provider)
     elif provider_order_id:
-        for facts in reversed(await known.payments_of(provider_order_id)):
-            async with house.database.transaction() as session:
-                await settle(session, facts)
+        await settle_payments(house, order.provider, provider_order_id)
     async with house.database.transaction() as session:
         await after_check(session, order_id)
 

@@ -19,7 +19,7 @@ def request_of(house: House, order: OrderRow) -> OrderRequest:
         method=method,
         title=known.title if known else order.purpose,
         purpose=order.purpose,
-        return_url=f"{house.settings.base_url}{pay_path(house, order.id)}/return",
+        return_url=house.settings.address(f"{pay_path(house, order.id)}/return"),
         expires_at=order.expires_at,
         email=order.email,
         code=transfer_code(order.receipt, prefix) if method == Method.BANK_TRANSFER else None,
