@@ -16,6 +16,7 @@ from wave import open as open_wave
 
 import httpx
 import pytest
+from numpy import float64
 from sqlalchemy import select
 
 from tests.parts.ai.conftest import Open
@@ -156,7 +157,10 @@ class WhisperModel:
     def transcribe(self, samples: Any, **options: Any) -> tuple[Any, Any]:
         self.asked.append({"length": len(samples), "most": float(abs(samples).max()), **options})
         said = [(" two", 0.2, 0.5, 0.9), (" valves", 0.6, 1.2, 0.8), (" thanks", 9.0, 9.5, 0.4)]
-        heard = [types.SimpleNamespace(word=w, start=a, end=b, probability=p) for w, a, b, p in said]
+        heard = [
+            types.SimpleNamespace(word=word, start=float64(start), end=float64(end), probability=float64(chance))
+            for word, start, end, chance in said
+        ]
         segments = (_Segment(" two valves thanks", heard if i == 0 else []) for i in range(self.steps))
         return segments, types.SimpleNamespace(language="en")
 
@@ -172,6 +176,7 @@ async def test_a_local_whisper_is_loaded_from_its_folder_alone(
     assert WhisperModel.made == []  # nothing is loaded before somebody speaks
     heard = await speech.transcribe(house, USE, VALVES, hints=HINTS, models=["whisper/local"])
     assert heard.transcript.text == "two valves"  # what was heard where nobody spoke is left out
+    assert {type(one.start) for one in heard.transcript.words} == {float}
     (made,) = WhisperModel.made
     assert made == (str(tmp_path), {"device": "cpu", "compute_type": "int8", "local_files_only": True})
     asked = WhisperModel.asked[0]

@@ -50,7 +50,10 @@ class WhisperListener:
                 if stopped():
                     return SILENCE
                 texts.append(segment.text.strip())
-                words += [Word(one.word.strip(), one.start, one.end, one.probability) for one in segment.words or ()]
+                words += [  # their times and chances are numpy's
+                    Word(one.word.strip(), float(one.start), float(one.end), float(one.probability))
+                    for one in segment.words or ()
+                ]
         return Transcript(text=" ".join(filter(None, texts)), language=info.language, words=tuple(words))
 
     def _loaded(self) -> Any:
