@@ -1,0 +1,85 @@
+"""What is counted, and what is put before a person: once, and only when it has happened."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import CapturedCall, CapturingLogger
+
+from tests.parts.payments.till import Till
+from tillhouse.kernel.db import Session
+from tillhouse.parts.payments.service import attention
+
+Labels = Mapping[str, str]
+
+COUNTED: list[tuple[Callable[[Session], None], str, Labels]] = [
+    (lambda s: attention.count_deposit(s, "paid"), "deposits", {"status": "paid"}),
+    (lambda s: attention.count_withdrawal(s, "sent"), "withdrawals", {"status": "sent"}),
+    (lambda s: attention.count_review(s, "threshold"), "payout_reviews", {"reason": "threshold"}),
+    (
+        lambda s: attention.count_check(s, "razorpayx", "verified"),
+        "account_checks",
+        {"provider": "razorpayx", "state": "verified"},
+    ),
+    (lambda s: attention.count_refund(s, "omise", "failed"), "refunds", {"provider": "omise", "status": "failed"}),
+    (lambda s: attention.count_dispute(s, "stripe", "won"), "disputes", {"provider": "stripe", "status": "won"}),
+    (
+        lambda s: attention.count_transfer(s, "sepay", "matched"),
+        "bank_transfers",
+        {"provider": "sepay", "status": "matched"},
+    ),
+    (
+        lambda s: attention.count_event(s, "sepay", "done"),
+        "provider_events",
+        {"provider": "sepay", "state": "done"},
+    ),
+    (
+        lambda s: attention.count_recon_line(s, "stripe", "missing"),
+        "recon_lines",
+        {"provider": "stripe", "result": "missing"},
+    ),
+    (lambda s: attention.count_bank_line(s, "extra"), "bank_lines", {"result": "extra"}),
+]
+
+
+def counted(name: str, labels: Labels) -> float:
+    return REGISTRY.get_sample_value(f"{name}_total", dict(labels)) or 0
+
+
+@pytest.mark.parametrize(("count", "name", "labels"), COUNTED, ids=[name for _, name, _ in COUNTED])
+async def test_what_is_committed_is_counted_and_nothing_else(
+    till: Till, count: Callable[[Session], None], name: str, labels: Labels
+) -> None:
+    before = counted(name, labels)
+    with pytest.raises(RuntimeError, match="rolled back"):
+        async with till.house.database.transaction() as session:
+            count(session)
+            raise RuntimeError("rolled back")
+    assert counted(name, labels) == before
+    async with till.house.database.transaction() as session:
+        count(session)
+        assert counted(name, labels) == before
+    assert counted(name, labels) == before + 1
+
+
+async def test_a_refusal_is_counted_at_once_as_its_transaction_will_not_commit() -> None:
+    before = counted("payout_refusals", {"reason": "person_day_total"})
+    attention.count_refusal("person_day_total")
+    assert counted("payout_refusals", {"reason": "person_day_total"}) == before + 1
+
+
+async def test_a_thing_is_put_before_a_person_once_and_said_in_the_log_once(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = CapturingLogger()
+    monkeypatch.setattr(attention, "_log", said)
+    before = counted("payment_exceptions", {"reason": "unknown_order"})
+    for _ in range(2):
+        async with till.house.database.transaction() as session:
+            await attention.look_into(session, "payment", "pay_1", "unknown_order", order="order_9")
+    assert counted("payment_exceptions", {"reason": "unknown_order"}) == before + 1
+    assert said.calls == [
+        CapturedCall(
+            "warning", ("payments_exception",), {"kind": "payment", "subject": "pay_1", "reason": "unknown_order"}
+        )
+    ]
