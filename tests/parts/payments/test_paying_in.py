@@ -125,6 +125,17 @@ async def test_an_order_that_the_gateway_cannot_be_asked_for_expires_without_a_p
     assert found.state == OrderState.EXPIRED
 
 
+async def test_a_request_that_comes_back_too_late_is_told_to_start_again(till: Till) -> None:
+    person = new_person()
+    await till.fault("timeout_before", "POST /v1/orders")
+    with pytest.raises(TransientError):
+        await till.order(person, request_key="form-1")
+    till.at.advance(timedelta(minutes=40))
+    with pytest.raises(Conflict, match="time to pay for this is over"):
+        await till.order(person, request_key="form-1")
+    assert (await till.outside("GET", "/_sandbox/razorpay/orders")).json()["items"] == []
+
+
 @pytest.mark.parametrize(
     ("amount", "code"), [("0.99", "too_small"), ("100000.01", "too_large"), ("-5.00", "too_small")]
 )

@@ -13,7 +13,7 @@ from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import NotSent, Outbound, OutcomeUnknown
 from tillhouse.parts.payments.domain import Method
-from tillhouse.parts.payments.ports import BadSignature, OrderRequest, Refused
+from tillhouse.parts.payments.ports import BadSignature, KeyRefused, OrderRequest, Refused
 from tillhouse.parts.payments.providers.razorpay.afterwards import RazorpayAfterwards
 from tillhouse.parts.payments.providers.razorpay.client import Places, RazorpayClient
 from tillhouse.parts.payments.providers.razorpay.gateway import RazorpayGateway
@@ -88,7 +88,10 @@ async def test_the_official_sdk_reads_what_we_make_and_agrees_on_what_is_signed(
     [
         (400, {"error": {"code": "BAD_REQUEST_ERROR", "description": "No.", "reason": "limit"}}, Refused),
         (400, {"error": {"code": "BAD_REQUEST_ERROR", "description": None, "metadata": []}}, Refused),
-        (401, b"not json", Refused),
+        (401, b"not json", KeyRefused),
+        (403, {"error": {"code": "BAD_REQUEST_ERROR", "description": "This IP is not allowed."}}, KeyRefused),
+        (404, b"<html>no such page</html>", OutcomeUnknown),
+        (404, {"detail": "Not Found"}, OutcomeUnknown),
         (429, {"error": {}}, TransientError),
         (409, {"error": {}}, TransientError),
         (500, {"error": {"code": "SERVER_ERROR"}}, OutcomeUnknown),

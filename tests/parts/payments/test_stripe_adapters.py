@@ -11,7 +11,7 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import NotSent, Outbound, OutcomeUnknown
-from tillhouse.parts.payments.ports import BadSignature, Refused
+from tillhouse.parts.payments.ports import BadSignature, KeyRefused, Refused
 from tillhouse.parts.payments.providers.stripe.client import StripeClient
 from tillhouse.parts.payments.providers.stripe.connect import StripeConnect
 from tillhouse.parts.payments.providers.stripe.gateway import StripeGateway
@@ -80,7 +80,9 @@ def test_what_the_official_sdk_signs_is_read() -> None:
     [
         (402, {"error": {"type": "card_error", "code": "card_declined", "decline_code": "generic_decline"}}, Refused),
         (400, {"error": {"type": "idempotency_error", "message": "other parameters"}}, Refused),
-        (401, b"not json", Refused),
+        (401, b"not json", KeyRefused),
+        (403, {"error": {"type": "invalid_request_error", "message": "The key may not do this."}}, KeyRefused),
+        (404, b"<html>no such page</html>", OutcomeUnknown),
         (409, {"error": {"code": "lock_timeout"}}, TransientError),
         (429, {"error": {}}, TransientError),
         (500, {"error": {"type": "api_error"}}, OutcomeUnknown),

@@ -244,6 +244,11 @@ class Till:
         async with self.house.database.reading() as session:
             return [(found.kind, found.reason) for found in await api.exceptions(session)]
 
+    async def subjects(self, reason: str) -> list[str]:
+        """What an exception of this reason is open for."""
+        async with self.house.database.reading() as session:
+            return [found.subject for found in await api.exceptions(session) if found.reason == reason]
+
     async def parked(self) -> list[str]:
         async with self.house.database.reading() as session:
             return [reason for *_, reason in await api.parked_events(session)]

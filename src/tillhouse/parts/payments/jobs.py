@@ -1,11 +1,13 @@
 """Background jobs of payments."""
 
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
+from typing import TypeVar
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.ids import new_id
-from tillhouse.kernel.work import Job, JobRun, Schedule, enqueue
+from tillhouse.kernel.work import Job, JobRun, Schedule, Task, enqueue
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.events import (
     CapturePayment,
@@ -37,10 +39,13 @@ from tillhouse.parts.payments.flows import (
     together,
     transfers,
 )
-from tillhouse.parts.payments.service.attention import look_into
+from tillhouse.parts.payments.ports import KeyRefused
+from tillhouse.parts.payments.service.attention import look_into, look_into_key
 from tillhouse.parts.payments.service.refunds import REFUNDS_MISSING
 from tillhouse.parts.payments.service.registry import settings_of, settlement_reports, transfer_sources
 from tillhouse.parts.payments.service.settle import PURPOSE_CRASHES, settle_purpose
+
+T = TypeVar("T", bound=Task)
 
 
 async def _handle_event(run: JobRun, task: HandleEvent) -> None:
@@ -131,10 +136,26 @@ async def _import_transfers(run: JobRun, task: ImportTransfers) -> None:
         await reconciliation.import_transfers(run.house, task.provider)
 
 
+def _telling(flow: Callable[[JobRun, T], Awaitable[None]]) -> Callable[[JobRun, T], Awaitable[None]]:
+    """The flow, which fails as it does; when it fails of our own key, a person is told besides."""
+
+    async def told(run: JobRun, task: T) -> None:
+        try:
+            await flow(run, task)
+        except KeyRefused as refused:
+            async with run.house.database.transaction() as session:
+                await look_into_key(session, refused)
+            raise
+
+    return told
+
+
 JOBS = (
-    Job(task=HandleEvent, flow=_handle_event, attempts=20, example=lambda: HandleEvent(event_row_id=new_id())),
-    Job(task=CheckOrder, flow=_check_order, attempts=5, example=lambda: CheckOrder(order_id=new_id())),
-    Job(task=CapturePayment, flow=_capture_payment, example=lambda: CapturePayment(payment_id=new_id())),
+    Job(
+        task=HandleEvent, flow=_telling(_handle_event), attempts=20, example=lambda: HandleEvent(event_row_id=new_id())
+    ),
+    Job(task=CheckOrder, flow=_telling(_check_order), attempts=5, example=lambda: CheckOrder(order_id=new_id())),
+    Job(task=CapturePayment, flow=_telling(_capture_payment), example=lambda: CapturePayment(payment_id=new_id())),
     Job(
         task=SettlePurpose,
         run=_settle_purpose,
@@ -144,20 +165,22 @@ JOBS = (
     ),
     Job(task=SendPayout, flow=_send_payout, attempts=20, example=lambda: SendPayout(payout_id=new_id())),
     Job(task=CheckPayee, flow=_check_payee, attempts=5, example=lambda: CheckPayee(payee_id=new_id())),
-    Job(task=CheckCard, flow=_check_card, attempts=5, example=lambda: CheckCard(card_id=new_id())),
-    Job(task=ForgetCard, flow=_forget_card, attempts=20, example=lambda: ForgetCard(card_id=new_id())),
+    Job(task=CheckCard, flow=_telling(_check_card), attempts=5, example=lambda: CheckCard(card_id=new_id())),
+    Job(task=ForgetCard, flow=_telling(_forget_card), attempts=20, example=lambda: ForgetCard(card_id=new_id())),
     Job(task=SendRefund, flow=_send_refund, attempts=20, example=lambda: SendRefund(refund_id=new_id())),
     Job(
         task=CheckRefunds,
-        flow=_check_refunds,
+        flow=_telling(_check_refunds),
         attempts=1000,  # it has a deadline
         on_dead=_refunds_stay_missing,
         example=lambda: CheckRefunds(payment_id=new_id()),
     ),
-    Job(task=CheckDispute, flow=_check_dispute, attempts=5, example=lambda: CheckDispute(dispute_id=new_id())),
+    Job(
+        task=CheckDispute, flow=_telling(_check_dispute), attempts=5, example=lambda: CheckDispute(dispute_id=new_id())
+    ),
     Job(
         task=PollTransfers,
-        flow=_poll_transfers,
+        flow=_telling(_poll_transfers),
         attempts=1,
         schedule=Schedule(every=timedelta(minutes=5)),
         example=PollTransfers,
@@ -167,10 +190,15 @@ JOBS = (
     Job(task=Reconcile, flow=_reconcile, schedule=Schedule(cron="30 4 * * *"), example=Reconcile),
     Job(
         task=ReconcileDay,
-        flow=_reconcile_day,
+        flow=_telling(_reconcile_day),
         attempts=12,
         example=lambda: ReconcileDay(provider="nobody", day="2026-01-15"),
     ),
-    Job(task=ImportTransfers, flow=_import_transfers, attempts=5, example=lambda: ImportTransfers(provider="nobody")),
+    Job(
+        task=ImportTransfers,
+        flow=_telling(_import_transfers),
+        attempts=5,
+        example=lambda: ImportTransfers(provider="nobody"),
+    ),
     Job(task=PruneEvents, run=_prune_events, schedule=Schedule(cron="40 2 * * *"), example=PruneEvents),
 )

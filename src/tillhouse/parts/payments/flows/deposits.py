@@ -47,7 +47,8 @@ class NotThisPayment(Conflict):
 async def start_order(house: House, wish: NewOrder) -> OrderView:
     """Make an order that can be paid: begun here, then at the gateway. The same request key resumes and repeats it.
 
-    Raises what `begin_order` raises, `Refused` and `TransientError`.
+    Raises what `begin_order` raises, `Refused`, `TransientError`, and `Conflict` for one that never reached the gateway
+    and whose time is over.
     """
     async with house.database.transaction() as session:
         order = await begin_order(session, wish)
@@ -146,7 +147,10 @@ async def _make(house: House, order: OrderRow, wish: NewOrder, *, may_exist: boo
     known = gateway(house, order.provider)
     request = replace(request_of(house, order), token=wish.token, bank=wish.bank, keep_card=wish.keep_card)
     try:
-        made = (await known.find_order(request) if may_exist else None) or await known.create_order(request)
+        made = await known.find_order(request) if may_exist else None
+        if made is None and order.expires_at <= clock.now():
+            raise Conflict(N_("The time to pay for this is over: start again."))
+        made = made or await known.create_order(request)
     except Refused as refused:
         async with house.database.transaction() as session:
             await refuse_order(session, order.id, refused)

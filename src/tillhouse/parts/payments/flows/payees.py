@@ -5,6 +5,7 @@ from uuid import UUID
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import AccountFacts, Refused
+from tillhouse.parts.payments.service.attention import look_into_key
 from tillhouse.parts.payments.service.payees import Checking, begin_check, record_check
 from tillhouse.parts.payments.service.registry import installed_payout_gateway
 from tillhouse.parts.payments.service.reviews import release_waiting
@@ -23,8 +24,10 @@ async def check_payee(house: House, payee_id: UUID) -> None:
         facts = await _ask(house, asked)
     except Refused as refused:
         facts = AccountFacts(asked.check_id or "", "invalid", reason=refused.reason)
-    except TransientError:
-        return  # `begin_check` has planned when to ask again
+    except TransientError as failed:  # `begin_check` has planned when to ask again
+        async with house.database.transaction() as session:
+            await look_into_key(session, failed)
+        return
     async with house.database.transaction() as session:
         known = await record_check(session, asked, facts)
         if known:

@@ -8,6 +8,7 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.money import Money
 from tillhouse.parts.payments.domain import Destination, PayoutFacts
 from tillhouse.parts.payments.ports import PayoutGateway, Refused
+from tillhouse.parts.payments.service.attention import look_into_key
 from tillhouse.parts.payments.service.payouts import (
     Sending,
     begin_sending,
@@ -52,9 +53,10 @@ async def send_payout(house: House, payout_id: UUID) -> None:
     except Refused as refused:
         await _refused(house, known, sending, refused)
         return
-    except TransientError:
+    except TransientError as failed:
         async with house.database.transaction() as session:
             await record_unknown(session, payout_id)
+            await look_into_key(session, failed)
         return
     async with house.database.transaction() as session:
         if facts is None:

@@ -8,6 +8,7 @@ from tillhouse.kernel.house import House
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.domain import RefundFacts
 from tillhouse.parts.payments.ports import Refunds, Refused
+from tillhouse.parts.payments.service.attention import look_into_key
 from tillhouse.parts.payments.service.disputes import settle_dispute
 from tillhouse.parts.payments.service.refunds import (
     RefundSending,
@@ -41,9 +42,10 @@ async def send_refund(house: House, refund_id: UUID) -> None:
     except Refused as refused:
         await _refused(house, known, sending, refused)
         return
-    except TransientError:
+    except TransientError as failed:
         async with house.database.transaction() as session:
             await record_refund_unknown(session, refund_id)
+            await look_into_key(session, failed)
         return
     async with house.database.transaction() as session:
         if facts is None:

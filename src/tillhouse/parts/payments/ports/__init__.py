@@ -1,6 +1,7 @@
 """What payments need of the outside: gateways that take money, providers that pay it out, purposes.
 
-Every call that reaches a provider raises `NotSent` (no effect), `OutcomeUnknown` (nobody knows) or `Refused` (final).
+Every call that reaches a provider raises `NotSent` (no effect), `OutcomeUnknown` (nobody knows), `Refused` (final) or
+`KeyRefused` (no effect, and it is we who have to mend something).
 None may be made while a transaction is open.
 """
 
@@ -11,8 +12,9 @@ from typing import ClassVar, Literal, Protocol
 from uuid import UUID
 
 from tillhouse.kernel.db import Session
-from tillhouse.kernel.errors import DomainError, Forbidden
+from tillhouse.kernel.errors import DomainError, Forbidden, TransientError
 from tillhouse.kernel.money import MAX_MINOR, Money
+from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.domain import (
     Destination,
     DisputeFacts,
@@ -51,6 +53,7 @@ __all__ = [
     "GatewayOrder",
     "InstalledGateway",
     "InstalledPayoutGateway",
+    "KeyRefused",
     "Offer",
     "OnRefund",
     "OnSettled",
@@ -81,6 +84,16 @@ class Refused(DomainError):
         super().__init__(message, provider=provider, description=description)
         self.reason = reason
         self.description = description
+
+
+class KeyRefused(TransientError):
+    """The provider does not take our key, or not for this: no effect, and nothing is wrong with what was asked."""
+
+    code = "provider_key_refused"
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(N_("{provider} does not accept our account's key. Nothing was lost."), provider=provider)
+        self.provider = provider
 
 
 class BadSignature(Forbidden):

@@ -14,12 +14,15 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.outbound import Answer, OutcomeUnknown
 from tillhouse.kernel.text import N_
-from tillhouse.parts.payments.ports import BadSignature, Refused
+from tillhouse.parts.payments.ports import BadSignature, KeyRefused, Refused
 
 W = TypeVar("W", bound=BaseModel)
 
 # Not looked at: asked too soon, too often, or while the same is under way.
 _COME_BACK_LATER = (408, 409, 425, 429)
+
+# It is us whom the provider does not know or does not allow: a key taken back, an address that is not listed.
+_OUR_KEY = (401, 403)
 
 # Seconds between signing and receiving: Stripe's libraries and SePay's rule say so, Omise names none.
 _TOLERANCE = 300
@@ -28,8 +31,10 @@ _TOLERANCE = 300
 def raise_for(answer: Answer, provider: str, error_of: Callable[[bytes], tuple[str | None, str | None]]) -> None:
     """Turn an answer that is not 2xx into what it means for the money.
 
-    4xx is final, except 408, 409, 425 and 429 (not looked at). 5xx may or may not have had its effect. `error_of` reads
-    (the provider's own code, its sentence) from the body. Raises `Refused`, `OutcomeUnknown`, `TransientError`.
+    4xx in the provider's own words is final, except 408, 409, 425 and 429 (not looked at), and 401 and 403 (our key).
+    5xx may or may not have had its effect, and who answers in other words is not the provider. `error_of` reads (the
+    provider's own code, its sentence) from the body.
+    Raises `Refused`, `OutcomeUnknown`, `KeyRefused`, `TransientError`.
     """
     if answer.ok:
         return
@@ -37,10 +42,14 @@ def raise_for(answer: Answer, provider: str, error_of: Callable[[bytes], tuple[s
         raise OutcomeUnknown(N_("{provider} did not answer in time."), provider=provider)
     if answer.status in _COME_BACK_LATER:
         raise TransientError(N_("{provider} is busy right now."), provider=provider)
+    if answer.status in _OUR_KEY:
+        raise KeyRefused(provider)
     try:
         code, sentence = error_of(answer.body)
     except ValidationError:
         code = sentence = None
+    if code is None and sentence is None:
+        raise _not_understood(provider)
     raise refusal(provider, code or f"status_{answer.status}", sentence or str(answer.status))
 
 
@@ -54,7 +63,11 @@ def read(shape: type[W], answer: Answer, provider: str) -> W:
     try:
         return shape.model_validate_json(answer.body)
     except ValidationError:
-        raise OutcomeUnknown(N_("{provider} gave an answer that we do not understand."), provider=provider) from None
+        raise _not_understood(provider) from None
+
+
+def _not_understood(provider: str) -> OutcomeUnknown:
+    return OutcomeUnknown(N_("{provider} gave an answer that we do not understand."), provider=provider)
 
 
 def path_part(identifier: str, provider: str) -> str:

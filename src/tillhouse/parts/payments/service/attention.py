@@ -3,10 +3,12 @@
 from prometheus_client import Counter
 
 from tillhouse.kernel.db import JsonValue, Session, after_commit
+from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.live import tell
 from tillhouse.kernel.logs import get_logger
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.models import OrderRow, PayoutRow
+from tillhouse.parts.payments.ports import KeyRefused
 
 _log = get_logger(__name__)
 
@@ -29,6 +31,12 @@ async def look_into(session: Session, kind: str, subject: str, reason: str, **de
     if await store.open_exception(session, kind=kind, subject=subject, reason=reason, details=dict(details)):
         _log.warning("payments_exception", kind=kind, subject=subject, reason=reason)
         after_commit(session, lambda: _EXCEPTIONS.labels(reason).inc())
+
+
+async def look_into_key(session: Session, error: TransientError) -> None:
+    """Put it before a person when it is our key that a provider refused: nobody's payment mends that."""
+    if isinstance(error, KeyRefused):
+        await look_into(session, "provider", error.provider, "our_key_refused")
 
 
 def count_deposit(session: Session, status: str) -> None:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from tillhouse.kernel.outbound import Outbound
 from tillhouse.kernel.text import N_
-from tillhouse.parts.payments.ports import BadSignature, ProviderEvent
+from tillhouse.parts.payments.ports import BadSignature, KeyRefused, ProviderEvent
 from tillhouse.parts.payments.providers.answers import raise_for, read, require_match, require_timed_match
 from tillhouse.parts.payments.providers.sepay.settings import SepaySettings
 from tillhouse.parts.payments.providers.sepay.wire import OrderEvent, TransferEvent, dong
@@ -33,10 +33,12 @@ class SepayClient:
         self._settings = settings
 
     async def bank(self, shape: type[W], path: str, params: Mapping[str, str] | None = None) -> W:
-        """Ask about the bank account. Raises `Refused`, `OutcomeUnknown`, `NotSent`."""
+        """Ask about the bank account. Raises `Refused`, `OutcomeUnknown`, `NotSent`, `KeyRefused`."""
         headers = {"Authorization": f"Bearer {self._settings.api_token}"}
         answer = await self._outbound.send("sepay", "GET", self.bank_api + path, params=params, headers=headers)
         raise_for(answer, "SePay", _error_of)
+        if not answer.body.strip():  # so it answers strangers
+            raise KeyRefused("SePay")
         return read(shape, answer, "SePay")
 
     async def gateway(self, method: Literal["GET", "POST"], shape: type[W], path: str, body: object = None) -> W:
