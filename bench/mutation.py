@@ -46,11 +46,15 @@ TESTS: Mapping[str, tuple[str, ...]] = {
             f"tests/money/test_{name}.py"
             for name in (
                 "deposit_purposes",
+                "deposit_orders_of_events",
                 "disputes",
                 "known_complaints",
+                "our_keys",
                 "payout_concurrency",
                 "payout_timeouts",
+                "reconciliation_crashes",
                 "reconciliation_oracle",
+                "settling_together",
             )
         ),
     ),
