@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.money.news import every_order, side_by_side
 from tests.parts.payments.till import Till, new_person, rupees
@@ -103,6 +104,26 @@ async def test_a_dispute_that_is_suddenly_about_another_amount_moves_nothing_and
     assert ("dispute", "dispute_amount_changed") in await till.exceptions()
     await case.hear(DisputeState.WON)  # as it was asked for at first: it ends as ever
     assert await till.available(case.person) == "100.00"
+
+
+async def test_of_money_that_is_partly_spent_what_is_left_is_set_aside(till: Till) -> None:
+    case = await Case.begin(till)
+    await till.withdraw(case.person, "60.00")
+    await case.hear(DisputeState.OPEN)
+    assert await till.available(case.person) == "0.00"
+    await case.hear(DisputeState.WON)
+    assert await till.available(case.person) == "40.00"
+
+
+async def test_disputes_are_counted_by_provider_and_how_they_end(till: Till) -> None:
+    def counted(status: str) -> float:
+        return REGISTRY.get_sample_value("disputes_total", {"provider": "razorpay", "status": status}) or 0
+
+    before = counted("open"), counted("won")
+    case = await Case.begin(till)
+    await case.hear(DisputeState.OPEN)
+    await case.hear(DisputeState.WON)
+    assert (counted("open"), counted("won")) == (before[0] + 1, before[1] + 1)
 
 
 async def test_lost_after_the_money_was_withdrawn_is_a_debt_that_later_money_pays(till: Till) -> None:

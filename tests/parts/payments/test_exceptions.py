@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.parts.payments.test_endpoints import Caller, someone
-from tests.parts.payments.test_reconciliation import DAY, a_day, distort, reconcile
+from tests.parts.payments.test_reconciliation import DAY, a_day, aged, distort, reconcile
 from tests.parts.payments.till import Till, open_till
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.settings import KernelSettings
@@ -89,6 +89,14 @@ async def test_two_people_end_an_exception_by_exactly_what_was_proposed(office: 
         query = "SELECT action FROM identity.audit WHERE subject = :subject ORDER BY id"
         audited = (await session.execute(text(query), {"subject": f"exception:{office.exception}"})).scalars().all()
     assert audited == ["payments.propose_correction", "payments.approve_correction"]
+
+
+async def test_a_correction_that_names_an_open_item_ends_it(office: Office) -> None:
+    (item,) = (await aged(office.till, "clearing:razorpay")).items
+    legs = [leg("settling:razorpay", "100.00"), leg("clearing:razorpay", "-100.00", item=item.item)]
+    resolution = (await office.propose(office.meera, legs)).json()["resolution"]["id"]
+    assert (await office.decide(office.ravi, "approve", resolution)).status_code == 200
+    assert (await aged(office.till, "clearing:razorpay")).items == ()
 
 
 async def test_whoever_proposed_does_not_approve_not_even_with_a_key(office: Office) -> None:

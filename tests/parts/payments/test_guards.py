@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -106,6 +106,9 @@ async def test_more_than_may_go_within_a_time_is_refused_and_goes_later(
     with pytest.raises(OverVelocity) as refusal:
         await till.withdraw(person, to=MINE)
     assert refusal.value.errors[0].code == code
+    again = refusal.value.fields["again"]
+    assert isinstance(again, datetime)
+    assert till.at.at < again <= till.at.at + timedelta(days=7)
     assert "Nothing was taken from your wallet" in refusal.value.message
     assert ("times within a short time" in refusal.value.message) == code.endswith("_count")
     assert await till.available(person) == "89800.00"
@@ -368,7 +371,14 @@ async def test_who_pays_out_follows_from_where_it_goes_and_in_what(
 async def test_what_nobody_pays_out_is_refused_at_the_currency(till: Till, to: Destination, currency: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         choose_payout_provider(till.house, to.kind, currency)
-    assert refusal.value.errors[0].pointer == "/currency"
+    (wrong,) = refusal.value.errors
+    assert (wrong.pointer, wrong.code) == ("/currency", "currency_not_paid_out")
+    nowhere = currency == "VND"
+    assert wrong.message == (
+        "This currency cannot be paid out here."
+        if nowhere
+        else "This currency cannot be paid out to such an account: choose another kind of account."
+    )
 
 
 async def test_baht_go_to_a_thai_bank_account_through_omise(till: Till) -> None:

@@ -420,6 +420,18 @@ async def test_an_answer_to_an_earlier_question_does_not_answer_a_later_one(till
     assert (await payee(till, person)).state == PayeeState.CHECKING == again.state
 
 
+async def test_an_answer_about_an_account_whose_owner_is_erased_changes_nothing(till: Till) -> None:
+    person = new_person()
+    saved = await save(till, person)
+    async with till.house.database.transaction() as session:
+        asked = await begin_check(session, saved.id)
+    assert asked
+    async with till.house.database.transaction() as session:
+        await erase_person(session, person, ())
+    async with till.house.database.transaction() as session:
+        assert await record_check(session, asked, AccountFacts("fav_1", "valid", registered_name="Asha Rao")) is None
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from tests.parts.payments.till import Till, new_person, rupees
 from tillhouse.kernel.errors import Conflict, InvalidInput, NotFound, TransientError
 from tillhouse.kernel.work import fire_schedules
 from tillhouse.parts.payments import api
-from tillhouse.parts.payments.domain import OrderState
+from tillhouse.parts.payments.domain import OrderState, PaymentFacts
+from tillhouse.parts.payments.service.settle import settle
 
 
 async def test_a_deposit_that_the_browser_verifies_is_in_the_wallet_at_once(till: Till) -> None:
@@ -149,6 +150,22 @@ async def test_an_unknown_purpose_is_refused(till: Till) -> None:
     with pytest.raises(InvalidInput) as refusal:
         await till.order(new_person(), purpose="free_lunch")
     assert refusal.value.errors[0].pointer == "/purpose"
+
+
+async def test_a_payment_that_claims_another_order_is_put_before_a_person(till: Till) -> None:
+    person = new_person()
+    first = await till.deposit(person, "150.00")
+    async with till.house.database.reading() as session:
+        (payment,) = await api.payments_of(session, first.id)
+    second = await till.order(person)
+    claim = PaymentFacts(
+        "razorpay", payment.provider_payment_id, second.provider_order_id or "", second.amount, OrderState.CAPTURED
+    )
+    async with till.house.database.transaction() as session:
+        assert await settle(session, claim) == "payment_of_another_order"
+    assert await till.exceptions() == [("payment", "payment_of_another_order")]
+    assert await till.wallet(person) == "150.00"
+    assert (await till.see_order(second)).state == OrderState.PENDING
 
 
 async def test_two_payments_for_one_order_are_both_booked_and_a_person_is_told(till: Till) -> None:

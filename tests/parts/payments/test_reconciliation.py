@@ -310,6 +310,19 @@ async def test_what_is_open_too_long_is_named_once(till: Till) -> None:
     assert found.details["item"] == clearing.items[0].item
 
 
+async def test_an_account_whose_age_nobody_limits_keeps_no_other_from_being_named(till: Till) -> None:
+    await a_day(till, "100.00")
+    await reconcile(till)
+    await till.deposit(new_person(), "70.00")
+    till.at.advance(datetime.now(UTC) - till.at.at + timedelta(days=9))
+    till.change_settings(ageing_days=("settling=3",))
+    await look_at_ages(till.house)
+    assert {one.details["account"] for one in await exceptions(till)} == {"settling:razorpay"}
+    till.change_settings(ageing_days=("clearing=3", "settling=3"))
+    await look_at_ages(till.house)
+    assert {one.details["account"] for one in await exceptions(till)} == {"settling:razorpay", "clearing:razorpay"}
+
+
 async def test_items_that_were_counted_and_those_that_came_since_make_up_the_balance(till: Till) -> None:
     await till.deposit(new_person(), "100.00")
     await look_at_ages(till.house)

@@ -18,11 +18,11 @@ from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
-from tillhouse.parts.payments.domain import OrderState, RefundFacts, RefundState
+from tillhouse.parts.payments.domain import OrderState, PaymentFacts, RefundFacts, RefundState
 from tillhouse.parts.payments.ports import Purpose, SettledPayment
 from tillhouse.parts.payments.providers.razorpay.afterwards import RazorpayAfterwards
 from tillhouse.parts.payments.service.checks import reasons_to_keep
-from tillhouse.parts.payments.service.refunds import CannotRefund, record_refund, start_refund
+from tillhouse.parts.payments.service.refunds import CannotRefund, record_refund, settle_refund, start_refund
 from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.wallets.api import account_ref
 from tillhouse.sandbox.razorpay.schemas import Refund
@@ -167,6 +167,24 @@ async def test_a_refund_after_the_money_was_withdrawn_is_refused_unless_the_hous
     assert (await till.wallet(person), await debt(till, person)) == ("0.00", "70.00")
     await till.deposit(person, "80.00")
     assert (await till.wallet(person), await debt(till, person)) == ("10.00", "0.00")
+
+
+async def test_a_second_payment_that_goes_back_leaves_the_order_paid(till: Till) -> None:
+    person, order, _ = await paid(till)
+    second = PaymentFacts(
+        "razorpay", "pay_second", order.provider_order_id or "", rupees("100.00"), OrderState.CAPTURED
+    )
+    async with till.house.database.transaction() as session:
+        await settle(session, second)
+        surplus = next(
+            one for one in await api.payments_of(session, order.id) if one.provider_payment_id == "pay_second"
+        )
+        facts = RefundFacts("razorpay", "rfnd_x", "pay_second", rupees("100.00"), RefundState.PROCESSED)
+        await settle_refund(session, facts)
+    assert (await till.wallet(person), (await till.see_order(order)).state) == ("100.00", OrderState.CAPTURED)
+    async with till.house.database.reading() as session:
+        states = {one.id: one.state for one in await api.payments_of(session, order.id)}
+    assert states[surplus.id] == OrderState.REFUNDED
 
 
 async def test_what_the_bank_could_not_give_back_is_in_the_wallet_again(till: Till) -> None:

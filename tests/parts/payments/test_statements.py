@@ -243,6 +243,18 @@ async def test_money_that_arrives_before_its_report_waits_in_suspense_for_it(til
     assert [one.state for one in await exceptions(till)] == ["resolved"]
 
 
+async def test_of_two_equal_lines_that_waited_for_one_settlement_one_is_matched(till: Till) -> None:
+    settlement = await a_day(till, "100.00")
+    amount = int(settlement["amount"])
+    twice = [Entry(name, amount, settlement["utr"], "RAZORPAY SETTLEMENT", 0, "TRF") for name in ("e1", "e2")]
+    await hand_in(till, FORMS["camt053"].write(played(*twice)))
+    assert len((await aged(till, "suspense:bank")).items) == 2
+    await reconcile(till)
+    assert await till.house_balance("settling:razorpay") == "0.00"
+    assert [item.amount.minor for item in (await aged(till, "suspense:bank")).items] == [amount]
+    assert [one.reason for one in await exceptions(till, state="open")] == ["bank_duplicate"]
+
+
 @pytest.mark.parametrize("kind", ["amount", "missing", "extra", "duplicate", "currency"])
 async def test_a_settlement_that_arrives_with_another_amount_matches_nothing(till: Till, kind: str) -> None:
     settlement = await a_day(till, "100.00", "250.00")

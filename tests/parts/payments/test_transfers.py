@@ -123,6 +123,15 @@ class Bank:
         async with self.till.house.database.reading() as session:
             return (await ledger.balance(session, account)).posted.minor
 
+    async def move(self, kind: str, *legs: ledger.Leg) -> None:
+        async with self.till.house.database.transaction() as session:
+            await ledger.post(session, ledger.Posting(key=str(new_id()), kind=kind, legs=legs))
+
+    async def empty(self, wallet: ledger.AccountRef, amount: int) -> None:
+        """The money leaves, in whatever way."""
+        clearing = ledger.house_account("clearing:play", "VND")
+        await self.move("payments.deposit", ledger.debit(wallet, dong(amount)), ledger.credit(clearing, dong(amount)))
+
     async def seen(self, *, open_only: bool = False) -> list[api.TransferView]:
         async with self.till.house.database.reading() as session:
             return list((await api.transfers_seen(session, open_only=open_only))[0])
@@ -247,6 +256,37 @@ async def test_paid_twice_is_the_payers_money_and_sells_nothing(bank: Bank) -> N
         await bank.tell(bank.transfer(449_000, order.provider_order_id or ""))
     assert (await bank.wallet(order), await bank.suspense()) == (898_000, 0)
     assert await bank.till.exceptions() == [("transfer", "paid_twice")]
+
+
+async def test_what_came_by_transfer_says_so(bank: Bank) -> None:
+    order = await bank.order()
+    await bank.tell(bank.transfer(449_000, order.provider_order_id or ""))
+    async with bank.till.house.database.reading() as session:
+        (payment,) = await api.payments_of(session, order.id)
+    assert payment.method == "bank_transfer"
+
+
+async def test_more_than_the_order_costs_pays_what_its_payer_owes(bank: Bank) -> None:
+    order = await bank.order()
+    owes = ledger.AccountRef("person", order.owner_id, "receivable", "VND")
+    wallet = ledger.AccountRef("person", order.owner_id, "wallet", "VND")
+    await bank.move("payments.advance", ledger.debit(owes, dong(470_000)), ledger.credit(wallet, dong(470_000)))
+    await bank.empty(wallet, 470_000)
+    await bank.tell(bank.transfer(499_000, order.provider_order_id or ""))
+    assert (await bank.holds(owes), await bank.wallet(order)) == (0, 29_000)
+
+
+async def test_what_a_closed_wallet_cannot_take_waits_in_suspense_for_a_person(bank: Bank) -> None:
+    order = await bank.order()
+    await bank.tell(bank.transfer(449_000, order.provider_order_id or ""))
+    wallet = ledger.AccountRef("person", order.owner_id, "wallet", "VND")
+    await bank.empty(wallet, 449_000)
+    async with bank.till.house.database.transaction() as session:
+        await ledger.close_account(session, wallet)
+    await bank.tell(bank.transfer(449_000, order.provider_order_id or ""))
+    assert await bank.suspense() == 0
+    assert await bank.holds(ledger.house_account("suspense:payments", "VND")) == 449_000
+    assert ("transfer", "wallet_refused") in await bank.till.exceptions()
 
 
 async def test_what_goes_out_is_written_down_and_matched_to_nothing(bank: Bank) -> None:
