@@ -8,15 +8,17 @@ from uuid import UUID
 import httpx
 import pytest
 
-from tests.parts.payments.till import Till, new_person
+from tests.parts.payments.till import Till, new_person, rupees
 from tests.registry import put_in_place
 from tillhouse.kernel.access import Principal
+from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.publishing import PublishedEvent
 from tillhouse.parts.channels.domain.destinations import Rules
 from tillhouse.parts.channels.ports import WebhookNetwork
 from tillhouse.parts.channels.service import endpoints
 from tillhouse.parts.payments import api
-from tillhouse.parts.payments.domain import Vpa
+from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, Vpa
+from tillhouse.parts.payments.service.disputes import settle_dispute
 from tillhouse.parts.payments.service.published import PUBLISHED
 
 KEPT_TO_OURSELVES = ("asha", "rao", "success@", "failure@", "reversed@", "okbank", "contact", "email", "vpa", "utr")
@@ -111,6 +113,60 @@ async def test_each_step_of_a_withdrawal_is_told_with_the_state_it_is_about(
     assert [one["timestamp"] for one in ear.heard] == sorted(one["timestamp"] for one in ear.heard)
 
 
+async def test_each_step_of_a_refund_is_told(till: Till, ear: Ear) -> None:
+    order = await till.deposit(new_person(), "150.00")
+    async with till.house.database.transaction() as session:
+        (payment,) = await api.payments_of(session, order.id)
+        money = rupees("50.00")
+        refund = await api.start_refund(session, payment.id, money, reason="Asha asked", key="k1", by=None)
+    ear.heard.clear()
+    for seconds in (0, 200):
+        till.sandbox_clock.advance(seconds)
+        await till.quiet()
+    assert ear.types() == ["refund.requested", "refund.processed"]
+    requested, processed = (one["data"] for one in ear.heard)
+    assert requested["provider_refund_id"] is None or requested == processed | {"status": "requested"}
+    assert processed.pop("provider_refund_id").startswith("rfnd_")
+    assert processed == {
+        "object": "refund",
+        "id": str(refund.id),
+        "status": "processed",
+        "amount": "50.00",
+        "currency": "INR",
+        "payment_id": str(payment.id),
+        "order_id": str(order.id),
+        "purpose": "wallet_deposit",
+        "reference": None,
+        "owner": {"kind": "person", "id": str(order.owner_id)},
+        "provider": "razorpay",
+        "read": f"http://testserver/api/v1/payments/status/{order.id}",
+    }
+
+
+@pytest.mark.parametrize("end", [DisputeState.WON, DisputeState.LOST])
+async def test_a_dispute_and_its_end_are_told(till: Till, ear: Ear, end: DisputeState) -> None:
+    order = await till.deposit(new_person(), "150.00")
+    async with till.house.database.reading() as session:
+        (payment,) = await api.payments_of(session, order.id)
+    ear.heard.clear()
+    for state in (DisputeState.OPEN, end):
+        facts = DisputeFacts("razorpay", "disp_1", payment.provider_payment_id, rupees("150.00"), state, "fraud")
+        async with till.house.database.transaction() as session:
+            await settle_dispute(session, facts)
+        await till.quiet()
+    assert ear.types() == ["dispute.opened", f"dispute.{end}"]
+    told = ear.heard[1]["data"]
+    assert (told["status"], told["amount"], told["payment_id"]) == (end, "150.00", str(payment.id))
+    assert (told["provider_dispute_id"], told["respond_by"], told["order_id"]) == ("disp_1", None, str(order.id))
+
+
+async def test_what_was_forgotten_meanwhile_is_not_told(till: Till) -> None:
+    async with till.house.database.reading() as session:
+        for published in PUBLISHED:
+            (field,) = published.event.__dataclass_fields__
+            assert await published.render(session, published.event(**{field: new_id()})) is None, published.type
+
+
 async def test_a_payload_that_is_made_late_still_tells_the_state_of_its_event(till: Till) -> None:
     captured = next(one for one in PUBLISHED if one.type == "payment.captured")
     person = new_person()
@@ -147,5 +203,6 @@ async def test_every_type_is_told_apart(till: Till) -> None:
     assert len(types) == len(set(types))
     assert set(types) >= {
         "payment.captured", "payment.failed", "payout.requested", "payout.processed", "payout.failed",
-        "payout.reversed",
+        "payout.reversed", "refund.requested", "refund.processed", "refund.failed", "dispute.opened", "dispute.lost",
+        "dispute.won",
     }  # fmt: skip
