@@ -13,8 +13,8 @@ from tillhouse.parts.payments.service import attention
 Labels = Mapping[str, str]
 
 COUNTED: list[tuple[Callable[[Session], None], str, Labels]] = [
-    (lambda s: attention.count_deposit(s, "paid"), "deposits", {"status": "paid"}),
-    (lambda s: attention.count_withdrawal(s, "sent"), "withdrawals", {"status": "sent"}),
+    (lambda s: attention.count_deposit(s, "omise", "paid"), "deposits", {"provider": "omise", "status": "paid"}),
+    (lambda s: attention.count_withdrawal(s, "omise", "sent"), "withdrawals", {"provider": "omise", "status": "sent"}),
     (lambda s: attention.count_review(s, "threshold"), "payout_reviews", {"reason": "threshold"}),
     (
         lambda s: attention.count_check(s, "razorpayx", "verified"),

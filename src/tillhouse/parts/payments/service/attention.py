@@ -12,8 +12,8 @@ from tillhouse.parts.payments.ports import KeyRefused
 
 _log = get_logger(__name__)
 
-_DEPOSITS = Counter("deposits", "Orders for money by what became of them", ["status"])
-_WITHDRAWALS = Counter("withdrawals", "Payouts by what became of them", ["status"])
+_DEPOSITS = Counter("deposits", "Orders for money by what became of them", ["provider", "status"])
+_WITHDRAWALS = Counter("withdrawals", "Payouts by what became of them", ["provider", "status"])
 _REVIEWS = Counter("payout_reviews", "Payouts that wait for a person, by why", ["reason"])
 _GUARDED = Counter("payout_refusals", "Payouts that a limit or the state of an account refused", ["reason"])
 _CHECKS = Counter("account_checks", "Questions to banks about accounts by what became of them", ["provider", "state"])
@@ -39,21 +39,21 @@ async def look_into_key(session: Session, error: TransientError) -> None:
         await look_into(session, "provider", error.provider, "our_key_refused")
 
 
-def count_deposit(session: Session, status: str) -> None:
+def count_deposit(session: Session, provider: str, status: str) -> None:
     """Count what became of an order, when this transaction commits."""
-    after_commit(session, lambda: _DEPOSITS.labels(status).inc())
+    after_commit(session, lambda: _DEPOSITS.labels(provider, status).inc())
 
 
 def order_moved(session: Session, order: OrderRow) -> None:
     """Count what became of an order, and tell its owner, when this transaction commits."""
-    count_deposit(session, order.state)
+    count_deposit(session, order.provider, order.state)
     if order.owner_kind == "person":
         tell(session, order.owner_id, "payments", id=str(order.id), status=order.state)
 
 
 def payout_moved(session: Session, payout: PayoutRow) -> None:
     """Count what became of a payout, and tell its owner, when this transaction commits."""
-    count_withdrawal(session, payout.state)
+    count_withdrawal(session, payout.provider, payout.state)
     tell_of_payout(session, payout)
 
 
@@ -63,9 +63,9 @@ def tell_of_payout(session: Session, payout: PayoutRow) -> None:
         tell(session, payout.owner_id, "payouts", id=str(payout.id), status=payout.state)
 
 
-def count_withdrawal(session: Session, status: str) -> None:
+def count_withdrawal(session: Session, provider: str, status: str) -> None:
     """Count what became of a payout, when this transaction commits."""
-    after_commit(session, lambda: _WITHDRAWALS.labels(status).inc())
+    after_commit(session, lambda: _WITHDRAWALS.labels(provider, status).inc())
 
 
 def count_review(session: Session, reason: str) -> None:

@@ -122,7 +122,7 @@ async def begin_order(session: Session, wish: NewOrder) -> OrderRow:
     )
     found = await store.insert_order(session, row)
     if found.id == wish.id:
-        count_deposit(session, OrderState.CREATED)
+        count_deposit(session, found.provider, OrderState.CREATED)
         if wish.keep_card:
             await begin_card(session, found.owner_kind, found.owner_id, found.provider, order_id=found.id)
     elif (found.money, found.purpose, found.purpose_reference) != (wish.amount, wish.purpose, wish.reference):

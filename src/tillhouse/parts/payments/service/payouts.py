@@ -107,7 +107,7 @@ async def reserve_payout(session: Session, wish: NewPayout) -> PayoutRow:
     else:
         await _plan(session, payout)
     await emit(session, PayoutRequested(payout_id=payout.id))
-    count_withdrawal(session, "requested")
+    count_withdrawal(session, payout.provider, "requested")
     tell_of_payout(session, payout)
     await session.flush()
     return payout
