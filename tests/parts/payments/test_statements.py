@@ -1,6 +1,7 @@
 """Statements of our bank: read exactly or not at all, stored once, and booked line by line."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import TransferFacts, Vpa
 from tillhouse.parts.payments.domain.statements import BadStatement, CsvColumns, Form, read_statements
 from tillhouse.parts.payments.flows import reconciliation as flow
+from tillhouse.parts.payments.service.reconciliation.bank import ReadElsewhere
 from tillhouse.sandbox.bank.statements import FORMS, Entry
 from tillhouse.sandbox.bank.statements import Statement as Played
 
@@ -347,3 +349,25 @@ async def test_transfers_that_a_provider_saw_are_lines_of_the_bank_once_even_if_
         bank = await ledger.balance(session, ledger.house_account("bank", "VND"))
     assert bank.posted == Money(130_000, "VND")
     assert {one.reason for one in await exceptions(till)} == {"bank_unknown"}
+
+
+async def test_an_account_is_read_from_files_or_by_a_provider_never_by_both(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    monkeypatch.setattr(flow, "transfer_sources", lambda _house: {"sepay": told})
+    told.transfers = [transfer(1, 50_000)]
+    await flow.import_transfers(till.house, "sepay")
+    table = b"Date,Reference,Text,Amount,Balance\n2026-03-02,FT1,TLH7Q,50000,50000\n"
+    columns = ("date=Date", "reference=Reference", "text=Text", "amount=Amount", "balance=Balance")
+    file = api.StatementFile(table, "csv", "0071000888888", "VND", columns)
+    with pytest.raises(ReadElsewhere, match="come from sepay"):
+        await api.import_statement(till.house, file, by=None)
+    assert len(await stored(till)) == 1
+    await api.import_statement(till.house, replace(file, account="0071000999999"), by=None)
+    told.transfers.append(replace(transfer(2, 70_000), account="0071000999999"))
+    for _ in range(2):
+        await flow.import_transfers(till.house, "sepay")
+    assert len(await stored(till)) == 2
+    (named,) = await exceptions(till, kind="statement")
+    assert (named.subject, named.reason) == ("account:0071000999999", "read_elsewhere")

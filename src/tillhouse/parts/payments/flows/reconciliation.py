@@ -21,10 +21,13 @@ from tillhouse.parts.payments.domain.statements import (
     read_statements,
     sequenced,
 )
+from tillhouse.parts.payments.service.attention import look_into
 from tillhouse.parts.payments.service.reconciliation.ageing import count_items, name_too_old
 from tillhouse.parts.payments.service.reconciliation.bank import (
     BANK,
+    FILE,
     Imported,
+    ReadElsewhere,
     import_statement,
     match_again,
     number_transfers,
@@ -104,7 +107,7 @@ async def import_file(house: House, file: StatementFile, *, by: UUID | None) -> 
     imported = []
     for statement in found:
         async with house.database.transaction() as session:
-            imported.append(await import_statement(session, statement, source="file", by=by))
+            imported.append(await import_statement(session, statement, source=FILE, by=by))
     await _after(house)
     return imported
 
@@ -119,9 +122,14 @@ async def import_transfers(house: House, provider: str) -> list[Imported]:
         await store.take_turns(session, BANK)
         for statement in _as_statements(found):
             fresh = await number_transfers(session, statement)
-            if fresh.lines:
-                cursor = found[-1].transfer_id
-                imported.append(await import_statement(session, fresh, source=provider, by=None, cursor=cursor))
+            if not fresh.lines:
+                continue
+            try:
+                one = await import_statement(session, fresh, source=provider, by=None, cursor=found[-1].transfer_id)
+            except ReadElsewhere:
+                await look_into(session, "statement", f"account:{statement.account}", "read_elsewhere", source=provider)
+            else:
+                imported.append(one)
     await _after(house)
     return imported
 

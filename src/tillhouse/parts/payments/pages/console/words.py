@@ -172,6 +172,7 @@ EXCEPTIONS = {
     "purpose_crashed": N_("Paid, and the product gave up"),
     "payment_of_another_order": N_("A payment that belongs to another order"),
     "failed_after_capture": N_("Called failed after it was captured"),
+    "read_elsewhere": N_("A bank account is read from files and by a provider: each line would be booked twice"),
     "our_key_refused": N_("The provider does not accept our key: look at its dashboard and our settings"),
     "payouts_over_house_limit": N_("Much leaves the house this hour"),
     **PARKED,

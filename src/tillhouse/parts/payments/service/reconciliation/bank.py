@@ -9,9 +9,10 @@ from uuid import UUID
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
-from tillhouse.kernel.errors import DomainError
+from tillhouse.kernel.errors import Conflict, DomainError
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
+from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import store as payments
 from tillhouse.parts.payments.domain.reconciliation import BankClass, Expected, choose
@@ -25,7 +26,19 @@ from tillhouse.parts.payments.store import reconciliation as store
 _Key = tuple[date, int, str, int]
 _AT_ONCE = 5_000
 
+FILE = "file"  # the source of what people hand in; any other is the provider that saw it
+
 BANK = "payments.bank"  # one turn for all accounts: a settlement is ended by one line, whichever account it came to
+
+
+_READ_BY = N_("The lines of account {account} come from {other}: a file would book them a second time.")
+_FILES_THERE = N_("The lines of account {account} come from files: what a provider sees would book them a second time.")
+
+
+class ReadElsewhere(Conflict):
+    """Two sources of one account number its lines apart: each would be booked twice."""
+
+    code = "account_read_elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +60,13 @@ async def import_statement(
     """Store what is new of a statement, and book it. Imports take turns; the same again adds nothing.
 
     A balance that does not continue the account's, and a line that a closed day did not have (or has no more), are put
-    before a person.
+    before a person. Raises `ReadElsewhere` for an account whose lines come from another source.
     """
     await store.take_turns(session, BANK)
     earlier = await store.statements_of(session, statement.account)
+    other = next((one.source for one in earlier if one.source != source), None)
+    if other:
+        raise ReadElsewhere(_FILES_THERE if other == FILE else _READ_BY, account=statement.account, other=other)
     row = _statement_row(statement, source, by, cursor)
     if any(one.content_hash == row.content_hash for one in earlier):
         return _imported(statement, [], known=len(statement.lines), changed=0)
