@@ -1,6 +1,6 @@
 """What an app or router answers, and on what terms: for the API's page and the checks of conformance."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fastapi.dependencies.models import Dependant
@@ -13,12 +13,13 @@ from tillhouse.kernel.limits import RateLimit, limit_of
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route as it is served: its whole path, its methods, and everything it depends on."""
+    """One route as it is served: its whole path, its methods, the function that answers, all that it depends on."""
 
     path: str
     methods: tuple[str, ...]
     tags: tuple[str, ...]
     listed: bool
+    function: Callable[..., object]
     dependencies: tuple[object, ...]
 
     @property
@@ -43,6 +44,7 @@ def endpoints(routes: Sequence[BaseRoute]) -> Iterator[Endpoint]:
                 methods=tuple(sorted(found.methods or ())),
                 tags=tuple(str(tag) for tag in found.tags),
                 listed=found.include_in_schema,
+                function=found.original_route.endpoint,
                 dependencies=tuple(_calls(found.dependant)),
             )
 

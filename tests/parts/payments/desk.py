@@ -23,6 +23,7 @@ from tillhouse.parts.identity.domain import PersonRole, parse_identifier
 from tillhouse.parts.identity.service import people, sessions
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import Method, TransferFacts
+from tillhouse.parts.payments.flows.reconciliation import reconcile
 from tillhouse.parts.payments.service.transfers import settle_transfer
 
 ROOT = "/console/payments"
@@ -172,7 +173,7 @@ class Desk:
         settled = (await self.till.outside("POST", f"/_sandbox/razorpay/settlements/run?day={START.date()}")).json()
         path = f"/_sandbox/razorpay/settlements/{settled['id']}/distort"
         assert (await self.till.outside("POST", path, {"kind": "amount"})).status_code < 300
-        await api.reconcile(self.till.house, "razorpay", START.date())
+        await reconcile(self.till.house, "razorpay", START.date())
         return await self.one("SELECT id FROM payments.exceptions WHERE reason = 'amount'")
 
     async def waiting_payout(self, person: UUID, amount: str = "600.00") -> api.PayoutView:

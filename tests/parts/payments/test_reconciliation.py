@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from tests.parts.payments.till import Till, new_person
+from tillhouse.kernel.access import SYSTEM
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
@@ -49,7 +50,7 @@ async def distort(till: Till, settlement: dict[str, Any], kind: str, **more: str
 
 
 async def reconcile(till: Till, day: date = DAY, provider: str = "razorpay") -> list[api.DayStatement]:
-    return await api.reconcile(till.house, provider, day)
+    return await api.reconcile(till.house, provider, day, by=SYSTEM)
 
 
 async def exceptions(till: Till, **narrowed: Any) -> list[api.ExceptionView]:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from tests.parts.payments.test_reconciliation import DAY, a_day, aged, distort, exceptions, reconcile
 from tests.parts.payments.till import Till, new_person
+from tillhouse.kernel.access import SYSTEM
 from tillhouse.kernel.errors import PayloadTooLarge
 from tillhouse.kernel.money import Money
 from tillhouse.parts.ledger import api as ledger
@@ -47,7 +48,7 @@ def read(content: bytes, form: Form | None = None, *columns: str) -> Any:
 
 
 async def hand_in(till: Till, content: bytes, form: Form | None = None) -> api.Imported:
-    (found,) = await api.import_statement(till.house, api.StatementFile(content, form, ACCOUNT), by=None)
+    (found,) = await api.import_statement(till.house, api.StatementFile(content, form, ACCOUNT), by=SYSTEM)
     return found
 
 
@@ -362,9 +363,9 @@ async def test_an_account_is_read_from_files_or_by_a_provider_never_by_both(
     columns = ("date=Date", "reference=Reference", "text=Text", "amount=Amount", "balance=Balance")
     file = api.StatementFile(table, "csv", "0071000888888", "VND", columns)
     with pytest.raises(ReadElsewhere, match="come from sepay"):
-        await api.import_statement(till.house, file, by=None)
+        await api.import_statement(till.house, file, by=SYSTEM)
     assert len(await stored(till)) == 1
-    await api.import_statement(till.house, replace(file, account="0071000999999"), by=None)
+    await api.import_statement(till.house, replace(file, account="0071000999999"), by=SYSTEM)
     told.transfers.append(replace(transfer(2, 70_000), account="0071000999999"))
     for _ in range(2):
         await flow.import_transfers(till.house, "sepay")

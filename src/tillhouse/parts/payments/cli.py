@@ -91,7 +91,7 @@ def reconcile(context: click.Context, provider: str, day: datetime | None, as_js
 
     Exit code 1: something differs; `till payments reconciliation` says what.
     """
-    found = _in_house(context, lambda house: api.reconcile(house, provider, _date(day)))
+    found = _in_house(context, lambda house: api.reconcile(house, provider, _date(day), by=SYSTEM))
     _show_days(context, found, as_json)
 
 
@@ -126,7 +126,7 @@ def import_statement(  # noqa: PLR0917  click passes parameters by name
 ) -> None:  # fmt: skip
     """Import a statement of our bank: camt.053, MT940 or CSV. The same lines again add nothing."""
     handed_in = api.StatementFile(file.read_bytes(), form, account, currency, column)
-    found = _in_house(context, lambda house: api.import_statement(house, handed_in, by=None))
+    found = _in_house(context, lambda house: api.import_statement(house, handed_in, by=SYSTEM))
     if as_json:
         click.echo(json.dumps({"items": [_imported_json(one) for one in found]}))
         return

@@ -38,6 +38,7 @@ from tillhouse.parts.payments.api.reconciling import (
     import_statement,
     place_transfer,
     propose,
+    reconcile,
     reject,
     release_transfer,
     replay_event,
@@ -82,7 +83,7 @@ from tillhouse.parts.payments.flows.deposits import (
 )
 from tillhouse.parts.payments.flows.payouts import withdraw
 from tillhouse.parts.payments.flows.receipts import method_name, receipt_pdf_of_link
-from tillhouse.parts.payments.flows.reconciliation import StatementFile, reconcile
+from tillhouse.parts.payments.flows.reconciliation import StatementFile
 from tillhouse.parts.payments.ports import (
     BadSignature,
     Checkout,

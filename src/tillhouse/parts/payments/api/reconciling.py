@@ -1,6 +1,7 @@
 """What does not agree: transfers, events, statements, exceptions ended by two people."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
@@ -13,11 +14,13 @@ from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments.api.asking import before_of
 from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
-from tillhouse.parts.payments.flows.reconciliation import StatementFile, import_file
+from tillhouse.parts.payments.flows import reconciliation as flow
+from tillhouse.parts.payments.flows.reconciliation import StatementFile
 from tillhouse.parts.payments.service import inbox, transfers
 from tillhouse.parts.payments.service.reconciliation import resolving
 from tillhouse.parts.payments.service.reconciliation.bank import Imported
 from tillhouse.parts.payments.service.reconciliation.resolving import ExceptionState, ExceptionView
+from tillhouse.parts.payments.service.reconciliation.three_way import DayStatement
 from tillhouse.parts.payments.service.views import (
     EventView,
     TransferView,
@@ -44,12 +47,35 @@ async def replay_event(session: Session, event_row_id: UUID) -> EventView:
     return event_view(await inbox.replay_event(session, event_row_id))
 
 
-async def import_statement(house: House, file: StatementFile, *, by: UUID | None) -> list[Imported]:
+async def reconcile(house: House, provider: str, day: date, *, by: Principal) -> list[DayStatement]:
+    """Hold a provider's report of a day against our books and our bank; no transaction may be open.
+
+    Raises `NotFound` for a provider that reports nothing, `Refused` and `TransientError` when it cannot be asked.
+    """
+    found = await flow.reconcile(house, provider, day)
+    details: JsonObject = {"provider": provider, "day": day.isoformat()}
+    async with house.database.transaction() as session:
+        await identity.audit(session, by, "payments.reconcile", f"day:{provider}:{day}", details)
+    return found
+
+
+async def import_statement(house: House, file: StatementFile, *, by: Principal) -> list[Imported]:
     """Import a statement of our bank; no transaction may be open. The same lines again add nothing.
 
-    Raises `PayloadTooLarge`, and `InvalidInput` for a file of which nothing is stored.
+    Raises `PayloadTooLarge`, `ReadElsewhere`, and `InvalidInput` for a file of which nothing is stored.
     """
-    return await import_file(house, file, by=by)
+    imported = await flow.import_file(house, file, by=by.made_by or by.id)
+    async with house.database.transaction() as session:
+        for one in imported:
+            counts: JsonObject = {
+                "added": one.added,
+                "known": one.known,
+                "changed": one.changed,
+                "matched": one.matched,
+            }
+            subject = f"statement:{one.first_day}:{one.last_day}"
+            await identity.audit(session, by, "payments.import_statement", subject, {**counts})
+    return imported
 
 
 def statement_max_bytes(house: House) -> int:

@@ -30,9 +30,9 @@ router = APIRouter(prefix="/payments", route_class=IdempotentRoute)
 
 
 @router.post("/reconciliations", dependencies=[Depends(rate_limit("30/minute"))])
-async def reconcile(house: TheHouse, _by: Reconciler, body: schemas.ReconciliationIn) -> schemas.DaysOut:
+async def reconcile(house: TheHouse, by: Reconciler, body: schemas.ReconciliationIn) -> schemas.DaysOut:
     """Hold a provider's report of a day against our books and our bank. Doing so again changes nothing."""
-    return _days(await api.reconcile(house, body.provider, body.day))
+    return _days(await api.reconcile(house, body.provider, body.day, by=by))
 
 
 @router.get("/reconciliations/{provider}/{day}", dependencies=[_limited])
@@ -49,7 +49,7 @@ async def import_statement(  # noqa: PLR0917  FastAPI passes parameters by name
     most = api.statement_max_bytes(house)
     content = await file.read(most + 1)
     found = api.StatementFile(content, form, account, currency)
-    imported = await api.import_statement(house, found, by=by.made_by or by.id)
+    imported = await api.import_statement(house, found, by=by)
     return schemas.ImportsOut(items=[schemas.ImportedOut.model_validate(one, from_attributes=True) for one in imported])
 
 

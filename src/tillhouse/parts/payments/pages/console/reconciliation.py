@@ -12,9 +12,8 @@ from starlette.datastructures import UploadFile
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
-from tillhouse.kernel.db import JsonObject, ReadSession
+from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.errors import DomainError, NotFound, TransientError
-from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
@@ -25,7 +24,6 @@ from tillhouse.kernel.web.forms import Form, Option
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.sheets import csv_download
 from tillhouse.kernel.web.toasts import Toast, redirect
-from tillhouse.parts.identity import api as identity
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain.finding import LineFilter
@@ -85,7 +83,7 @@ async def run(request: Request, house: TheHouse, pages: Pages, web: TheWeb, *, m
     form = await Form.read(request, RunForm, name="run")
     if form.is_valid:
         try:
-            await api.reconcile(house, form.data.provider, form.data.day)
+            await api.reconcile(house, form.data.provider, form.data.day, by=me)
         except (TransientError, DomainError) as refusal:
             if refusal.status >= 500 and not isinstance(refusal, TransientError):
                 raise
@@ -93,8 +91,6 @@ async def run(request: Request, house: TheHouse, pages: Pages, web: TheWeb, *, m
     if not form.is_valid:
         async with house.database.reading() as session:
             return await _home(request, session, pages, me, run=form)
-    details: JsonObject = {"provider": form.data.provider, "day": form.data.day.isoformat()}
-    await _audit(house, me, "payments.reconcile", f"day:{form.data.provider}:{form.data.day}", details)
     said = Toast(gettext("The day is compared"), gettext("What agrees is booked, the rest is an exception."))
     return redirect(request, f"{HOME}/days/{form.data.provider}/{form.data.day}", said, secure=web.secure)
 
@@ -114,17 +110,13 @@ async def import_statement(request: Request, house: TheHouse, pages: Pages, *, m
         columns = [line.strip() for line in data.columns.splitlines() if line.strip()]
         file = api.StatementFile(content, data.form, data.account, data.currency.upper(), columns)
         try:
-            imported = await api.import_statement(house, file, by=me.person_id)
+            imported = await api.import_statement(house, file, by=me)
         except DomainError as refusal:
             form.refuse(refusal)
             form.error = form.error or (None if form.errors else sentence_of(refusal))
     if not form.is_valid:
         async with house.database.reading() as session:
             return await _home(request, session, pages, me, statement=form)
-    for one in imported:
-        counts: JsonObject = {"added": one.added, "known": one.known, "changed": one.changed, "matched": one.matched}
-        subject = f"statement:{one.first_day}:{one.last_day}"
-        await _audit(house, me, "payments.import_statement", subject, counts)
     async with house.database.reading() as session:
         return await _home(request, session, pages, me, imported=imported)
 
@@ -214,11 +206,6 @@ async def _home(
     }
     shown: Form[Any] = run or statement or blank
     return pages.render_form(request, "payments/console/reconciliation.html", shown, context)
-
-
-async def _audit(house: House, me: Principal, action: str, subject: str, details: JsonObject) -> None:
-    async with house.database.transaction() as session:
-        await identity.audit(session, me, action, subject, details)
 
 
 def _find(form: Form[LineForm]) -> Find[ReportLine]:
