@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -33,7 +33,8 @@ _PATIENCE: "RetryConfig" = {"max_retries": 4, "retry_timeout": timedelta(seconds
 class Objects:
     """The place that a URL names; a folder when it is empty. Refuses to move bytes inside a transaction."""
 
-    store: "obstore.store.ObjectStore"
+    # Not shown: obstore panics when it is to show an Azure store whose account came from the environment.
+    store: "obstore.store.ObjectStore" = field(repr=False)
 
     @classmethod
     def at(cls, url: str, folder: Path) -> "Objects":
