@@ -25,26 +25,46 @@ _numbers = itertools.count(1)
 
 
 class Ailing:
-    """A store that answers the `next` calls about objects with these statuses, or `always` with one."""
+    """A store that answers the `next` calls about objects with these statuses, or `always` with one.
+
+    `sends` is how many bytes of an object go over one line before it breaks, or, when it `stalls`, stays open mute.
+    """
 
     def __init__(self, well: Application) -> None:
         self._well = well
         self.next: list[int] = []
         self.always: int | None = None
         self.refused = 0
+        self.sends: int | None = None
+        self.stalls = False
+        self.cuts = 0
+        self._over = threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         about_object = re.search(r"/house\d+/.", environ["PATH_INFO"])
         status = (self.next.pop(0) if self.next else self.always) if about_object else None
         if status is None:
-            return self._well(environ, start_response)
+            answer = self._well(environ, start_response)
+            cut = about_object and self.sends is not None and environ["REQUEST_METHOD"] == "GET"
+            return self._cut(b"".join(answer)) if cut else answer
         self.refused += 1
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         start_response(f"{status} Later", [("Content-Length", "0")])
         return [b""]
 
+    def _cut(self, content: bytes) -> Iterator[bytes]:
+        assert self.sends is not None
+        yield content[: self.sends]
+        if len(content) > self.sends:
+            self.cuts += 1
+            if self.stalls:
+                self._over.wait(20)
+
     def recover(self) -> None:
+        self._over.set()
+        self._over = threading.Event()
         self.next, self.always, self.refused = [], None, 0
+        self.sends, self.stalls, self.cuts = None, False, 0
 
 
 class Played(ABC):

@@ -17,6 +17,7 @@ from tests.parts.files.played import Ailing, Played
 from tests.parts.identity.town import Resident, Town
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.work import enqueue, run_due
+from tillhouse.parts.files import providers
 from tillhouse.parts.files.events import Sweep
 from tillhouse.parts.files.providers.objects import Objects
 
@@ -200,6 +201,54 @@ async def test_what_was_written_is_read_whole_and_in_part_and_is_gone_when_it_wa
     for read in (objects.get("d"), objects.size("a/b"), objects.stream("a/b", 5)):
         with pytest.raises(FileNotFoundError):
             await read
+
+
+MUCH = b"".join(bytes([number]) * 400_000 for number in range(4))
+
+
+@pytest.fixture
+async def large(objects: Objects, ailing: Ailing, monkeypatch: pytest.MonkeyPatch) -> Ailing:
+    """A store that has a file which no request brings whole, nor the one time that obstore asks again."""
+    monkeypatch.setattr(providers.objects, "_PATIENCE", {"max_retries": 1, "retry_timeout": timedelta(seconds=20)})
+    await objects.put("a", MUCH)
+    ailing.sends = 400_000
+    return ailing
+
+
+async def test_a_file_is_read_to_its_end_however_often_the_line_breaks(large: Ailing, tmp_path: Path) -> None:
+    objects = Objects.at(os.environ["FILES_URL"], tmp_path)
+    assert await objects.get("a") == MUCH
+    assert large.cuts >= 3
+    part = b"".join([piece async for piece in await objects.stream("a", 250_000, 1_000_000)])
+    assert part == MUCH[250_000:1_000_000]
+
+
+@pytest.mark.parametrize("running", ["s3"], indirect=True)
+async def test_a_file_is_read_to_its_end_however_long_that_takes(
+    large: Ailing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_TIMEOUT", "1s")  # a request is over after it, as it otherwise is after 30 s
+    large.stalls = True
+    assert await Objects.at(os.environ["FILES_URL"], tmp_path).get("a") == MUCH
+
+
+async def test_a_store_that_sends_nothing_more_is_said(large: Ailing, tmp_path: Path) -> None:
+    read = b""
+    with pytest.raises(TransientError):
+        async for piece in await Objects.at(os.environ["FILES_URL"], tmp_path).stream("a"):
+            read += piece
+            large.sends = 0
+    assert (bool(read), MUCH.startswith(read)) == (True, True)
+
+
+async def test_a_file_that_is_another_one_meanwhile_is_not_mixed_with_it(large: Ailing, tmp_path: Path) -> None:
+    objects, read = Objects.at(os.environ["FILES_URL"], tmp_path), b""
+    with pytest.raises(TransientError):
+        async for piece in await objects.stream("a"):
+            read += piece
+            if large.cuts >= 2:
+                await objects.put("a", MUCH[::-1])
+    assert (large.cuts >= 2, MUCH.startswith(read)) == (True, True)
 
 
 async def test_what_is_broken_off_is_not_there(objects: Objects, store: Played) -> None:
