@@ -109,7 +109,7 @@ class _Source:
         return cls(house, [uploads.piece_of(upload.file_id, chunk.object_id) for chunk in chunks])
 
     async def read(self) -> AsyncGenerator[bytes, None]:
-        """All bytes, about a megabyte at a time."""
+        """All bytes, piece by piece."""
         hasher = hashlib.sha256()
         self.seen, self.head, self.tail = 0, bytearray(), bytearray()
         for key in self.keys:
