@@ -205,9 +205,9 @@ class Till:
 
     # the books
 
-    async def balance(self, person: UUID) -> ledger.Balance:
+    async def balance(self, owner: UUID, owner_kind: str = "person") -> ledger.Balance:
         async with self.house.database.reading() as session:
-            return await ledger.balance(session, ledger.AccountRef("person", person, "wallet", "INR"))
+            return await ledger.balance(session, ledger.AccountRef(owner_kind, owner, "wallet", "INR"))
 
     async def wallet(self, person: UUID) -> str:
         return str((await self.balance(person)).posted)
@@ -231,10 +231,10 @@ class Till:
         async with self.house.database.reading() as session:
             return await api.payout(session, UUID(payout_id))
 
-    async def give(self, person: UUID, amount: Money) -> None:
+    async def give(self, owner: UUID, amount: Money, owner_kind: str = "person") -> None:
         """Money of any currency in a wallet, as if it had been paid in."""
         clearing = ledger.house_account("clearing:razorpay", amount.unit)
-        wallet = ledger.AccountRef("person", person, "wallet", amount.unit)
+        wallet = ledger.AccountRef(owner_kind, owner, "wallet", amount.unit)
         legs = (ledger.debit(clearing, amount), ledger.credit(wallet, amount))
         async with self.house.database.transaction() as session:
             posting = ledger.Posting(key=f"test.gift:{next(_keys)}", kind="payments.deposit", legs=legs)
