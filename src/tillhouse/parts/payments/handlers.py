@@ -139,7 +139,7 @@ async def _write_to_payer(session: Session, order: OrderRow, address: str, templ
 
 def _link(session: Session, order: OrderRow) -> str:
     house = house_of(session)
-    return f"{house.settings.base_url}{pay_path(house, order.id)}"
+    return house.settings.address(pay_path(house, order.id))
 
 
 HANDLERS: tuple[AnyHandler, ...] = (

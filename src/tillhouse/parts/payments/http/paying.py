@@ -242,7 +242,7 @@ def _checkout_out(house: House, order: OrderView, how: api.Checkout | None) -> s
         purpose=order.purpose,
         status=order.state,
         message=gettext(order.sentence),
-        pay_url=f"{house.settings.base_url}{api.pay_path(house, order.id)}",
+        pay_url=house.settings.address(api.pay_path(house, order.id)),
         checkout=_how_out(how),
         expires_at=order.expires_at,
     )
