@@ -17,6 +17,7 @@ from tests.parts.payments.gateways import Play
 from tests.parts.payments.test_endpoints import Caller, page, someone, token_of
 from tests.parts.payments.test_published import Ear
 from tests.parts.payments.till import Till, open_till, rupees
+from tillhouse.apps.compose import chosen
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.errors import Forbidden
@@ -447,3 +448,7 @@ async def test_the_page_shows_the_money_to_those_who_read_it_and_forms_to_those_
         assert (await page(zoe, f"{wallet}/{paper}")).status_code == 403
     assert path in (await page(ravi, f"/account/organisations/{company.id}")).text
     assert path not in (await page(zoe, f"/account/organisations/{company.id}")).text
+
+
+def test_a_process_that_serves_payments_alone_asks_who_may_pay_out_too() -> None:
+    assert "kyc" in {module.name for module in chosen(["payments"])}

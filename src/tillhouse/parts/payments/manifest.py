@@ -190,6 +190,7 @@ MODULE = Module(
     floor="part",
     folder=Path(__file__).parent,
     requires=("identity", "ledger", "documents", "wallets"),
+    plugged_by=("kyc",),
     settings=(PaymentsSettings, PayoutGuards, *vendor_settings()),
     api_roots=("/payments", "/wallets/deposit", "/wallets/withdraw", "/wallet/withdrawal"),
     api=_api,

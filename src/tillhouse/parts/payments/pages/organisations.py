@@ -267,7 +267,8 @@ def _told_of(house: House, payee: PayeeView) -> str:
         words = gettext(payee.sentence)
     if payee.state == PayeeState.REFUSED or payee.usable_from <= clock.now():
         return words
-    return f"{words} · {gettext('only small amounts until {when}', when=formats.moment(payee.usable_from))}"
+    until = gettext("only small amounts until {when}", when=formats.moment(payee.usable_from))
+    return f"{words} · {until}"
 
 
 def _refuse(form: Form[AccountForm], refusal: DomainError) -> None:
