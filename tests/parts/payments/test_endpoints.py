@@ -19,7 +19,6 @@ from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import PersonRole, parse_identifier
 from tillhouse.parts.identity.models import PersonRow
 from tillhouse.parts.identity.service import machines, people, sessions
-from tillhouse.sandbox.smtp import smtp_server
 
 VPA = {"type": "vpa", "vpa": "success@razorpay"}
 
@@ -53,7 +52,7 @@ class Caller:
 @pytest.fixture
 async def till(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
-    async with open_till(settings) as opened, smtp_server(opened.sandbox.world.inbox, "127.0.0.1", 0):
+    async with open_till(settings) as opened:
         yield opened
 
 

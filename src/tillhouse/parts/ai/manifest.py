@@ -53,6 +53,7 @@ def _pages() -> APIRouter:
 
 
 def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.ai.domain.calls import OUR_PURPOSES
     from tillhouse.parts.ai.flows.imaging import PICTURE
     from tillhouse.parts.ai.flows.photos import PhotoDesk
     from tillhouse.parts.ai.flows.switchboard import Switchboard
@@ -71,6 +72,7 @@ def _provides(house: House) -> Sequence[object]:
     return (
         board,
         prices,
+        *OUR_PURPOSES,
         PhotoDesk(),
         Erasure("ai", erase),
         Erasure("ai.documents", forget),

@@ -80,7 +80,7 @@ async def _ended(session: Session, event: SubscriptionChanged) -> None:
     if subscription is None or subscription.state != State.EXPIRED or not subscription.periods:
         return
     if subscription.owner_kind == "person" and house_of(session).provided(identity.MessageSender):
-        data: JsonObject = {"link": f"{house_of(session).settings.base_url}/billing/"}
+        data: JsonObject = {"link": house_of(session).settings.address("/billing/")}
         await identity.notify(session, subscription.owner_id, "billing.ended", data)
 
 
@@ -89,7 +89,7 @@ async def _tell(session: Session, invoice: InvoiceRow, template: str, **more: Js
         return
     data: JsonObject = {
         "amount": to_be_said(invoice.money),
-        "link": f"{house_of(session).settings.base_url}/billing/invoices/{invoice.id}",
+        "link": house_of(session).settings.address(f"/billing/invoices/{invoice.id}"),
         **more,
     }
     await identity.notify(session, invoice.owner_id, template, data)

@@ -9,6 +9,7 @@ from uuid import UUID
 from tillhouse.kernel.db import JsonObject, ReadSession, Session
 from tillhouse.parts.identity.domain import AddressKind
 from tillhouse.parts.identity.domain.google import GoogleAccount
+from tillhouse.parts.identity.domain.organisations import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,20 @@ class OrganisationClosing:
     name: str
     reasons: Callable[[ReadSession, UUID], Awaitable[Sequence[str]]]
     close: Callable[[Session, UUID], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationRoom:
+    """Provided by a part that has a page of its own for each organisation: `path` and the organisation's id lead there.
+
+    Members in one of `roles` are shown the way.
+    """
+
+    title: str
+    text: str
+    icon: str
+    path: str
+    roles: frozenset[Role]
 
 
 @dataclass(frozen=True, slots=True)

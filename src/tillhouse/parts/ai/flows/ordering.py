@@ -7,14 +7,12 @@ from uuid import UUID
 from tillhouse.kernel.errors import FieldError, Forbidden, InvalidInput
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
-from tillhouse.parts.ai.domain.calls import Owner, Use
+from tillhouse.parts.ai.domain.calls import PICTURES, Owner, Use
 from tillhouse.parts.ai.domain.failures import ModelFailure, as_error
 from tillhouse.parts.ai.domain.images import ImageJob, ImageOrder, Pack, PackOrder, PromptOrder
 from tillhouse.parts.ai.flows.photos import require_good
 from tillhouse.parts.ai.ports.spending import SpendGuard
 from tillhouse.parts.ai.service import images
-
-PURPOSE = "ai.pictures"
 
 
 async def order_pictures(
@@ -36,7 +34,7 @@ async def order_pictures(
     if not isinstance(wanted, PromptOrder):
         await require_good(house, person_id, wanted.photos, forgive=forgive)
     async with house.database.transaction() as session:
-        return await images.order(session, Use(Owner("person", person_id), PURPOSE), wanted, key=key)
+        return await images.order(session, Use(Owner("person", person_id), PICTURES), wanted, key=key)
 
 
 async def packs(house: House) -> Sequence[Pack]:
