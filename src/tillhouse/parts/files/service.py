@@ -22,6 +22,12 @@ from tillhouse.parts.files.settings import FilesSettings
 _NO_FILE = N_("There is no such file.")
 
 
+class NoRoom(PayloadTooLarge):
+    """An owner has as much of one kind of file as it allows."""
+
+    code = "no_room"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     """What is known of a file; `media_type` was read from its bytes.
@@ -128,9 +134,15 @@ async def delete(session: Session, owner_id: UUID, file_id: UUID) -> None:
     _tell(session, owner_id, file_id, "deleted")
 
 
+async def delete_all_of(session: Session, owner_ids: Sequence[UUID]) -> None:
+    """Delete every file of these owners, of every kind and in any state, because the owners themselves go."""
+    if owner_ids:
+        await store.mark_all_deleted(session, owner_ids, clock.now())
+
+
 async def erase(session: Session, person_id: UUID, _addresses: Sequence[str]) -> None:
     """Delete every file of a person who is being erased."""
-    await store.mark_all_deleted(session, person_id, clock.now())
+    await delete_all_of(session, [person_id])
 
 
 async def usage(session: ReadSession, owner_id: UUID) -> Usage:
@@ -138,7 +150,20 @@ async def usage(session: ReadSession, owner_id: UUID) -> Usage:
     house = house_of(session)
     uncounted = [kind.name for kind in house.provided(FileKind) if not kind.counts]
     most = house.settings_of(FilesSettings).quota_megabytes * 1_000_000
-    return Usage(await store.used(session, owner_id, uncounted), most)
+    return Usage(await store.used(session, owner_id, without=uncounted), most)
+
+
+async def room_for(session: ReadSession, owner_id: UUID, kind: str) -> int | None:
+    """Bytes that an owner may still add of a kind that has a bound for each owner; None where it has none.
+
+    Raises `LookupError` for a kind that nobody provides.
+    """
+    return await _room_for(session, owner_id, kind_of(house_of(session), kind))
+
+
+async def _room_for(session: ReadSession, owner_id: UUID, kind: FileKind) -> int | None:
+    most = kind.most_of_owner
+    return None if most is None else max(0, most - await store.used(session, owner_id, only=[kind.name]))
 
 
 async def request_rendition(session: Session, owner_id: UUID, file_id: UUID, rendition: Rendition) -> UUID:
@@ -203,8 +228,14 @@ def new_row(owner_id: UUID, name: str, size: int, kind: FileKind, lifetime: time
 
 
 async def reserve(session: Session, row: FileRow, kind: FileKind) -> None:
-    """Add a file on its way in, unless its owner has no room for it. Raises `PayloadTooLarge`."""
+    """Add a file on its way in, unless its owner has no room for it. Raises `PayloadTooLarge`, of a kind `NoRoom`."""
     await store.lock_owner(session, row.owner_id)
+    room = await _room_for(session, row.owner_id, kind)
+    if room is not None and row.size > room:
+        raise NoRoom(
+            N_("There is no room for this file: {megabytes} MB of this kind are kept for one owner."),
+            megabytes=(kind.most_of_owner or 0) // 1_000_000,
+        )
     if kind.counts:
         found = await usage(session, row.owner_id)
         if found.used + row.size > found.most:

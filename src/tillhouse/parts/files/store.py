@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ARRAY, Uuid, any_, cast, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.orm import aliased
 
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, rows_of
@@ -68,15 +68,17 @@ async def renditions(session: ReadSession, owner_id: UUID, file_id: UUID) -> Seq
     return (await session.execute(statement.order_by(FileRow.rendition))).scalars().all()
 
 
-async def used(session: ReadSession, owner_id: UUID, uncounted: Sequence[str]) -> int:
-    """Bytes that count against the quota: bytes held twice count once, uploads with all that they announced."""
+async def used(
+    session: ReadSession, owner_id: UUID, *, without: Sequence[str] = (), only: Sequence[str] | None = None
+) -> int:
+    """Bytes of files of all kinds but some, or of some: held twice they count once, uploads with all they announced."""
     one = (
         select(func.max(FileRow.size).label("size"))
         .where(
             FileRow.owner_id == owner_id,
             FileRow.parent_id.is_(None),
             FileRow.state.not_in(_GONE),
-            FileRow.kind.not_in(uncounted),
+            FileRow.kind.not_in(without) if only is None else FileRow.kind.in_(only),
         )
         .group_by(func.coalesce(FileRow.blob_id, FileRow.id))
         .subquery()
@@ -106,9 +108,10 @@ async def mark_deleted(session: Session, owner_id: UUID, file_id: UUID, at: date
     await session.execute(statement.values(state="deleted", reason=None, name="file", facts={}, changed_at=at))
 
 
-async def mark_all_deleted(session: Session, owner_id: UUID, at: datetime) -> None:
-    """Delete every file of an owner, under a name that says nothing."""
-    statement = update(FileRow).where(FileRow.owner_id == owner_id, FileRow.state != "deleted")
+async def mark_all_deleted(session: Session, owner_ids: Sequence[UUID], at: datetime) -> None:
+    """Delete every file of these owners, under a name that says nothing."""
+    owners = any_(cast(list(owner_ids), ARRAY(Uuid)))
+    statement = update(FileRow).where(FileRow.owner_id == owners, FileRow.state != "deleted")
     await session.execute(statement.values(state="deleted", reason=None, name="file", facts={}, changed_at=at))
 
 
