@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from tillhouse.kernel import clock, live
+from tillhouse.kernel.context import request_id
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, NotFound, PayloadTooLarge, TransientError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.work import emit, enqueue
+from tillhouse.kernel.work import emit, emit_all, enqueue
 from tillhouse.parts.files import store
 from tillhouse.parts.files.domain import MEDIA, FileRefused, tidy_name
-from tillhouse.parts.files.events import FileReady, FileRefusedEvent, Probe, Render, TakeIn
+from tillhouse.parts.files.events import FileDeleted, FileReady, FileRefusedEvent, Probe, Render, TakeIn
 from tillhouse.parts.files.models import BlobRow, FileRow, UploadRow
 from tillhouse.parts.files.ports import RENDITION_ENDINGS, FileKind, Rendition
 from tillhouse.parts.files.settings import FilesSettings
@@ -130,14 +131,14 @@ async def delete(session: Session, owner_id: UUID, file_id: UUID) -> None:
     """
     if await store.file(session, file_id, owner_id) is None:
         raise NotFound(_NO_FILE)
-    await store.mark_deleted(session, owner_id, file_id, clock.now())
+    await _announce_gone(session, await store.mark_deleted(session, owner_id, file_id, clock.now()))
     _tell(session, owner_id, file_id, "deleted")
 
 
 async def delete_all_of(session: Session, owner_ids: Sequence[UUID]) -> None:
     """Delete every file of these owners, of every kind and in any state, because the owners themselves go."""
     if owner_ids:
-        await store.mark_all_deleted(session, owner_ids, clock.now())
+        await _announce_gone(session, await store.mark_all_deleted(session, owner_ids, clock.now()))
 
 
 async def erase(session: Session, person_id: UUID, _addresses: Sequence[str]) -> None:
@@ -303,6 +304,17 @@ async def announce(session: Session, row: FileRow) -> None:
     if row.parent_id is None:
         await emit(session, FileReady(file_id=row.id, owner_id=row.owner_id, kind=row.kind))
     _tell(session, row.owner_id, row.parent_id or row.id, "ready")
+
+
+async def expire(session: Session, refused_before: datetime, limit: int) -> None:
+    """Delete files whose lifetime is over, and what was refused before an instant; so many at most."""
+    await _announce_gone(session, await store.mark_expired(session, clock.now(), refused_before, limit))
+
+
+async def _announce_gone(session: Session, gone: Sequence[store.Gone]) -> None:
+    """Tell whoever keeps something that was made of these files."""
+    events = [FileDeleted(file_id=one.file_id, owner_id=one.owner_id, kind=one.kind) for one in gone]
+    await emit_all(session, events, caused_by=[request_id()] * len(events))
 
 
 async def refuse(session: Session, file_id: UUID, reason: str) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, cast, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, cast, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.orm import aliased
 
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, rows_of
@@ -98,24 +99,26 @@ async def advance(session: Session, file_id: UUID, before: Sequence[str], after:
     return rows_of(await session.execute(statement.values(state=after, changed_at=at))) == 1
 
 
-async def mark_deleted(session: Session, owner_id: UUID, file_id: UUID, at: datetime) -> None:
+class Gone(NamedTuple):
+    """A file that was just deleted."""
+
+    file_id: UUID
+    owner_id: UUID
+    kind: str
+
+
+async def mark_deleted(session: Session, owner_id: UUID, file_id: UUID, at: datetime) -> Sequence[Gone]:
     """Delete a file of this owner and its renditions, under a name that says nothing."""
-    statement = update(FileRow).where(
-        or_(FileRow.id == file_id, FileRow.parent_id == file_id),
-        FileRow.owner_id == owner_id,
-        FileRow.state != "deleted",
-    )
-    await session.execute(statement.values(state="deleted", reason=None, name="file", facts={}, changed_at=at))
+    found = or_(FileRow.id == file_id, FileRow.parent_id == file_id)
+    return await _mark_deleted(session, at, found, FileRow.owner_id == owner_id)
 
 
-async def mark_all_deleted(session: Session, owner_ids: Sequence[UUID], at: datetime) -> None:
+async def mark_all_deleted(session: Session, owner_ids: Sequence[UUID], at: datetime) -> Sequence[Gone]:
     """Delete every file of these owners, under a name that says nothing."""
-    owners = any_(cast(list(owner_ids), ARRAY(Uuid)))
-    statement = update(FileRow).where(FileRow.owner_id == owners, FileRow.state != "deleted")
-    await session.execute(statement.values(state="deleted", reason=None, name="file", facts={}, changed_at=at))
+    return await _mark_deleted(session, at, FileRow.owner_id == any_(cast(list(owner_ids), ARRAY(Uuid))))
 
 
-async def mark_expired(session: Session, now: datetime, refused_before: datetime, limit: int) -> int:
+async def mark_expired(session: Session, now: datetime, refused_before: datetime, limit: int) -> Sequence[Gone]:
     """Delete files whose lifetime is over, and what was refused a while ago."""
     over = (
         select(FileRow.id)
@@ -125,10 +128,19 @@ async def mark_expired(session: Session, now: datetime, refused_before: datetime
         )
         .limit(limit)
     )
-    statement = update(FileRow).where(or_(FileRow.id.in_(over), FileRow.parent_id.in_(over)))
-    return rows_of(
-        await session.execute(statement.values(state="deleted", reason=None, name="file", facts={}, changed_at=now))
+    return await _mark_deleted(session, now, or_(FileRow.id.in_(over), FileRow.parent_id.in_(over)))
+
+
+async def _mark_deleted(session: Session, at: datetime, *which: ColumnElement[bool]) -> Sequence[Gone]:
+    """Those that are gone; of a file and its renditions the file alone."""
+    statement = (
+        update(FileRow)
+        .where(*which, FileRow.state != "deleted")
+        .values(state="deleted", reason=None, name="file", facts={}, changed_at=at)
+        .returning(FileRow.id, FileRow.owner_id, FileRow.kind, FileRow.parent_id)
     )
+    gone = await session.execute(statement)
+    return [Gone(row[0], row[1], row[2]) for row in gone if row[3] is None]
 
 
 # Bytes

@@ -210,7 +210,10 @@ async def index_pages(house: House, document: DocumentRow) -> None:
         await index.remove(session, plan.gone)
         await index.move(session, plan.kept)
         await index.add(session, rows)
-        await store.change(session, document.id, passages_total=len(made), passages_indexed=0, changed_at=clock.now())
+        await store.change(
+            session, document.id, passages_total=len(made), passages_indexed=0, indexed_file_id=document.file_id,
+            changed_at=clock.now(),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

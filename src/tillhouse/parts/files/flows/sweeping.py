@@ -30,7 +30,7 @@ async def sweep(run: JobRun, _task: Sweep) -> None:
 async def _end_what_is_over(run: JobRun) -> None:
     now = clock.now()
     async with run.transaction() as session:
-        await store.mark_expired(session, now, now - _REFUSED, _AT_ONCE)
+        await service.expire(session, now - _REFUSED, _AT_ONCE)
         for file_id in await store.overdue_uploads(session, now, _AT_ONCE):
             await service.refuse(session, file_id, "expired")
 

@@ -1,0 +1,18 @@
+"""Files end everywhere: whose words are in the index is known."""
+
+from alembic import op
+
+revision = "0035"
+down_revision = "0029"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("""
+        ALTER TABLE ai.documents ADD indexed_file_id uuid;
+        UPDATE ai.documents SET indexed_file_id = file_id;
+        CREATE INDEX ix_documents_file_id ON ai.documents (file_id);
+        CREATE INDEX ix_documents_indexed_file_id ON ai.documents (indexed_file_id)
+            WHERE indexed_file_id IS NOT NULL;
+    """)
