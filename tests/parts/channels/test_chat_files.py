@@ -3,11 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
 
 from tests.parts.channels.test_chats import phone, rows, sandbox, sandbox_clock, town
+from tests.parts.channels.test_company import deliver, message
 from tests.parts.channels.town import ChatTown, Phone, later, picture
 from tests.parts.identity.town import Town
 from tests.registry import put_in_place
@@ -17,12 +20,16 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.channels.api import PERSON, STAY, Conversation, Gather, Line, State
 from tillhouse.parts.channels.domain.chat import MediaRef
+from tillhouse.parts.channels.events import TakeIn
 from tillhouse.parts.channels.flows.chats import KIND
-from tillhouse.parts.channels.models import ChatContactRow, InboundRow
+from tillhouse.parts.channels.models import ChatContactRow, InboundRow, MessageRow, ReceivedRow
 from tillhouse.parts.channels.providers.whatsapp import WhatsAppCarrier
-from tillhouse.parts.channels.service.messages import erase
+from tillhouse.parts.channels.service.inbound import merge, take_in
+from tillhouse.parts.channels.service.messages import erase, say
+from tillhouse.parts.channels.store import chats
 from tillhouse.parts.files import api as files
 from tillhouse.parts.files.events import Sweep
+from tillhouse.parts.files.store import broken_blobs
 
 __all__ = ["phone", "sandbox", "sandbox_clock", "town"]
 
@@ -174,3 +181,95 @@ async def test_a_file_that_was_on_its_way_when_the_chat_was_forgotten_is_not_kep
     await album.sends_pictures(1)
     assert await rows(town.house, ChatContactRow) == []
     assert await bytes_left(town.house) == 0
+
+
+ON_DISK = {"one": picture(0), "same": picture(0), "two": picture(60), "three": picture(120)}
+
+
+@pytest.fixture
+def meta(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are at Meta."""
+
+    async def fetch(_self: WhatsAppCarrier, media: MediaRef, _most: int) -> bytes:
+        return ON_DISK[media.id]
+
+    monkeypatch.setattr(WhatsAppCarrier, "fetch", fetch)
+
+
+def image(media: str) -> dict[str, Any]:
+    return {"type": "image", "image": {"id": media, "mime_type": "image/jpeg"}, "text": None}
+
+
+def by_number(media: str) -> dict[str, Any]:
+    return message("919845012301", media, **image(media))
+
+
+def by_user_id(media: str) -> dict[str, Any]:
+    return {**message("", media, wamid=f"wamid.id.{media}", **image(media)), "from_user_id": "IN.1"}
+
+
+def by_both(media: str) -> dict[str, Any]:
+    return {**by_number(media), "from_user_id": "IN.1"}
+
+
+@pytest.mark.usefixtures("meta")
+async def test_of_two_contacts_that_are_one_all_files_are_the_ones(house: House, app: FastAPI) -> None:
+    for one in (by_number("one"), by_user_id("same"), by_user_id("two")):
+        await deliver(app, one)
+    await run_due(house)
+    assert len({owner_id for owner_id, _ in await sent(house)}) == 2
+    await deliver(app, by_both("three"))
+    await run_due(house)
+    (contact,) = [one for one in await rows(house, ChatContactRow) if isinstance(one, ChatContactRow)]
+    everything = await sent(house)
+    assert len(everything) == 4
+    assert {owner_id for owner_id, _ in everything} == {contact.id}
+    assert [await is_readable(house, *one) for one in everything] == [True] * 4
+    async with house.database.reading() as session:
+        assert await broken_blobs(session) == []
+    assert await bytes_left(house) == 3, "what both had is kept once"
+    assert [await is_readable(house, *one) for one in everything] == [True] * 4
+    async with house.database.transaction() as session:
+        await erase(session, UUID(int=1), ["+919845012301"])
+    assert await bytes_left(house) == 0
+
+
+async def test_a_file_that_was_on_its_way_when_two_became_one_is_the_ones_too(
+    house: House, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(_self: WhatsAppCarrier, media: MediaRef, _most: int) -> bytes:
+        if media.id == "two":
+            await deliver(app, {**message("919845012301", "hello"), "from_user_id": "IN.1"})
+            (received,) = [one for one in await rows(house, ReceivedRow) if isinstance(one, ReceivedRow)]
+            async with house.database.transaction() as session:
+                await take_in(session, TakeIn(received_id=received.id))
+        return ON_DISK[media.id]
+
+    monkeypatch.setattr(WhatsAppCarrier, "fetch", slow)
+    await deliver(app, by_number("one"))
+    await run_due(house)
+    await deliver(app, by_user_id("two"))
+    await run_due(house)
+    (contact,) = [one for one in await rows(house, ChatContactRow) if isinstance(one, ChatContactRow)]
+    everything = await sent(house)
+    assert [owner_id for owner_id, _ in everything] == [contact.id] * 2
+    assert [await is_readable(house, *one) for one in everything] == [True, True]
+
+
+async def test_a_line_with_a_file_that_waits_to_be_said_is_still_said_when_two_became_one(
+    house: House, app: FastAPI
+) -> None:
+    await deliver(app, message("919845012301", "hello"))
+    await deliver(app, {**message("", "hello", wamid="wamid.id"), "from_user_id": "IN.1"})
+    await run_due(house)
+    found = [one for one in await rows(house, ChatContactRow) if isinstance(one, ChatContactRow)]
+    kept, dropped = (one.id for one in sorted(found, key=lambda one: one.phone or ""))
+    stored = await files.store_bytes(house, dropped, "a.png", picture(0, "PNG"), kind=KIND)
+    async with house.database.transaction() as session:
+        contact = await chats.lock_contact(session, dropped)
+        assert contact
+        line = await say(session, contact, Line("Look.", file_id=stored.id), owner_id=dropped)
+        await merge(session, kept, dropped)
+    await run_due(house)
+    told = next(one for one in await rows(house, MessageRow) if isinstance(one, MessageRow) and one.id == line)
+    assert (told.status, told.error_code) == ("sent", None)

@@ -11,6 +11,7 @@ Inside one:
     await files.find(session, owner_id, file_id)              ready files; `look` for every state; `list_of`
     await files.link(session, owner_id, file_id, lifetime)    an address for a player or a provider that fetches
     await files.delete(session, owner_id, file_id)            `delete_all_of` where the owner itself goes
+    await files.change_owner(session, before, after)          where two owners turn out to be one
     await files.request_rendition(session, owner_id, file_id, "audio")    → RenditionReady; then `renditions`
 
 A module that keeps files of its own provides a `FileKind` for each kind of them; `events` tells when one is ready.
@@ -24,6 +25,7 @@ from tillhouse.parts.files.service import (
     NoRoom,
     StoredFile,
     Usage,
+    change_owner,
     delete,
     delete_all_of,
     find,
@@ -46,6 +48,7 @@ __all__ = [
     "Rendition",
     "StoredFile",
     "Usage",
+    "change_owner",
     "delete",
     "delete_all_of",
     "find",

@@ -141,6 +141,13 @@ async def delete_all_of(session: Session, owner_ids: Sequence[UUID]) -> None:
         await _announce_gone(session, await store.mark_all_deleted(session, owner_ids, clock.now()))
 
 
+async def change_owner(session: Session, before: UUID, after: UUID) -> None:
+    """Make every file of one owner another's, because the two turned out to be one. Files keep their ids."""
+    for owner_id in sorted((before, after)):
+        await store.lock_owner(session, owner_id)
+    await store.change_owner(session, before, after, clock.now())
+
+
 async def erase(session: Session, person_id: UUID, _addresses: Sequence[str]) -> None:
     """Delete every file of a person who is being erased."""
     await delete_all_of(session, [person_id])
@@ -264,10 +271,7 @@ async def finish(session: Session, file_id: UUID, blob_id: UUID, whole: Whole) -
 
     Raises `TransientError` when the bytes were swept away before they were whole.
     """
-    seen = await store.file_by_id(session, file_id)
-    if seen is None:
-        return None
-    await store.lock_owner(session, seen.owner_id)
+    await _lock_owner_of(session, file_id)
     row = await store.lock_file(session, file_id)
     if row is None or row.state in ("refused", "deleted"):
         await store.mark_blob(session, blob_id, "writing", "waste", clock.now())
@@ -287,11 +291,19 @@ async def finish(session: Session, file_id: UUID, blob_id: UUID, whole: Whole) -
     return stored(row)
 
 
+async def _lock_owner_of(session: Session, file_id: UUID) -> None:
+    """Lock whoever owns a file once that is sure: it may have become another's while we waited."""
+    locked: UUID | None = None
+    while (row := await store.file_by_id(session, file_id)) and row.owner_id != locked:
+        locked = row.owner_id
+        await store.lock_owner(session, locked)
+
+
 async def _settle_blob(session: Session, owner_id: UUID, blob_id: UUID, sha256: bytes) -> UUID:
     """The one blob of these bytes; the owner is locked."""
     known, now = await store.stored_blob(session, owner_id, sha256), clock.now()
     if known is None:
-        if not await store.mark_blob(session, blob_id, "writing", "stored", now):
+        if not await store.blob_is_whole(session, blob_id, owner_id, now):
             raise TransientError(N_("Storing this file took too long. Send it again."))
         return blob_id
     if known.id != blob_id:

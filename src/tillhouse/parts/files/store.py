@@ -143,6 +143,26 @@ async def _mark_deleted(session: Session, at: datetime, *which: ColumnElement[bo
     return [Gone(row[0], row[1], row[2]) for row in gone if row[3] is None]
 
 
+async def change_owner(session: Session, before: UUID, after: UUID, at: datetime) -> None:
+    """Make all files and bytes of one owner another's; bytes that both have are kept once. Both are locked."""
+    theirs, others = aliased(BlobRow), aliased(BlobRow)
+    twins = (
+        select(theirs.id.label("id"), others.id.label("kept"))
+        .join(others, (others.sha256 == theirs.sha256) & (others.owner_id == after) & (others.state == "stored"))
+        .where(theirs.owner_id == before, theirs.state == "stored")
+        .subquery()
+    )
+    shared = update(FileRow).where(FileRow.blob_id == twins.c.id).values(blob_id=twins.c.kept)
+    spare = update(BlobRow).where(BlobRow.id.in_(select(twins.c.id))).values(state="waste", changed_at=at)
+    for statement in (
+        shared,
+        spare,
+        update(BlobRow).where(BlobRow.owner_id == before).values(owner_id=after),
+        update(FileRow).where(FileRow.owner_id == before).values(owner_id=after),
+    ):
+        await session.execute(statement.execution_options(synchronize_session=False))
+
+
 # Bytes
 
 
@@ -162,6 +182,12 @@ async def mark_blob(session: Session, blob_id: UUID, before: str, after: str, at
     """Move bytes from one state to another; False when they were not in the first."""
     statement = update(BlobRow).where(BlobRow.id == blob_id, BlobRow.state == before)
     return rows_of(await session.execute(statement.values(state=after, changed_at=at))) == 1
+
+
+async def blob_is_whole(session: Session, blob_id: UUID, owner_id: UUID, at: datetime) -> bool:
+    """Bytes that were being written are stored, as this owner's; False when they were swept away meanwhile."""
+    statement = update(BlobRow).where(BlobRow.id == blob_id, BlobRow.state == "writing")
+    return rows_of(await session.execute(statement.values(state="stored", owner_id=owner_id, changed_at=at))) == 1
 
 
 async def hold_blob(session: Session, file_id: UUID, blob_id: UUID) -> None:

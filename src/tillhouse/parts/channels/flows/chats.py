@@ -88,16 +88,29 @@ async def _fetched(house: House, wanted: _Wanted) -> bytes:
 
 
 async def _keep(session: Session, task: FetchMedia, stored: files.StoredFile) -> None:
-    """Note the file at its message, and go on; where the chat was forgotten meanwhile, the file goes too."""
-    await chats.lock_contact(session, stored.owner_id)  # whoever forgets it comes before us or after
-    row = await chats.inbound(session, task.inbound_id)
+    """Note the file at its message, and go on. Where the chat was forgotten meanwhile, the file goes too; where its
+    contact became one with another, the file is that one's.
+    """
+    row = await _locked(session, task.inbound_id)
     if row is None:  # it goes with its contact alone
         await files.delete_all_of(session, [stored.owner_id])
-    elif row.media == "waiting":
+        return
+    if row.contact_id != stored.owner_id:
+        await files.change_owner(session, stored.owner_id, row.contact_id)
+    if row.media == "waiting":
         row.media, row.file_id = "stored", stored.id
         await enqueue(session, Converse(contact_id=row.contact_id))
     else:  # somebody else was as fast
-        await files.delete(session, stored.owner_id, stored.id)
+        await files.delete(session, row.contact_id, stored.id)
+
+
+async def _locked(session: Session, inbound_id: UUID) -> InboundRow | None:
+    """A message, with whoever wrote it locked: what forgets them or makes two of them one comes before us or after."""
+    locked: UUID | None = None
+    while (row := await chats.inbound(session, inbound_id)) and row.contact_id != locked:
+        locked = row.contact_id
+        await chats.lock_contact(session, locked)
+    return row
 
 
 async def fetch_gave_up(session: Session, task: FetchMedia) -> None:

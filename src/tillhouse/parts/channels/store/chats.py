@@ -99,6 +99,9 @@ async def lock_all_correspondents(
 
 async def merge_contacts(session: Session, kept: UUID, dropped: UUID) -> None:
     """All that one contact wrote, was told and was asked belongs to another, and the one is gone."""
+    whose = MessageRow.data["owner_id"].as_string() == str(dropped)  # of the file of a line
+    moved = MessageRow.data.op("||")(func.jsonb_build_object("owner_id", str(kept)))
+    await session.execute(update(MessageRow).where(MessageRow.contact_id == dropped, whose).values(data=moved))
     for model in (InboundRow, MessageRow):
         await session.execute(update(model).where(model.contact_id == dropped).values(contact_id=kept))
     await session.execute(
