@@ -12,10 +12,12 @@ import httpx
 import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from obstore.store import AzureStore, GCSStore, LocalStore
+from sqlalchemy import text
 from werkzeug.serving import make_server
 
 from tests.parts.files import samples
 from tests.parts.identity.town import Resident, Town
+from tillhouse.kernel import clock
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.files.events import Sweep
 from tillhouse.parts.files.providers.objects import Objects
@@ -200,6 +202,72 @@ async def test_a_direct_upload_that_is_not_what_was_announced_is_refused(
     await run_due(town.house)
     async with calling(town, asha) as client:
         assert (await client.get(f"/{begun['file_id']}/content")).status_code == 404
+
+
+async def sweep(town: Town) -> None:
+    async with town.house.database.transaction() as session:
+        await enqueue(session, Sweep())
+    await run_due(town.house)
+
+
+async def rows_of_uploads(town: Town) -> int:
+    async with town.house.database.reading() as session:
+        return int((await session.execute(text("SELECT count(*) FROM files.uploads"))).scalar_one())
+
+
+@pytest.mark.parametrize("ends", ["deleted", "refused"])
+async def test_what_comes_under_an_address_whose_upload_is_over_is_found_and_removed(
+    asha: Resident, town: Town, bucket: str, at: clock.TestClock, ends: str
+) -> None:
+    async with calling(town, asha) as client:
+        begun = (await client.post("/direct", json={"name": "a.pdf", "size": len(PDF)})).json()
+        path = f"/{begun['file_id']}"
+        if ends == "deleted":
+            assert (await client.delete(path)).status_code == 204
+        else:
+            await send(begun, PDF + b"more")
+            assert (await client.post(f"{path}/complete")).json()["state"] == "refused"
+        await sweep(town)
+        assert keys(bucket) == []
+        await send(begun, PDF)  # the address works still
+        await sweep(town)
+        assert keys(bucket) == []
+        assert (await client.get("/usage")).json()["used"] == 0
+        at.advance(timedelta(minutes=59))
+        await send(begun, PDF)  # and somebody may just have begun
+        at.advance(timedelta(hours=7))
+        await sweep(town)
+        assert keys(bucket) == []
+        assert await rows_of_uploads(town) == 0
+
+
+async def test_more_than_was_announced_is_removed_although_nobody_says_that_it_is_complete(
+    asha: Resident, town: Town, bucket: str
+) -> None:
+    async with calling(town, asha) as client:
+        begun = (await client.post("/direct", json={"name": "a.pdf", "size": 1})).json()
+        other = (await client.post("/direct", json={"name": "b.pdf", "size": len(PDF)})).json()
+        await send(begun, PDF)
+        await send(other, PDF)
+        await sweep(town)
+        states = [(await client.get(f"/{one['file_id']}")).json()["state"] for one in (begun, other)]
+        assert states == ["refused", "uploading"]
+        assert [one.split("/")[1] for one in keys(bucket)] == [other["file_id"]]
+
+
+async def test_what_is_put_in_place_of_a_complete_upload_is_not_read_to_its_end(
+    asha: Resident, town: Town, bucket: str
+) -> None:
+    async with calling(town, asha) as client:
+        begun = (await client.post("/direct", json={"name": "a.pdf", "size": len(PDF)})).json()
+        await send(begun, PDF)
+        assert (await client.post(f"/{begun['file_id']}/complete")).json()["state"] == "scanning"
+        await send(begun, PDF + b"more")
+        await run_due(town.house)
+        shown = (await client.get(f"/{begun['file_id']}")).json()
+        assert (shown["state"], shown["reason"]) == ("refused", "size")
+        await sweep(town)
+        assert keys(bucket) == []
 
 
 async def test_a_folder_has_no_addresses_for_strangers(town: Town) -> None:

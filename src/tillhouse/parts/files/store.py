@@ -345,14 +345,43 @@ async def overdue_uploads(session: ReadSession, now: datetime, limit: int) -> Se
     return (await session.execute(statement)).scalars().all()
 
 
-async def finished_uploads(session: ReadSession, now: datetime, limit: int) -> Sequence[UUID]:
-    """Uploads that nobody asks about any more: of refused and deleted files at once, of others when their time ends."""
+async def finished_uploads(session: ReadSession, now: datetime, addresses_over: datetime, limit: int) -> Sequence[UUID]:
+    """Uploads that nobody asks about any more: of refused and deleted files at once, of others when their time ends.
+
+    Not while bytes may still come under an address that was given out for one: it was for those begun before
+    `addresses_over` alone that it is over.
+    """
     statement = (
         select(UploadRow.file_id)
         .join(FileRow, FileRow.id == UploadRow.file_id)
         .where(
+            or_(UploadRow.way != "direct", FileRow.created_at < addresses_over),
             or_(FileRow.state.in_(_GONE), (FileRow.state == "ready") & (UploadRow.expires_at <= now)),
         )
+        .limit(limit)
+    )
+    return (await session.execute(statement)).scalars().all()
+
+
+async def addressed_uploads(session: ReadSession, addresses_over: datetime, limit: int) -> Sequence[UUID]:
+    """Uploads of refused and deleted files under whose address bytes may still come."""
+    statement = (
+        select(UploadRow.file_id)
+        .join(FileRow, FileRow.id == UploadRow.file_id)
+        .where(UploadRow.way == "direct", FileRow.created_at >= addresses_over, FileRow.state.in_(_GONE))
+        .order_by(FileRow.created_at)
+        .limit(limit)
+    )
+    return (await session.execute(statement)).scalars().all()
+
+
+async def waiting_direct(session: ReadSession, limit: int) -> Sequence[UploadRow]:
+    """Direct uploads that nobody has said to be complete."""
+    statement = (
+        select(UploadRow)
+        .join(FileRow, FileRow.id == UploadRow.file_id)
+        .where(UploadRow.way == "direct", FileRow.state == "uploading")
+        .order_by(UploadRow.expires_at)
         .limit(limit)
     )
     return (await session.execute(statement)).scalars().all()
