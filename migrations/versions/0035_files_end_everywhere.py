@@ -1,4 +1,4 @@
-"""Files end everywhere: whose words are in the index is known."""
+"""Files end everywhere: whose words are in the index is known, and which files are still on their way in."""
 
 from alembic import op
 
@@ -15,4 +15,5 @@ def upgrade() -> None:
         CREATE INDEX ix_documents_file_id ON ai.documents (file_id);
         CREATE INDEX ix_documents_indexed_file_id ON ai.documents (indexed_file_id)
             WHERE indexed_file_id IS NOT NULL;
+        CREATE INDEX ix_files_uploading ON files.files (changed_at) WHERE state = 'uploading';
     """)

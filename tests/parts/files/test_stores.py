@@ -132,7 +132,8 @@ async def test_a_store_that_stays_away_is_said_and_nothing_is_half_kept(
         assert "Nothing was changed: try again." in answer.json()["detail"]
         ailing.always = None
         listed = await client.get("http://testserver/api/v1/files")
-        assert [one for one in listed.json()["items"] if one["state"] == "ready"] == []
+        assert [(one["state"], one["reason"]) for one in listed.json()["items"]] == [("refused", "broken")]
+        assert (await client.get("/usage")).json()["used"] == 0
         again = await client.post("http://testserver/api/v1/files", files={"file": ("a.png", samples.picture())})
         assert again.status_code == 201
     assert len(keys(bucket)) == 1

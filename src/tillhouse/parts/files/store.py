@@ -345,6 +345,14 @@ async def overdue_uploads(session: ReadSession, now: datetime, limit: int) -> Se
     return (await session.execute(statement)).scalars().all()
 
 
+async def abandoned_files(session: ReadSession, before: datetime, limit: int) -> Sequence[UUID]:
+    """Files that were sent in one request whose process died: uploading since before an instant, without an upload."""
+    statement = select(FileRow.id).where(
+        FileRow.state == "uploading", FileRow.changed_at < before, ~exists().where(UploadRow.file_id == FileRow.id)
+    )
+    return (await session.execute(statement.limit(limit))).scalars().all()
+
+
 async def finished_uploads(session: ReadSession, now: datetime, addresses_over: datetime, limit: int) -> Sequence[UUID]:
     """Uploads that nobody asks about any more: of refused and deleted files at once, of others when their time ends.
 

@@ -35,6 +35,8 @@ async def _end_what_is_over(run: JobRun) -> None:
         await service.expire(session, now - _REFUSED, _AT_ONCE)
         for file_id in await store.overdue_uploads(session, now, _AT_ONCE):
             await service.refuse(session, file_id, "expired")
+        for file_id in await store.abandoned_files(session, now - _UNFINISHED, _AT_ONCE):
+            await service.refuse(session, file_id, "broken")
 
 
 async def _refuse_what_is_too_long(run: JobRun) -> None:
