@@ -1,6 +1,6 @@
 """Documents: taken in once, read with visible progress, found by their owner alone, gone when they are deleted."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,11 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from tests.parts.ai.shelf import Concepts, Shelf
+from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.house import House
 from tillhouse.kernel.work import cancel, enqueue, job, run_due
 from tillhouse.parts.ai.api import retrieval
+from tillhouse.parts.ai.domain.reading import Draft, Unreadable, page_of
+from tillhouse.parts.ai.ports.reading import Reader, Total, What
 from tillhouse.parts.ai.service.documents import forget
 from tillhouse.parts.ai.store import passages as index
 from tillhouse.parts.ai.store.passages import strangers
@@ -213,6 +216,49 @@ async def test_an_unreadable_document_says_why_and_can_be_tried_again(house: Hou
     assert (await shelf.see(document_id)).state == "received"
     await run_due(house)
     assert (await shelf.see(document_id)).state == "failed"
+
+
+async def test_pages_that_were_hard_to_read_are_named_to_the_owner(house: House) -> None:
+    reader = house.the(Reader)
+    pages = {"sharp": 0.97, "blurred": 0.71, "": 0.0, "worse": 0.5}
+
+    async def read(*_asked: object) -> AsyncGenerator[What, None]:
+        yield Total(4)
+        for number, (said, confidence) in enumerate(pages.items(), 1):
+            draft = Draft("paragraph", said)
+            yield page_of(number, [draft], source="ocr", confidence=confidence, fingerprint=f"f{number}")
+
+    put_in_place(house, lambda thing: thing is reader, Reader(read))
+    shelf = Shelf(house)
+    seen = await shelf.see(await shelf.put("anything"))
+    assert (seen.state, seen.unsure_pages, seen.pages) == ("ready", (2, 4), "2, 4")
+    assert seen.warning.format(pages=seen.pages).startswith("Hard to read: page 2, 4 of this document.")
+    assert (await shelf.find("blurred"))[0].page == 2
+
+    pages.update({"blurred": 0.99, "worse": 0.99})
+    newer = await shelf.file("anything else")
+    async with house.database.transaction() as session:
+        await retrieval.replace_document(session, shelf.owner_id, seen.id, newer)
+    await run_due(house)
+    seen = await shelf.see(seen.id)
+    assert (seen.unsure_pages, seen.warning) == ((), "")
+
+
+async def test_a_document_that_needs_an_engine_says_which_and_on_which_page(house: House) -> None:
+    reader = house.the(Reader)
+
+    async def read(*_asked: object) -> AsyncGenerator[What, None]:
+        yield Total(2)
+        yield page_of(1, [Draft("paragraph", "Words.")])
+        raise Unreadable("needs_tesseract_th", 2)
+
+    put_in_place(house, lambda thing: thing is reader, Reader(read))
+    shelf = Shelf(house)
+    seen = await shelf.see(await shelf.put("anything", languages=("th",)))
+    assert (seen.state, seen.failure_page) == ("failed", 2)
+    assert "Page 2" in seen.failure.format(page=seen.failure_page)
+    assert "Tesseract installed with Thai" in seen.failure
+    assert await shelf.find("words") == []
 
 
 async def test_a_job_that_is_cancelled_or_late_ends_the_document_visibly(house: House) -> None:

@@ -79,6 +79,7 @@ class DocumentRow(Base):
     passages_indexed: Mapped[int]
     passages_total: Mapped[int]
     hidden_pages: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    unsure_pages: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     failure: Mapped[str | None] = mapped_column(Text)
     failure_page: Mapped[int | None]
     failure_most: Mapped[int | None]

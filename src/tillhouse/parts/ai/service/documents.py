@@ -45,7 +45,8 @@ async def add_document(
         id=new_id(), collection_id=held.id, owner_id=owner_id, file_id=file_id, indexed_file_id=None, name=file.name,
         media_type=file.media_type, sha256=file.sha256, languages=list(languages), state=DocumentState.RECEIVED.value,
         revision=1, job_id=None, title="", pages_read=0, pages_total=0, passages_indexed=0, passages_total=0,
-        hidden_pages=[], failure=None, failure_page=None, failure_most=None, created_at=now, changed_at=now,
+        hidden_pages=[], unsure_pages=[], failure=None, failure_page=None, failure_most=None, created_at=now,
+        changed_at=now,
     )  # fmt: skip
     session.add(row)
     await session.flush()
@@ -149,6 +150,7 @@ def told(row: DocumentRow, collection: str) -> Document:
         pages_total=row.pages_total,
         passages=row.passages_total,
         hidden_pages=tuple(row.hidden_pages),
+        unsure_pages=tuple(row.unsure_pages),
         failure_reason=row.failure or "",
         failure_page=row.failure_page or 0,
         failure_most=row.failure_most or 0,
