@@ -14,11 +14,13 @@ from tests.parts.identity.town import Resident, Town
 from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import NotFound, PayloadTooLarge, TransientError
+from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.files import api
 from tillhouse.parts.files.domain import sniff, tidy_name
 from tillhouse.parts.files.events import Sweep
 from tillhouse.parts.files.providers.objects import Objects
+from tillhouse.parts.files.store import broken_blobs
 
 PNG = samples.picture("PNG")
 PDF = b"%PDF-1.7 one page"
@@ -166,6 +168,33 @@ async def test_a_file_whose_process_died_is_refused_and_takes_no_room_after_six_
     await sweep(town)
     assert await kept(town, asha) == ([("refused", "broken")], 0)
     assert bytes_on_disk(town) == []
+
+
+@pytest.mark.parametrize("has_it_already", [False, True])
+async def test_a_file_whose_owner_became_another_while_it_was_stored_is_the_others(
+    town: Town, *, has_it_already: bool
+) -> None:
+    before, after = new_id(), new_id()
+    if has_it_already:
+        await api.store_bytes(town.house, after, "b.png", PNG)
+
+    class Joining(Objects):
+        async def put(self, key: str, content: bytes) -> None:
+            await super().put(key, content)
+            async with town.house.database.transaction() as session:
+                await api.change_owner(session, before, after)
+
+    broken(town, Joining)
+    stored = await api.store_bytes(town.house, before, "a.png", PNG)
+    assert stored.owner_id == after
+    assert (await api.read_bytes(town.house, after, stored.id))[1]
+    with pytest.raises(NotFound):
+        await api.read_bytes(town.house, before, stored.id)
+    await sweep(town)
+    async with town.house.database.reading() as session:
+        assert await broken_blobs(session) == []
+    assert len(bytes_on_disk(town)) == 1
+    assert (await api.read_bytes(town.house, after, stored.id))[1]
 
 
 async def test_an_upload_that_goes_on_is_not_taken_for_one_whose_process_died(town: Town, at: clock.TestClock) -> None:
