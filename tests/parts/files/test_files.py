@@ -14,11 +14,14 @@ from tests.parts.identity.town import Resident, Town
 from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import NotFound, PayloadTooLarge, TransientError
+from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.files import api
 from tillhouse.parts.files.domain import sniff, tidy_name
 from tillhouse.parts.files.events import Sweep
+from tillhouse.parts.files.flows import storing
+from tillhouse.parts.files.models import FileRow
 from tillhouse.parts.files.providers.objects import Objects
 from tillhouse.parts.files.store import broken_blobs
 
@@ -194,6 +197,24 @@ async def test_a_file_whose_owner_became_another_while_it_was_stored_is_the_othe
     async with town.house.database.reading() as session:
         assert await broken_blobs(session) == []
     assert len(bytes_on_disk(town)) == 1
+    assert (await api.read_bytes(town.house, after, stored.id))[1]
+
+
+async def test_a_file_whose_owner_became_another_before_its_bytes_were_begun_is_the_others(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = new_id(), new_id()
+    keep = storing.keep
+
+    async def late(house: House, row: FileRow, checked: storing.Checked) -> api.StoredFile:
+        async with house.database.transaction() as session:
+            await api.change_owner(session, before, after)
+        return await keep(house, row, checked)
+
+    monkeypatch.setattr(storing, "keep", late)
+    stored = await api.store_bytes(town.house, before, "a.png", PNG)
+    async with town.house.database.reading() as session:
+        assert await broken_blobs(session) == []
     assert (await api.read_bytes(town.house, after, stored.id))[1]
 
 

@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 
 from tests.parts.files import samples
 from tests.parts.identity.town import Resident, Town
+from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.files.events import Sweep
@@ -235,6 +236,7 @@ async def test_what_comes_under_an_address_whose_upload_is_over_is_found_and_rem
         assert keys(bucket) == []
         assert (await client.get("/usage")).json()["used"] == 0
         at.advance(timedelta(minutes=59))
+        await sweep(town)
         await send(begun, PDF)  # and somebody may just have begun
         at.advance(timedelta(hours=7))
         await sweep(town)
@@ -256,6 +258,13 @@ async def test_more_than_was_announced_is_removed_although_nobody_says_that_it_i
         assert [one.split("/")[1] for one in keys(bucket)] == [other["file_id"]]
 
 
+class Unread(Objects):
+    """A place of which nothing may be read."""
+
+    async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        raise AssertionError(f"{key} was read")
+
+
 async def test_what_is_put_in_place_of_a_complete_upload_is_not_read_to_its_end(
     asha: Resident, town: Town, bucket: str
 ) -> None:
@@ -264,6 +273,8 @@ async def test_what_is_put_in_place_of_a_complete_upload_is_not_read_to_its_end(
         await send(begun, PDF)
         assert (await client.post(f"/{begun['file_id']}/complete")).json()["state"] == "scanning"
         await send(begun, PDF + b"more")
+        whole = town.house.the(Objects)
+        put_in_place(town.house, lambda thing: thing is whole, Unread(whole.store))
         await run_due(town.house)
         shown = (await client.get(f"/{begun['file_id']}")).json()
         assert (shown["state"], shown["reason"]) == ("refused", "size")
