@@ -11,10 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from obstore.store import AzureStore, GCSStore, LocalStore
+from sqlalchemy import text
 
 from tests.parts.files import played, samples
 from tests.parts.files.played import Ailing, Played
 from tests.parts.identity.town import Resident, Town
+from tests.registry import put_in_place
+from tillhouse.kernel import clock
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.files import providers
@@ -96,7 +99,8 @@ async def test_a_store_that_stays_away_is_said_and_nothing_is_half_kept(
         assert "Nothing was changed: try again." in answer.json()["detail"]
         ailing.always = None
         listed = await client.get("http://testserver/api/v1/files")
-        assert [one for one in listed.json()["items"] if one["state"] == "ready"] == []
+        assert [(one["state"], one["reason"]) for one in listed.json()["items"]] == [("refused", "broken")]
+        assert (await client.get("/usage")).json()["used"] == 0
         again = await client.post("http://testserver/api/v1/files", files={"file": ("a.png", samples.picture())})
         assert again.status_code == 201
     assert len(store.keys()) == 1
@@ -291,6 +295,82 @@ async def test_an_address_is_for_one_object_one_right_and_a_time(objects: Object
     assert (await objects.get("a"), await objects.get("b")) == (b"first", b"second")
     plain = await fetch("PUT", into, content=b"changed")
     assert plain.status_code == 400, "without the kind of blob, which we say with the address"
+
+
+async def sweep(town: Town) -> None:
+    async with town.house.database.transaction() as session:
+        await enqueue(session, Sweep())
+    await run_due(town.house)
+
+
+async def rows_of_uploads(town: Town) -> int:
+    async with town.house.database.reading() as session:
+        return int((await session.execute(text("SELECT count(*) FROM files.uploads"))).scalar_one())
+
+
+@pytest.mark.parametrize("ends", ["deleted", "refused"])
+async def test_what_comes_under_an_address_whose_upload_is_over_is_found_and_removed(
+    asha: Resident, town: Town, store: Played, at: clock.TestClock, ends: str
+) -> None:
+    async with calling(town, asha) as client:
+        begun = (await client.post("/direct", json={"name": "a.pdf", "size": len(PDF)})).json()
+        path = f"/{begun['file_id']}"
+        if ends == "deleted":
+            assert (await client.delete(path)).status_code == 204
+        else:
+            await send(begun, PDF + b"more")
+            assert (await client.post(f"{path}/complete")).json()["state"] == "refused"
+        await sweep(town)
+        assert store.keys() == []
+        await send(begun, PDF)  # the address works still
+        await sweep(town)
+        assert store.keys() == []
+        assert (await client.get("/usage")).json()["used"] == 0
+        at.advance(timedelta(minutes=59))
+        await sweep(town)
+        await send(begun, PDF)  # and somebody may just have begun
+        at.advance(timedelta(hours=7))
+        await sweep(town)
+        assert store.keys() == []
+        assert await rows_of_uploads(town) == 0
+
+
+async def test_more_than_was_announced_is_removed_although_nobody_says_that_it_is_complete(
+    asha: Resident, town: Town, store: Played
+) -> None:
+    async with calling(town, asha) as client:
+        begun = (await client.post("/direct", json={"name": "a.pdf", "size": 1})).json()
+        other = (await client.post("/direct", json={"name": "b.pdf", "size": len(PDF)})).json()
+        await send(begun, PDF)
+        await send(other, PDF)
+        await sweep(town)
+        states = [(await client.get(f"/{one['file_id']}")).json()["state"] for one in (begun, other)]
+        assert states == ["refused", "uploading"]
+        assert [one.split("/")[1] for one in sorted(store.keys())] == [other["file_id"]]
+
+
+class Unread(Objects):
+    """A place of which nothing may be read."""
+
+    async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        raise AssertionError(f"{key} was read")
+
+
+async def test_what_is_put_in_place_of_a_complete_upload_is_not_read_to_its_end(
+    asha: Resident, town: Town, store: Played
+) -> None:
+    async with calling(town, asha) as client:
+        begun = (await client.post("/direct", json={"name": "a.pdf", "size": len(PDF)})).json()
+        await send(begun, PDF)
+        assert (await client.post(f"/{begun['file_id']}/complete")).json()["state"] == "scanning"
+        await send(begun, PDF + b"more")
+        whole = town.house.the(Objects)
+        put_in_place(town.house, lambda thing: thing is whole, Unread(whole.store))
+        await run_due(town.house)
+        shown = (await client.get(f"/{begun['file_id']}")).json()
+        assert (shown["state"], shown["reason"]) == ("refused", "size")
+        await sweep(town)
+        assert store.keys() == []
 
 
 async def test_a_folder_has_no_addresses_for_strangers(town: Town) -> None:

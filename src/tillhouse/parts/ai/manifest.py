@@ -10,7 +10,7 @@ from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import HealthCheck, Invariant, Module, NavItem, Process
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.work import AnyJob
+from tillhouse.kernel.work import AnyHandler, AnyJob
 from tillhouse.parts.ai.providers import vendor_settings
 from tillhouse.parts.ai.settings import AISettings
 
@@ -31,6 +31,12 @@ def _jobs() -> Sequence[AnyJob]:
     from tillhouse.parts.ai.jobs import JOBS
 
     return JOBS
+
+
+def _handlers() -> Sequence[AnyHandler]:
+    from tillhouse.parts.ai.handlers import HANDLERS
+
+    return HANDLERS
 
 
 def _invariants() -> Sequence[Invariant]:
@@ -94,6 +100,7 @@ MODULE = Module(
     pages=_pages,
     models=_models,
     jobs=_jobs,
+    handlers=_handlers,
     invariants=_invariants,
     health=_health,
     nav=(

@@ -1,6 +1,7 @@
 """What the house knows of channels."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -67,7 +68,12 @@ def _provides(house: House) -> Sequence[object]:
         Publishing(publish),
         network,
         Bell(),
-        FileKind(name=KIND, counts=False),
+        FileKind(
+            name=KIND,
+            counts=False,
+            most_of_owner=settings.media_contact_megabytes * 1_000_000,
+            lifetime=timedelta(days=settings.chat_keep_days),
+        ),
         MessageTemplate("channels.webhook_disabled", channels=("email", "in_app")),
         LiveTopic("notices", "channels.own"),
         *(check for _, check in installed if check),

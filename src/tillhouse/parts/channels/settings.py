@@ -70,6 +70,9 @@ class ChannelsSettings(ModuleSettings):
         "+15005550006", "Sender of WhatsApp messages by Twilio.", aliases=("TWILIO_WHATSAPP_NUMBER",)
     )
     media_most_megabytes: PositiveInt = setting(100, "Largest file that is taken out of a chat, in MB.")
+    media_contact_megabytes: PositiveInt = setting(
+        500, "How much of what somebody sends in a chat is kept at one time, in MB; what is beyond it is refused."
+    )
     fcm_service_account: str = setting(
         "", "Google's service account for pushes, as its JSON. Empty: none are sent to phones.", secret=True
     )
@@ -82,7 +85,9 @@ class ChannelsSettings(ModuleSettings):
     quiet_to: Hour = setting(9, "Hour of a person's own day at which it goes on; the same hour: it never waits.")
     marketing_per_day: PositiveInt = setting(2, "Most marketing messages to one person in 24 hours; others wait.")
     messages_per_hour: PositiveInt = setting(60, "Most messages to one address in an hour; others wait, codes never.")
-    chat_keep_days: PositiveInt = setting(180, "Days that chats are kept after they have ended.")
+    chat_keep_days: PositiveInt = setting(
+        180, "Days that chats are kept after they have ended, and files after they were sent in one."
+    )
     webhook_keep_days: PositiveInt = setting(30, "Days that deliveries of webhooks are kept and can be sent again.")
     webhook_in_flight: PositiveInt = setting(
         3, "Most webhooks under way to one endpoint at once. One that is slow has a single place."

@@ -51,6 +51,8 @@ from tillhouse.parts.channels.store import chats
 _BITE = 50  # messages of one contact in one transaction
 _MOST_STEPS = 20  # states that one message may lead through: more is a circle
 _STAFF = "channels:chats"  # the live channel of whoever answers for us
+NO_ROOM = "no_room"  # why a file was not kept: the chat has as many as one may have
+_FULL = N_("There is no room for more files in this chat, so that one was not kept. Please go on without it.")
 
 
 @dataclass(slots=True)
@@ -194,6 +196,8 @@ async def _show_read(session: Session, row: InboundRow) -> None:
 
 
 async def _step(session: Session, contact: ChatContactRow, row: ConversationRow | None, heard: Heard) -> None:
+    if heard.lost == NO_ROOM:  # whoever answers here, and if nobody does: they should know that we do not have it
+        await messages.say(session, contact, Line(translated(house_of(session), contact.locale, _FULL)))
     if row is None:
         flow = _flow_for(session, contact, heard)
         if flow is None:
@@ -238,7 +242,8 @@ async def _react(scene: _Scene, state: State) -> None:
         if await _accepted(scene, accept):
             return
     lost = heard.kind in ("image", "audio", "video", "document", "sticker") and heard.file_id is None
-    scene.talk.says(Line(scene.flow.lost_file if lost else state.otherwise))
+    if heard.lost != NO_ROOM:
+        scene.talk.says(Line(scene.flow.lost_file if lost else state.otherwise))
     await _ask(scene)
 
 
@@ -462,6 +467,7 @@ def _heard(row: InboundRow) -> Heard:
         str(row.content.get("choice") or ""),
         row.file_id,
         {name: str(value) for name, value in facts.items()} if isinstance(facts, dict) else {},
+        row.media_error or "",
     )
 
 

@@ -27,6 +27,7 @@ from tillhouse.parts.channels.service import consent, messages
 from tillhouse.parts.channels.service.bell import Bell
 from tillhouse.parts.channels.service.rendering import translated
 from tillhouse.parts.channels.store import chats, reach
+from tillhouse.parts.files import api as files
 from tillhouse.parts.identity.api import Identifier, person_by_identifier
 
 log = get_logger(__name__)
@@ -112,7 +113,7 @@ async def contact_of(session: Session, provider: str, who: Correspondent) -> Cha
     """Whoever wrote, locked, made where we never heard of them. Who is known by number and by id becomes one."""
     rows = await chats.lock_correspondents(session, provider, who)
     for other in rows[1:]:
-        await chats.merge_contacts(session, rows[0].id, other.id)
+        await merge(session, rows[0].id, other.id)
     contact = rows[0] if rows else new_contact(provider, who)
     if not rows:
         session.add(contact)
@@ -121,6 +122,12 @@ async def contact_of(session: Session, provider: str, who: Correspondent) -> Cha
         await _recognise(session, contact, contact.phone)
     await session.flush()
     return contact
+
+
+async def merge(session: Session, kept: UUID, dropped: UUID) -> None:
+    """Two contacts turned out to be one: what either wrote and sent is the one's. Both are locked."""
+    await chats.merge_contacts(session, kept, dropped)
+    await files.change_owner(session, dropped, kept)
 
 
 def new_contact(provider: str, who: Correspondent) -> ChatContactRow:
@@ -179,7 +186,7 @@ async def _rename(session: Session, provider: str, renamed: Renamed) -> None:
     contact = known[0]
     for other in [*known[1:], *await chats.lock_correspondents(session, provider, renamed.after)]:
         if other.id != contact.id:
-            await chats.merge_contacts(session, contact.id, other.id)
+            await merge(session, contact.id, other.id)
     contact.phone = renamed.after.phone or contact.phone
     contact.user_id = renamed.after.user_id or contact.user_id
     if renamed.after.phone and renamed.after.phone != renamed.before.phone:

@@ -25,6 +25,7 @@ from tillhouse.parts.channels.service.consent import allowed
 from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, described, files_of
 from tillhouse.parts.channels.settings import ChannelsSettings
 from tillhouse.parts.channels.store import chats, reach
+from tillhouse.parts.files import api as files
 from tillhouse.parts.identity.api import Contact, contacts
 
 _KEEP = timedelta(days=90)
@@ -125,17 +126,20 @@ async def record_given_up(session: Session, task: SendMessage) -> None:
 
 
 async def erase(session: Session, person_id: UUID, addresses: Sequence[str]) -> None:
-    """Delete what was sent to a person who is being erased, what they wrote, and how they could be reached."""
+    """Delete what was sent to a person who is being erased, what they wrote and sent, and how they could be reached."""
     await reach.delete_reach_of(session, person_id, addresses)
-    await chats.delete_chats_of(session, person_id, addresses)
+    await files.delete_all_of(session, await chats.delete_chats_of(session, person_id, addresses))
 
 
 async def forget(session: Session, _task: ForgetMessages) -> None:
-    """Delete messages of more than 90 days ago, and chats that have been silent for as long as the settings say."""
+    """Delete messages of more than 90 days ago, and chats that have been silent for as long as the settings say, with
+    the files that were sent in them.
+    """
     settings = house_of(session).settings_of(ChannelsSettings)
     await store.delete_before(session, clock.now() - _KEEP)
     await reach.delete_notices_before(session, clock.now() - _KEEP)
-    await chats.delete_chats_before(session, clock.now() - timedelta(days=settings.chat_keep_days))
+    gone = await chats.delete_chats_before(session, clock.now() - timedelta(days=settings.chat_keep_days))
+    await files.delete_all_of(session, gone)
 
 
 def channel_of(contact: ChatContactRow) -> Channel:
