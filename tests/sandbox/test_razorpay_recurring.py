@@ -1,5 +1,6 @@
-"""Razorpay's authorisations to charge later: given while paying, charged a day and more later, ended by their holder."""
+"""Razorpay's authorisations to charge later: given while paying, charged a day after, ended by their holder."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -23,26 +24,42 @@ def settings() -> SandboxSettings:
     return SandboxSettings(clock_scale=1)
 
 
+@dataclass
+class Shop:
+    """A merchant at Razorpay, the people who pay there, and time."""
+
+    razorpay: httpx.AsyncClient
+    person: httpx.AsyncClient
+    sandbox: Sandbox
+    clock: ManualClock
+
+    async def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        await self.sandbox.deliver_due()
+
+    async def authorised(self, method: str = "upi") -> dict[str, Any]:
+        """A payment by which its payer agreed to be charged later, with the token confirmed."""
+        body = {
+            "amount": 300_00, "currency": "INR", "customer_id": await customer_of(self.razorpay), "method": method,
+            "token": MANDATE, "payment_capture": True,
+        }  # fmt: skip
+        order = (await self.razorpay.post("/orders", json=body)).json()
+        path = f"/_sandbox/razorpay/orders/{order['id']}/pay"
+        paid = (await self.person.post(path, json={"vpa": "asha.rao@okbank"})).json()
+        await self.pass_time(60)
+        found: dict[str, Any] = (await self.razorpay.get(f"/payments/{paid['razorpay_payment_id']}")).json()
+        return found
+
+
+@pytest.fixture
+def shop(razorpay: httpx.AsyncClient, person: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock) -> Shop:
+    return Shop(razorpay, person, sandbox, clock)
+
+
 async def customer_of(razorpay: httpx.AsyncClient) -> str:
     made = await razorpay.post("/customers", json={**PAYER, "fail_existing": "0"})
     assert made.status_code == 200, made.text
     return str(made.json()["id"])
-
-
-async def authorised(
-    razorpay: httpx.AsyncClient, person: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock, method: str = "upi"
-) -> dict[str, Any]:
-    """A payment by which its payer agreed to be charged later, with the token confirmed."""
-    body = {
-        "amount": 300_00, "currency": "INR", "customer_id": await customer_of(razorpay), "method": method,
-        "token": MANDATE, "payment_capture": True,
-    }  # fmt: skip
-    order = (await razorpay.post("/orders", json=body)).json()
-    paid = (await person.post(f"/_sandbox/razorpay/orders/{order['id']}/pay", json={"vpa": "asha.rao@okbank"})).json()
-    clock.advance(60)
-    await sandbox.deliver_due()
-    found: dict[str, Any] = (await razorpay.get(f"/payments/{paid['razorpay_payment_id']}")).json()
-    return found
 
 
 async def charge(razorpay: httpx.AsyncClient, first: dict[str, Any], **changed: Any) -> httpx.Response:
@@ -96,20 +113,17 @@ async def test_an_authorisation_that_nobody_could_charge_is_refused(
 
 @pytest.mark.parametrize("method", ["upi", "card"])
 async def test_paying_by_an_authorisation_makes_a_token_that_its_bank_confirms(
-    razorpay: httpx.AsyncClient,
-    person: httpx.AsyncClient,
-    sandbox: Sandbox,
-    clock: ManualClock,
+    shop: Shop,
     receiver: Receiver,
     method: str,
 ) -> None:
-    paid = await authorised(razorpay, person, sandbox, clock, method)
+    paid = await shop.authorised(method)
     assert (paid["status"], paid["method"], paid["customer_id"][:5], paid["token_id"][:6]) == (
         "captured", method, "cust_", "token_",
     )  # fmt: skip
     path = f"/customers/{paid['customer_id']}/tokens"
-    (token,) = (await razorpay.get(path)).json()["items"]
-    assert (await razorpay.get(f"{path}/{paid['token_id']}")).json() == token
+    (token,) = (await shop.razorpay.get(path)).json()["items"]
+    assert (await shop.razorpay.get(f"{path}/{paid['token_id']}")).json() == token
     assert (token["max_amount"], token["expired_at"], token["recurring"]) == (15_000_00, UNTIL, True)
     assert token["recurring_details"] == {"status": "confirmed", "failure_reason": None}
     assert "customer_id" not in token
@@ -136,29 +150,24 @@ async def test_without_the_checkouts_word_a_payment_authorises_nothing(
 
 @pytest.mark.parametrize(("method", "hours"), [("upi", 25), ("card", 36)])
 async def test_a_debit_happens_a_day_and_more_after_it_was_asked_for(
-    razorpay: httpx.AsyncClient,
-    person: httpx.AsyncClient,
-    sandbox: Sandbox,
-    clock: ManualClock,
+    shop: Shop,
     method: str,
     hours: int,
 ) -> None:
-    first = await authorised(razorpay, person, sandbox, clock, method)
-    begun = await charge(razorpay, first)
+    first = await shop.authorised(method)
+    begun = await charge(shop.razorpay, first)
     assert begun.status_code == 200, begun.text
     assert ("razorpay_signature" in begun.json()) == (method == "card")
     path = f"/payments/{begun.json()['razorpay_payment_id']}"
-    clock.advance(hours * HOUR - 60)
-    await sandbox.deliver_due()
-    assert (await razorpay.get(path)).json()["status"] == "created"
-    clock.advance(10 * 60)
-    await sandbox.deliver_due()
-    done = (await razorpay.get(path)).json()
+    await shop.pass_time(hours * HOUR - 60)
+    assert (await shop.razorpay.get(path)).json()["status"] == "created"
+    await shop.pass_time(10 * 60)
+    done = (await shop.razorpay.get(path)).json()
     assert (done["status"], done["customer_id"], done["token_id"]) == (
         "captured", first["customer_id"], first["token_id"],
     )  # fmt: skip
-    assert (await razorpay.get(f"/orders/{done['order_id']}")).json()["status"] == "paid"
-    again = await charge(razorpay, first, order_id=done["order_id"])
+    assert (await shop.razorpay.get(f"/orders/{done['order_id']}")).json()["status"] == "paid"
+    again = await charge(shop.razorpay, first, order_id=done["order_id"])
     assert "already been made" in again.json()["error"]["description"]
 
 
@@ -173,70 +182,64 @@ async def test_a_debit_happens_a_day_and_more_after_it_was_asked_for(
     ],
 )
 async def test_a_charge_that_cannot_be_is_refused_at_once(
-    razorpay: httpx.AsyncClient,
-    person: httpx.AsyncClient,
-    sandbox: Sandbox,
-    clock: ManualClock,
+    shop: Shop,
     changed: dict[str, Any],
     said: str,
 ) -> None:
-    first = await authorised(razorpay, person, sandbox, clock)
-    refused = await charge(razorpay, first, **changed)
+    first = await shop.authorised()
+    refused = await charge(shop.razorpay, first, **changed)
     assert refused.status_code == 400
     assert said in refused.json()["error"]["description"]
 
 
 async def test_its_holder_pauses_resumes_and_cancels_and_a_debit_on_the_way_fails(
-    razorpay: httpx.AsyncClient,
-    person: httpx.AsyncClient,
-    sandbox: Sandbox,
-    clock: ManualClock,
+    shop: Shop,
     receiver: Receiver,
 ) -> None:
-    first = await authorised(razorpay, person, sandbox, clock)
-    begun = (await charge(razorpay, first)).json()["razorpay_payment_id"]
+    first = await shop.authorised()
+    begun = (await charge(shop.razorpay, first)).json()["razorpay_payment_id"]
     at = f"/_sandbox/razorpay/tokens/{first['token_id']}"
-    assert (await person.post(f"{at}/pause")).json()["recurring_details"]["status"] == "paused"
-    assert "paused" in (await charge(razorpay, first)).json()["error"]["description"]
-    assert (await person.post(f"{at}/pause")).status_code == 409
-    await person.post(f"{at}/confirm")
-    await person.post(f"{at}/cancel")
-    clock.advance(26 * HOUR)
-    await sandbox.deliver_due()
-    failed = (await razorpay.get(f"/payments/{begun}")).json()
+    assert (await shop.person.post(f"{at}/pause")).json()["recurring_details"]["status"] == "paused"
+    assert "paused" in (await charge(shop.razorpay, first)).json()["error"]["description"]
+    assert (await shop.person.post(f"{at}/pause")).status_code == 409
+    await shop.person.post(f"{at}/confirm")
+    await shop.person.post(f"{at}/cancel")
+    await shop.pass_time(26 * HOUR)
+    failed = (await shop.razorpay.get(f"/payments/{begun}")).json()
     assert (failed["status"], failed["error_reason"]) == ("failed", "mandate_cancelled")
     told = [event for event in receiver.events if event.startswith("token.")]
     assert told == ["token.confirmed", "token.paused", "token.confirmed", "token.cancelled"]
 
 
 async def test_a_debit_fails_on_demand_and_may_be_decided_at_once(
-    razorpay: httpx.AsyncClient, person: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
+    shop: Shop,
 ) -> None:
-    first = await authorised(razorpay, person, sandbox, clock)
-    await person.post(f"/_sandbox/razorpay/tokens/{first['token_id']}/fail_next", json={"reason": "insufficient_funds"})
+    first = await shop.authorised()
+    await shop.person.post(
+        f"/_sandbox/razorpay/tokens/{first['token_id']}/fail_next", json={"reason": "insufficient_funds"}
+    )
     seen = []
     for _ in range(2):
-        begun = (await charge(razorpay, first)).json()["razorpay_payment_id"]
-        decided = (await person.post(f"/_sandbox/razorpay/debits/{begun}/run")).json()
+        begun = (await charge(shop.razorpay, first)).json()["razorpay_payment_id"]
+        decided = (await shop.person.post(f"/_sandbox/razorpay/debits/{begun}/run")).json()
         seen.append((decided["status"], decided["error_reason"]))
     assert seen == [("failed", "insufficient_funds"), ("captured", None)]
-    assert (await person.post(f"/_sandbox/razorpay/debits/{begun}/run")).status_code == 400
-    shown = await person.get("/_sandbox/razorpay/tokens", headers={"accept": "text/html"})
+    assert (await shop.person.post(f"/_sandbox/razorpay/debits/{begun}/run")).status_code == 400
+    shown = await shop.person.get("/_sandbox/razorpay/tokens", headers={"accept": "text/html"})
     assert first["token_id"] in shown.text
 
 
 async def test_cancelling_ends_it_at_the_bank_and_deleting_forgets_it_here(
-    razorpay: httpx.AsyncClient, person: httpx.AsyncClient, sandbox: Sandbox, clock: ManualClock
+    shop: Shop,
 ) -> None:
-    first = await authorised(razorpay, person, sandbox, clock)
+    first = await shop.authorised()
     path = f"/customers/{first['customer_id']}/tokens/{first['token_id']}"
-    assert (await razorpay.put(f"{path}/cancel")).json() == {"status": "cancellation_initiated"}
-    assert (await razorpay.put(f"{path}/cancel")).status_code == 400
-    clock.advance(120)
-    await sandbox.deliver_due()
-    assert (await razorpay.get(path)).json()["recurring_details"]["status"] == "cancelled"
-    assert (await razorpay.delete(path)).json() == {"deleted": True}
-    assert (await razorpay.get(path)).status_code == 400
+    assert (await shop.razorpay.put(f"{path}/cancel")).json() == {"status": "cancellation_initiated"}
+    assert (await shop.razorpay.put(f"{path}/cancel")).status_code == 400
+    await shop.pass_time(120)
+    assert (await shop.razorpay.get(path)).json()["recurring_details"]["status"] == "cancelled"
+    assert (await shop.razorpay.delete(path)).json() == {"deleted": True}
+    assert (await shop.razorpay.get(path)).status_code == 400
 
 
 def test_the_official_sdk_runs_with_only_its_address_changed(receiver: Receiver, settings: SandboxSettings) -> None:

@@ -95,7 +95,15 @@ from tillhouse.parts.payments.ports import (
     Refused,
     SettledPayment,
 )
-from tillhouse.parts.payments.service.cards import SavedCard, card_for, cards_of, keeps_cards, remove_card, removed_card
+from tillhouse.parts.payments.service.cards import (
+    SavedCard,
+    card_for,
+    cards_of,
+    keeps_cards,
+    remove_card,
+    removed_card,
+    ways_to_keep,
+)
 from tillhouse.parts.payments.service.guards import OverVelocity, PayeeCooling, PayeeRefused
 from tillhouse.parts.payments.service.lists import (
     Debt,
@@ -262,5 +270,6 @@ __all__ = [
     "title_of",
     "transfers_seen",
     "verify_checkout",
+    "ways_to_keep",
     "withdraw",
 ]
