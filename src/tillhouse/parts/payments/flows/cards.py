@@ -79,6 +79,11 @@ def card_script(house: House, currency: str) -> CardScript | None:
     return None if keepers_with_pages(house, currency) else next((one for one in scripts if one), None)
 
 
+def takes_cards(house: House, currency: str) -> bool:
+    """Whether a card for this currency can be given here without a payment."""
+    return bool(keepers_with_pages(house, currency)) or card_script(house, currency) is not None
+
+
 async def keep_token(
     house: House, owner: tuple[str, UUID], token: str, *, currency: str, email: str | None = None
 ) -> SavedCard:

@@ -214,6 +214,12 @@ async def removed_card(session: ReadSession, card_id: UUID) -> SavedCard:
     return card_view(row)
 
 
+async def kind_of_card(session: ReadSession, card_id: UUID) -> CardKind:
+    """Whether something that is or was kept is a card or an authorisation by UPI."""
+    row = await store.card_by_id(session, card_id)
+    return "upi" if row and row.kind == "upi" else "card"
+
+
 async def remove_card(session: Session, owner: tuple[str, UUID], card_id: UUID) -> None:
     """Charge a card no more and have the gateway forget it; one that is still being given is not kept.
 
