@@ -21,7 +21,14 @@ from tillhouse.parts.payments.models import OrderRow, SavedCardRow
 from tillhouse.parts.payments.ports import CardScript, GatewayOrder, InstalledGateway, OrderRequest, Refused, SavedCards
 from tillhouse.parts.payments.service import cards
 from tillhouse.parts.payments.service.cards import SavedCard
-from tillhouse.parts.payments.service.orders import NewOrder, attach_order, begin_order, order_for, refuse_order
+from tillhouse.parts.payments.service.orders import (
+    NewOrder,
+    after_check,
+    attach_order,
+    begin_order,
+    order_for,
+    refuse_order,
+)
 from tillhouse.parts.payments.service.registry import gateway, installed_gateway
 from tillhouse.parts.payments.service.requests import request_of
 from tillhouse.parts.payments.service.settle import settle
@@ -161,6 +168,9 @@ async def charge_card(house: House, wish: NewOrder) -> OrderView:
         order = await _charge(house, order, first=order.id == wish.id)
     if order.provider_order_id and order.paid_at is None:
         await settle_payments(house, order.provider, order.provider_order_id)
+        if order.expires_at <= clock.now():
+            async with house.database.transaction() as session:
+                await after_check(session, order.id)
     async with house.database.reading() as session:
         return order_view(await order_for(session, order.id, owner=None))
 
