@@ -232,6 +232,29 @@ async def test_whoever_pays_an_invoice_by_card_may_keep_it_there(counter: Counte
     assert 'name="keep"' not in (await page(town, "GET", f"/billing/invoices/{points.id}", cookie)).text
 
 
+async def test_over_the_api_a_plan_is_paid_so_that_upi_pays_the_next_ones(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    _, due = await counter.subscribe(UUID(asha.id))
+    assert due
+    path = f"/subscriptions/invoices/{due.id}/pay"
+    refused = await post(town, asha, path, {"method": "upi"}, "upi-1")
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/method")
+    begun = await post(town, asha, path, {"method": "upi", "keep_card": True}, "upi-2")
+    assert begun.status_code == 200, begun.text
+    async with counter.till.house.database.reading() as session:
+        order = await payments.order(session, UUID(begun.json()["order_id"]))
+    await counter.till.pay(order, vpa="asha.rao@okbank")
+    await counter.till.quiet()
+    await counter.till.pass_time(timedelta(minutes=3), step=timedelta(minutes=3))
+    (card,) = (await get(town, "/payments/cards", asha)).json()
+    shown = {name: card[name] for name in ("provider", "kind", "address", "last4", "expires", "most", "currency")}
+    assert shown == {
+        "provider": "razorpay", "kind": "upi", "address": "as…@okbank", "last4": None, "expires": None,
+        "most": "300.00", "currency": "INR",
+    }  # fmt: skip
+    assert (card["paused"], card["expired"], card["ends_at"][:4]) == (False, False, "2036")
+
+
 async def make_coupon(counter: Counter, code: str, basis_points: int, **more: Any) -> None:
     terms: dict[str, Any] = {
         "offers": (), "starts_at": None, "ends_at": None, "most": None, "redeemed": 0, "once_per_owner": True,

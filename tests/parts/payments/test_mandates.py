@@ -155,10 +155,11 @@ async def test_what_went_wrong_before_a_debit_was_asked_for_is_tried_again(till:
     assert debits(till) == ["created"]
 
 
-async def test_more_than_was_authorised_is_not_asked_for(till: Till) -> None:
+@pytest.mark.parametrize("amount", ["500.01", "15000.01"])
+async def test_more_than_was_authorised_is_not_asked_for(till: Till, amount: str) -> None:
     asha = new_person()
     card = await authorise(till, asha)
-    order = await charge_card(till.house, charge(asha, card, amount="500.01"))
+    order = await charge_card(till.house, charge(asha, card, amount=amount))
     assert (order.state, order.failure_code, api.needs_person(order.failure_code)) == ("failed", "above_mandate", True)
     assert debits(till) == []
 

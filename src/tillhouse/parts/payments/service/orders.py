@@ -242,7 +242,8 @@ def _choice(session: Session, wish: NewOrder, card: SavedCardRow | None) -> Choi
     offered = offers_of(house)
     if card:
         keeper = installed_gateway(house, card.provider).cards
-        offered = {card.provider: keeper.keeps if keeper else ()}
+        # What may be charged to it at most, its holder has said: `flows.cards` refuses more, with that reason.
+        offered = {card.provider: [replace(offer, most=None) for offer in keeper.keeps] if keeper else ()}
         wish = replace(wish, method=Method.UPI if card.kind == "upi" else Method.CARD)
     elif wish.keep_card:
         offered = kept_by_paying(house)
