@@ -57,6 +57,18 @@ def test_a_message_is_written_in_every_language_with_all_that_it_says(english: P
     assert own.is_file() == own.with_name(own.name.replace(".en.", f".{language}.")).is_file()
 
 
+def test_a_line_that_ends_with_a_tag_keeps_its_end() -> None:
+    """The line break after a tag is not written: the subject would run into the first line of the message."""
+    texts = [path for folder in FOLDERS.values() for path in folder.glob("*.txt")]
+    swallowed = [
+        f"{path.name}: {line}"
+        for path in texts
+        for line in path.read_text().splitlines()
+        if line.endswith("%}") and not line.endswith("+%}") and not line.startswith("{%")
+    ]
+    assert swallowed == []
+
+
 @pytest.mark.parametrize("template", TEMPLATES)
 async def test_a_message_has_an_example_of_everything_that_it_tells_apart(template: str, house: House) -> None:
     owner, _, name = template.partition(".")
