@@ -328,13 +328,6 @@ async def test_by_twilio_the_same_flow_is_answered_with_numbers(town: ChatTown) 
     assert await phone.hears() == ["Complete: 15."]
 
 
-async def test_a_stop_ends_offers_and_is_answered_once(phone: Phone, town: ChatTown) -> None:
-    await phone.writes("Stop.")
-    assert await phone.hears() == ["You get no more offers from us. Write START to have them again."]
-    await phone.writes("hello")
-    assert await phone.hears() == ["Shall we begin?"]
-
-
 async def test_a_flow_goes_on_from_outside_the_chat(phone: Phone, town: ChatTown) -> None:
     await phone.writes("hello")
     await phone.hears()

@@ -178,6 +178,32 @@ async def hand_back(session: Session, conversation_id: UUID) -> None:
     await _ask(_scene(session, contact, row, flow, None))
 
 
+async def waits_for(session: Session, contact: ChatContactRow, text: str) -> bool:
+    """Whether a word is one that the flow of a contact waits for; a `Text` takes any, and waits for none."""
+    row = await chats.open_conversation(session, contact.id)
+    flow = _flow_of(session, row) if row and row.mode == "flow" else None
+    state = flow.state(row.state) if row and flow else None
+    if row is None or flow is None or state is None:
+        return False
+    words = {*flow.words, *(word for one in state.accepts for word in _words_of(one))}
+    if bare(text) in map(bare, words):
+        return True
+    heard = Heard(contact.id, "text", text)
+    return _typed(session, contact, state, _scene(session, contact, row, flow, heard).talk, heard).kind == "press"
+
+
+async def begins_with(session: ReadSession, contact: ChatContactRow, text: str) -> bool:
+    """Whether a flow begins with this very word, and the contact is in none."""
+    if await chats.open_conversation(session, contact.id):
+        return False
+    flow = _flow_for(session, contact, Heard(contact.id, "text", text))
+    return flow is not None and bare(text) in map(bare, flow.starts)
+
+
+def _words_of(accept: Accept) -> tuple[str, ...]:
+    return accept.words if isinstance(accept, Words) else accept.done if isinstance(accept, Gather) else ()
+
+
 def _flow_takes(session: Session, contact: ChatContactRow, row: ConversationRow | None, heard: Heard) -> bool:
     """Not where a person of ours answers, or nobody does."""
     if row is None:
