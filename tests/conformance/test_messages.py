@@ -16,7 +16,9 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.web.i18n import LANGUAGES
 from tillhouse.parts.channels.domain.flow import Conversation, Gather, State
+from tillhouse.parts.channels.ports import MessageTemplate
 from tillhouse.parts.channels.service import rendering
+from tillhouse.parts.identity.ports import MessageKind
 
 FOLDERS = {module.name: module.folder / "templates" / module.name / "messages" for module in CATALOGUE}
 WRITTEN = sorted(path for folder in FOLDERS.values() for path in folder.glob("*.en.*txt"))
@@ -64,6 +66,16 @@ async def test_a_message_has_an_example_of_everything_that_it_tells_apart(templa
     assert examples
     told_apart = {pair for path in FOLDERS[owner].glob(f"{name}.en.*txt") for pair in choices(path)}
     assert told_apart <= {(field, str(value)) for example in examples.values() for field, value in example.items()}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+async def test_a_message_is_described_by_its_module(template: str, house: House) -> None:
+    described = {one.name for kind in (MessageKind, MessageTemplate) for one in house.provided(kind)}
+    assert template in described, "what it is about decides by which ways it goes"
+    about = rendering.described(house, template)
+    assert about.category == "security" or about.also == ("in_app",) or about.purpose == "marketing"
+    for example in rendering.examples(house, template).values():
+        assert set(about.parameters) <= set(example), "a field that WhatsApp's form is filled with"
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

@@ -48,27 +48,27 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.kernel.publishing import Publishing
     from tillhouse.parts.channels.domain.destinations import Rules
     from tillhouse.parts.channels.flows.chats import KIND
-    from tillhouse.parts.channels.ports import Carriers, MessageTemplate, WebhookNetwork
+    from tillhouse.parts.channels.ports import Carriers, WebhookNetwork
     from tillhouse.parts.channels.providers.dns import resolve
     from tillhouse.parts.channels.service.bell import Bell
     from tillhouse.parts.channels.service.deliveries import publish
-    from tillhouse.parts.channels.service.messages import erase, send_to_contact
+    from tillhouse.parts.channels.service.messages import erase, send_to_contact, tell
     from tillhouse.parts.files.api import FileKind
-    from tillhouse.parts.identity.api import Erasure, MessageSender
+    from tillhouse.parts.identity.api import Erasure, MessageKind, MessageSender
 
     settings = house.settings_of(ChannelsSettings)
     guarded = house.settings.environment != "development"  # on a laptop the receiver is on the laptop
     network = WebhookNetwork(Rules(guarded, settings.webhook_private_networks), resolve)
     installed = list(_carriers(house, settings, network))
     return (
-        MessageSender(send_to_contact),
+        MessageSender(send_to_contact, tell),
         Erasure("channels", erase),
         Carriers(tuple(carrier for carrier, _ in installed)),
         Publishing(publish),
         network,
         Bell(),
         FileKind(name=KIND, counts=False),
-        MessageTemplate("channels.webhook_disabled", channels=("email", "in_app")),
+        MessageKind("channels.webhook_disabled", "account", ("about", "url")),
         LiveTopic("notices", "channels.own"),
         *(check for _, check in installed if check),
     )

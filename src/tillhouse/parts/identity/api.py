@@ -12,11 +12,13 @@ from tillhouse.parts.identity.domain.organisations import MANAGERS, MONEY_READER
 from tillhouse.parts.identity.flows import COOKIE
 from tillhouse.parts.identity.models import PersonRow
 from tillhouse.parts.identity.ports import (
+    Category,
     Code,
     CodeSource,
     Contact,
     Erasure,
     ErasureVeto,
+    MessageKind,
     MessageSender,
     OrganisationClosing,
     PictureKeeper,
@@ -41,6 +43,7 @@ __all__ = [
     "MANAGERS",
     "MONEY_READERS",
     "AuthenticatorTooNew",
+    "Category",
     "Code",
     "CodeSource",
     "Contact",
@@ -49,6 +52,7 @@ __all__ = [
     "Identifier",
     "Member",
     "Membership",
+    "MessageKind",
     "MessageSender",
     "OrganisationClosing",
     "Person",

@@ -131,7 +131,7 @@ def _invariants() -> Sequence[Invariant]:
 
 
 def _provides(house: House) -> Sequence[object]:
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto, OrganisationClosing
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto, MessageKind, OrganisationClosing
     from tillhouse.parts.payments.flows.events import EventDoor
     from tillhouse.parts.payments.providers import installed
     from tillhouse.parts.payments.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
@@ -153,6 +153,13 @@ def _provides(house: House) -> Sequence[object]:
         PURPOSE,
         EventDoor(house),
         *PUBLISHED,
+        MessageKind("payments.deposit_received", "money", ("amount", "url")),
+        MessageKind("payments.receipt", "money", ("amount", "link")),
+        MessageKind("payments.refunded", "money", ("amount", "link")),
+        MessageKind("payments.withdrawal_paid", "money", ("amount", "destination")),
+        MessageKind("payments.withdrawal_failed", "money", ("amount", "destination")),
+        MessageKind("payments.withdrawal_requested", "security", ("amount", "destination")),
+        MessageKind("payments.payee_added", "security", ("destination",)),
         *ACCOUNT_KINDS,
         *TRANSACTION_KINDS,
         *settling.ACCOUNT_KINDS,
