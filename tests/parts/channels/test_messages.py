@@ -1,5 +1,6 @@
 """A message: queued with the business row, sent by a job, its status only ever going forward."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -26,12 +27,12 @@ from tillhouse.sandbox.twilio.signing import request_signature
 
 PHONE = Recipient("sms", "+919845012345", "en")
 MAIL = Recipient("email", "asha@example.com", "en")
-NOTICE = "identity.password_changed"
+NOTICE, NEWS = "identity.password_changed", "identity.organisation_changed"
 
 
-async def queue(house: House, to: Recipient, template: str = NOTICE) -> UUID:
+async def queue(house: House, to: Recipient, template: str = NOTICE, **data: str) -> UUID:
     async with house.database.transaction() as session:
-        return await send(session, to, template, {})
+        return await send(session, to, template, {**data})
 
 
 async def row_of(house: House, message_id: UUID) -> MessageRow:
@@ -244,3 +245,29 @@ def test_twilios_own_example_of_a_signature_is_accepted() -> None:
     assert is_signed("tw_auth_token", "https://example.com:443/wa", form.items(), signature)
     assert not is_signed("another", "https://example.com/wa", form.items(), signature)
     assert not is_signed("", "https://example.com/wa", form.items(), signature)
+
+
+async def test_the_sixty_first_message_of_an_hour_waits_for_the_next_and_a_code_does_not(
+    house: House, sandbox: Sandbox, at: clock.TestClock
+) -> None:
+    queued = [await queue(house, PHONE, NEWS, organisation="Rao", what="role", role="admin") for _ in range(61)]
+    await run_due(house)
+    inbox = sandbox.world.inbox
+    assert len(inbox.messages(PHONE.address)) == 60
+    assert [(await row_of(house, one)).status for one in queued].count("queued") == 1
+    other = await queue(house, Recipient("sms", "+919845054321", "en"))
+    async with house.database.transaction() as session:
+        await challenges.ask(
+            session, "sign_in", Identifier("phone", PHONE.address), person_id=None, decoy=False, locale="en"
+        )
+    await run_due(house)
+    assert (await row_of(house, other)).status == "sent", "the limit is of one address"
+    assert len(inbox.messages(PHONE.address)) == 61
+    assert re.search(r"\d{6}", inbox.messages(PHONE.address)[0].body), "a code waits for nothing"
+    at.advance(timedelta(minutes=59))
+    await run_due(house)
+    assert len(inbox.messages(PHONE.address)) == 61
+    at.advance(timedelta(minutes=2))
+    await run_due(house)
+    assert len(inbox.messages(PHONE.address)) == 62
+    assert {(await row_of(house, one)).status for one in queued} == {"sent"}
