@@ -68,6 +68,7 @@ def _provides(house: House) -> Sequence[object]:
         network,
         Bell(),
         FileKind(name=KIND, counts=False),
+        MessageKind("channels.write_again", "account", ("name",)),
         MessageKind("channels.webhook_disabled", "account", ("about", "url")),
         LiveTopic("notices", "channels.own"),
         *(check for _, check in installed if check),

@@ -67,9 +67,15 @@ def status_of_whatsapp(word: str) -> Status | None:
     return _WHATSAPP.get(word)
 
 
+def window_closes(last_inbound: datetime | None) -> datetime | None:
+    """Until when words of one's own may be sent by WhatsApp; None where nobody has written yet."""
+    return last_inbound + WINDOW - _MARGIN if last_inbound else None
+
+
 def window_is_open(last_inbound: datetime | None, now: datetime) -> bool:
     """Whether words of one's own may be sent by WhatsApp, or only an approved template."""
-    return last_inbound is not None and now < last_inbound + WINDOW - _MARGIN
+    closes = window_closes(last_inbound)
+    return closes is not None and now < closes
 
 
 def says_stop(text: str, channel: Channel) -> bool:

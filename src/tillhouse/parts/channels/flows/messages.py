@@ -31,7 +31,7 @@ from tillhouse.parts.channels.ports import (
     Target,
 )
 from tillhouse.parts.channels.service import consent, messages
-from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, described, in_words, is_mailed_offer, render
+from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, approved_of, described, is_mailed_offer, render
 from tillhouse.parts.channels.store import chats, reach
 from tillhouse.parts.files import api as files
 
@@ -220,13 +220,8 @@ def _approved(session: Session, row: MessageRow) -> Approved | None:
     """What may be sent once the 24 hours are over."""
     if row.template == LINE:
         return line_of(row.data).outside
-    about = described(house_of(session), row.template)
-    language = row.locale if row.locale in about.approved else "en"
-    if language not in about.approved:
-        return None
-    words = in_words(house_of(session), language, row.data)
-    parameters = tuple(str(words.get(name) or "") for name in about.parameters)
-    return Approved(about.approved[language], parameters, language)
+    house = house_of(session)
+    return approved_of(house, described(house, row.template), row.locale, row.data)
 
 
 async def _forget_try(run: JobRun, task: SendMessage) -> None:

@@ -11,26 +11,32 @@ from pydantic import BaseModel, Field
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
-from tillhouse.kernel.db import ReadSession
-from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.db import ReadSession, house_of
+from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.paging import cut, decode_id
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import FromOurPage, Pages, TheWeb
-from tillhouse.kernel.web.forms import Form
+from tillhouse.kernel.web.forms import Form, Option
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.toasts import Toast, redirect
 from tillhouse.parts.channels.domain.chat import Arrived, Choice, Correspondent, Incoming, line_of, numbered
-from tillhouse.parts.channels.models import InboundRow, MessageRow
+from tillhouse.parts.channels.domain.messages import window_closes, window_is_open
+from tillhouse.parts.channels.models import ChatContactRow, ConversationRow, InboundRow, MessageRow
+from tillhouse.parts.channels.pages.sent import ERRORS, STATUSES
 from tillhouse.parts.channels.providers.simulator import ACCOUNT
-from tillhouse.parts.channels.service import conversations, inbound
+from tillhouse.parts.channels.service import answering, conversations, inbound
+from tillhouse.parts.channels.service.messages import channel_of
 from tillhouse.parts.channels.service.rendering import LINE
 from tillhouse.parts.channels.store import chats
+from tillhouse.parts.files import api as files
 
 _HOME = "/console/channels/chats"
+_FILES = _HOME + "/files"
 _SIMULATOR = "/console/channels/simulator"
+_SMALL, _SEEN = 192, 3600  # pixels; seconds for which the browser of one of us keeps what they have seen
 _PAGE, _LINES = 30, 100
 
 router = APIRouter()
@@ -39,9 +45,10 @@ _POST = [FromOurPage, Depends(rate_limit("120/minute"))]
 
 
 class AnswerForm(BaseModel):
-    """What one of us writes."""
+    """What one of us writes, or the approved template that they send."""
 
-    text: str = Field(min_length=1, max_length=4096)
+    text: str = Field(default="", max_length=4096)
+    template: str = Field(default="", max_length=200)
 
 
 class SimulatedForm(BaseModel):
@@ -61,6 +68,8 @@ class Shown:
     status: str
     kind: str = "text"
     choices: tuple[Choice, ...] = ()
+    file: str = ""  # where one of us sees it
+    error: str = ""
 
 
 @router.get(_HOME)
@@ -96,14 +105,46 @@ async def chat(request: Request, session: Read, staff: Staff, pages: Pages, conv
 
 @router.post(_HOME + "/{conversation_id}/answer", dependencies=_POST)
 async def answer(
-    request: Request, session: Write, staff: Staff, pages: Pages, *, web: TheWeb, conversation_id: UUID
+    request: Request, session: Write, staff: Staff, pages: Pages, *, house: TheHouse, web: TheWeb, conversation_id: UUID
 ) -> Response:
-    """Answer as one of us."""
+    """Answer as one of us, in words of one's own or, once the 24 hours are over, by what was approved."""
     form = await Form.read(request, AnswerForm)
+    if form.is_valid and not (form.data.text or form.data.template):
+        form.refuse_field("text", gettext("Fill this in."))
+    if form.is_valid:
+        try:
+            _, contact = await _found(session, conversation_id)
+            chosen = form.data.template
+            said = answering.line_of_template(house, contact, chosen) if chosen else form.data.text
+            await conversations.answer(session, conversation_id, said, staff.person_id)
+        except Conflict as refusal:
+            form.refuse(refusal)
     if not form.is_valid:
         return pages.render_form(request, "channels/chat.html", form, await _page(session, conversation_id, form))
-    await conversations.answer(session, conversation_id, form.data.text, staff.person_id)
     return redirect(request, f"{_HOME}/{conversation_id}", Toast(gettext("Sent.")), secure=web.secure)
+
+
+@router.get(_FILES + "/{inbound_id}")
+async def file(request: Request, house: TheHouse, staff: Staff, inbound_id: UUID) -> Response:
+    """A file that somebody sent: every look is written down, and it can do nothing in the browser."""
+    begins = request.headers.get("range", "bytes=0-").startswith("bytes=0-")  # a player asks for piece after piece
+    async with house.database.transaction() as session:
+        found = await answering.look_at_file(session, staff, inbound_id, "whole" if begins else "part")
+    return await files.serve(house, request, *found)
+
+
+@router.get(_FILES + "/{inbound_id}/small")
+async def small(house: TheHouse, staff: Staff, inbound_id: UUID) -> Response:
+    """A picture that somebody sent, in small."""
+    async with house.database.transaction() as session:
+        found = await answering.look_at_file(session, staff, inbound_id, "small")
+    picture = await files.preview(house, *found, _SMALL)
+    headers = {
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": f"private, max-age={_SEEN}",
+    }
+    return Response(picture.content, media_type=picture.media_type, headers=headers)
 
 
 @router.post(_HOME + "/{conversation_id}/take", dependencies=_POST)
@@ -159,12 +200,28 @@ def _blank() -> Form[AnswerForm]:
     return Form.blank(AnswerForm)
 
 
-async def _page(session: ReadSession, conversation_id: UUID, form: Form[AnswerForm]) -> dict[str, object]:
+async def _found(session: ReadSession, conversation_id: UUID) -> tuple[ConversationRow, ChatContactRow]:
     row = await chats.conversation(session, conversation_id)
     contact = await chats.contact(session, row.contact_id) if row else None
     if row is None or contact is None:
         raise NotFound(N_("There is no such conversation."))
-    return {"conversation": row, "contact": contact, "said": await _said(session, contact.id), "form": form}
+    return row, contact
+
+
+async def _page(session: ReadSession, conversation_id: UUID, form: Form[AnswerForm]) -> dict[str, object]:
+    row, contact = await _found(session, conversation_id)
+    house = house_of(session)
+    is_windowed = channel_of(contact) == "whatsapp"
+    lines = [(one, answering.line_of_template(house, contact, one.name)) for one in answering.offered(house)]
+    return {
+        "conversation": row,
+        "contact": contact,
+        "said": await _said(session, contact.id),
+        "form": form,
+        "closes": window_closes(contact.last_inbound_at) if is_windowed else None,
+        "is_closed": is_windowed and not window_is_open(contact.last_inbound_at, clock.now()),
+        "offered": [Option(one.name, line.text) for one, line in lines],
+    }
 
 
 async def _said(session: ReadSession, contact_id: UUID) -> list[Shown]:
@@ -177,11 +234,24 @@ async def _said(session: ReadSession, contact_id: UUID) -> list[Shown]:
 
 
 def _theirs(row: InboundRow) -> Shown:
-    return Shown(True, str(row.content.get("text") or ""), row.created_at, row.media or "", row.kind)
+    text = str(row.content.get("text") or "")
+    facts = row.content.get("facts")
+    if row.kind == "location" and isinstance(facts, dict):
+        names = [str(facts.get(one) or "") for one in ("name", "address")]
+        place = ", ".join(str(facts.get(one) or "") for one in ("latitude", "longitude"))
+        text = "\n".join(dict.fromkeys(filter(None, [text, *names, place])))
+    path = f"{_FILES}/{row.id}" if row.file_id else ""
+    status = gettext(_MEDIA[row.media]) if row.media in _MEDIA else ""
+    return Shown(True, text, row.created_at, status, row.kind, file=path)
 
 
 def _ours(row: MessageRow) -> Shown:
+    status = gettext(STATUSES.get(row.status, row.status))
+    error = gettext(ERRORS.get(row.error_code, row.error_code)) if row.error_code else ""
     if row.template != LINE:
-        return Shown(False, row.template, row.created_at, row.status)
+        return Shown(False, row.template, row.created_at, status, error=error)
     line = line_of(row.data)
-    return Shown(False, line.text or numbered(line), row.created_at, row.status, choices=line.choices)
+    return Shown(False, line.text or numbered(line), row.created_at, status, choices=line.choices, error=error)
+
+
+_MEDIA = {"waiting": N_("On its way to us"), "failed": N_("Could not be had")}

@@ -40,6 +40,7 @@ from tillhouse.parts.channels.domain.flow import (
     typed_choice,
     wire_id,
 )
+from tillhouse.parts.channels.domain.messages import window_is_open
 from tillhouse.parts.channels.events import Converse, HandedOver, LookAfterChats, ShowRead
 from tillhouse.parts.channels.models import ChatContactRow, ConversationRow, InboundRow
 from tillhouse.parts.channels.ports import Carriers, ShowsRead
@@ -147,13 +148,20 @@ async def begin(session: Session, contact_id: UUID, flow_name: str, memory: Json
     return row.id
 
 
-async def answer(session: Session, conversation_id: UUID, text: str, staff_id: UUID) -> None:
-    """Somebody of ours answers. Raises `NotFound`, `Conflict` unless the conversation was handed to a person."""
+async def answer(session: Session, conversation_id: UUID, said: str | Line, staff_id: UUID) -> None:
+    """Somebody of ours answers. Raises `NotFound`, `Conflict` unless the conversation was handed to a person.
+
+    `Conflict` as well once the 24 hours are over, unless the line has something approved for then (`outside`).
+    """
+    line = Line(said) if isinstance(said, str) else said
     contact, row = await _locked(session, conversation_id)
     if row.mode != "person":
         raise Conflict(N_("Take the conversation over first, so that nobody is answered twice."))
+    is_over = messages.channel_of(contact) == "whatsapp" and not window_is_open(contact.last_inbound_at, clock.now())
+    if is_over and line.outside is None:
+        raise Conflict(N_("24 hours have passed since their last message: WhatsApp takes approved texts alone."))
     row.answered_by, row.updated_at = staff_id, clock.now()
-    await messages.say(session, contact, Line(text))
+    await messages.say(session, contact, line)
 
 
 async def take_over(session: Session, conversation_id: UUID, staff_id: UUID) -> None:

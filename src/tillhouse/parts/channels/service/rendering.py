@@ -21,7 +21,7 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.formats import said
 from tillhouse.kernel.web.i18n import LANGUAGES, Reader, Translations, reading
-from tillhouse.parts.channels.domain.chat import line_of
+from tillhouse.parts.channels.domain.chat import Approved, line_of
 from tillhouse.parts.channels.domain.messages import CHANNELS, Channel
 from tillhouse.parts.channels.models import MessageRow
 from tillhouse.parts.channels.ports import MessageTemplate, Outgoing
@@ -132,6 +132,21 @@ def in_words(house: House, locale: str, data: JsonObject) -> dict[str, object]:
     language = LANGUAGES.get(locale, LANGUAGES[SOURCE])
     with reading(Reader(language, translations=_translations(_catalogues(house)))):
         return {name: said(value) for name, value in data.items()}
+
+
+def approved_of(house: House, about: MessageTemplate, locale: str, data: JsonObject) -> Approved | None:
+    """What WhatsApp has approved for a template, filled: in this language, else in English; None where it has none."""
+    language = locale if locale in about.approved else SOURCE
+    if language not in about.approved:
+        return None
+    words = in_words(house, language, data)
+    parameters = tuple(str(words.get(name) or "") for name in about.parameters)
+    return Approved(about.approved[language], parameters, language)
+
+
+def as_chat(house: House, template: str, locale: str, data: JsonObject) -> str:
+    """The text of a template as a chat says it. Raises `LookupError`."""
+    return _filled(house, files_of(house, template, locale, "whatsapp"), data, "whatsapp", strict=True)[1]
 
 
 @dataclass(frozen=True, slots=True)
