@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
+from tillhouse.kernel.edge import BodyAllowance
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import HealthCheck, Module, NavItem, Process
 from tillhouse.kernel.text import N_
@@ -72,7 +73,15 @@ def _provides(house: House) -> Sequence[object]:
         MessageKind("channels.webhook_disabled", "account", ("about", "url")),
         LiveTopic("notices", "channels.own"),
         *(check for _, check in installed if check),
+        *_simulated(house, settings),
     )
+
+
+def _simulated(house: House, settings: ChannelsSettings) -> Sequence[BodyAllowance]:
+    """The page that plays a phone sends what a phone does: several files in one go."""
+    if house.settings.production:
+        return ()
+    return (BodyAllowance("/console/channels/simulator", (settings.media_most_megabytes + 1) * 1_000_000),)
 
 
 def _carriers(

@@ -1,20 +1,23 @@
 """Staff pages of chats: who waits for an answer, all that was said, and, outside production, a phone to try."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.db import ReadSession, house_of
-from tillhouse.kernel.errors import Conflict, NotFound
+from tillhouse.kernel.errors import Conflict, NotFound, PayloadTooLarge
+from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
-from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.paging import cut, decode_id
 from tillhouse.kernel.text import N_
@@ -22,16 +25,18 @@ from tillhouse.kernel.web.deps import FromOurPage, Pages, TheWeb
 from tillhouse.kernel.web.forms import Form, Option
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.toasts import Toast, redirect
-from tillhouse.parts.channels.domain.chat import Arrived, Choice, Correspondent, Incoming, line_of, numbered
+from tillhouse.parts.channels.domain.chat import Choice, Correspondent, line_of, numbered
 from tillhouse.parts.channels.domain.messages import window_closes, window_is_open
+from tillhouse.parts.channels.flows import simulating
 from tillhouse.parts.channels.models import ChatContactRow, ConversationRow, InboundRow, MessageRow
 from tillhouse.parts.channels.pages.sent import ERRORS, STATUSES
 from tillhouse.parts.channels.providers.simulator import ACCOUNT
-from tillhouse.parts.channels.service import answering, conversations, inbound
+from tillhouse.parts.channels.service import answering, conversations
 from tillhouse.parts.channels.service.messages import channel_of
 from tillhouse.parts.channels.service.rendering import LINE
 from tillhouse.parts.channels.store import chats
 from tillhouse.parts.files import api as files
+from tillhouse.parts.files.api import FileRefused
 
 _HOME = "/console/channels/chats"
 _FILES = _HOME + "/files"
@@ -52,10 +57,12 @@ class AnswerForm(BaseModel):
 
 
 class SimulatedForm(BaseModel):
-    """What the pretended phone writes, or the button that it presses (`choice`)."""
+    """What the pretended phone writes, the button that it presses (`choice`), where it is. Files come beside it."""
 
     text: str = Field(default="", max_length=4096)
     choice: str = Field(default="", max_length=256)
+    latitude: Decimal | None = Field(default=None, ge=-90, le=90)
+    longitude: Decimal | None = Field(default=None, ge=-180, le=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,23 +174,43 @@ async def hand_back(request: Request, session: Write, staff: Staff, web: TheWeb,
 async def simulator(request: Request, session: Read, house: TheHouse, staff: Staff, pages: Pages) -> Response:
     """A phone that writes to the house's flows from this page. Not in production."""
     _not_in_production(production=house.settings.production)
-    contact = await chats.latest_contact(session, "simulator", None, _number(staff))
-    shown = await _said(session, contact.id) if contact else []
-    values = {"said": shown, "form": Form.blank(SimulatedForm)}
+    values = await _phone(session, staff, Form.blank(SimulatedForm))
     return pages.render_page(request, "channels/simulator.html", values)
 
 
 @router.post(_SIMULATOR, dependencies=_POST)
-async def simulate(request: Request, session: Write, house: TheHouse, staff: Staff, web: TheWeb) -> Response:
-    """Write as the pretended phone."""
+async def simulate(request: Request, house: TheHouse, staff: Staff, pages: Pages, web: TheWeb) -> Response:
+    """Send as the pretended phone: words or a button, files, a place; each is a message of its own."""
     _not_in_production(production=house.settings.production)
-    form = await Form.read(request, SimulatedForm)
-    if form.is_valid and (form.data.text or form.data.choice):
-        kind: Literal["press", "text"] = "press" if form.data.choice else "text"
-        message = Incoming(str(new_id()), kind, clock.now(), form.data.text, form.data.choice)
-        sender = Correspondent(ACCOUNT, _number(staff), None, staff.display_name)
-        await inbound.take(session, "simulator", Arrived(sender, message))
-    return redirect(request, _SIMULATOR, secure=web.secure)
+    async with request.form() as sent:
+        form = Form.parse(sent, SimulatedForm)
+        if form.is_valid and (form.data.latitude is None) != (form.data.longitude is None):
+            form.refuse_field("longitude" if form.data.longitude is None else "latitude", gettext("Fill this in."))
+        if form.is_valid:
+            try:
+                await _send_as_phone(house, staff, form.data, sent.getlist("file"))
+            except (FileRefused, PayloadTooLarge) as refusal:
+                form.refuse(refusal)
+    if form.is_valid:
+        return redirect(request, _SIMULATOR, secure=web.secure)
+    async with house.database.reading() as session:
+        return pages.render_form(request, "channels/simulator.html", form, await _phone(session, staff, form))
+
+
+async def _send_as_phone(house: House, staff: Principal, sent: SimulatedForm, more: Sequence[object]) -> None:
+    who = Correspondent(ACCOUNT, _number(staff), None, staff.display_name)
+    if sent.text or sent.choice:
+        await simulating.says(house, who, sent.text, sent.choice)
+    for file in more:
+        if isinstance(file, UploadFile) and file.filename:
+            await simulating.sends_file(house, who, file.filename, await file.read())
+    if sent.latitude is not None:
+        await simulating.is_at(house, who, str(sent.latitude), str(sent.longitude))
+
+
+async def _phone(session: ReadSession, staff: Principal, form: Form[SimulatedForm]) -> dict[str, object]:
+    contact = await chats.latest_contact(session, "simulator", None, _number(staff))
+    return {"said": await _said(session, contact.id) if contact else [], "form": form}
 
 
 def _not_in_production(*, production: bool) -> None:
