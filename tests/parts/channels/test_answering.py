@@ -159,15 +159,23 @@ async def test_after_24_hours_an_approved_text_is_offered_and_opens_the_chat_aga
     at.advance(timedelta(hours=25))
     town.clock.advance(timedelta(hours=25).total_seconds())
     page = await desk.page(chat)
-    assert re.findall(r'<option value="([^"]+)"', page) == ["channels.write_again"]
+    assert re.findall(r'name="template" value="([^"]+)"', page) == ["channels.write_again"]
     assert "Hello Asha Rao, we have an answer for you." in page
-    refused = await desk.send(f"{chat}/answer", chat, template="identity.password_changed")
+    assert (await desk.send(f"{chat}/answer-approved", chat)).status_code == 422
+    refused = await desk.send(f"{chat}/answer-approved", chat, template="identity.password_changed")
     assert refused.status_code == 404, "a warning is not for staff to send"
-    assert (await desk.send(f"{chat}/answer", chat, template="channels.write_again")).status_code == 303
+    assert (await desk.send(f"{chat}/answer-approved", chat, template="channels.write_again")).status_code == 303
     assert await phone.hears() == ["Hello Asha Rao, there is news for you."], "what was approved is what is sent"
     await phone.writes("at last")
     assert (await desk.send(f"{chat}/answer", chat, text="Good morning!")).status_code == 303
     assert await phone.hears() == ["Good morning!"]
+
+
+async def test_nobody_is_answered_twice_by_the_flow_and_by_one_of_us(desk: Desk, chat: str) -> None:
+    await desk.send(f"{chat}/hand-back", chat)
+    refused = await desk.send(f"{chat}/answer", chat, text="Good morning!")
+    assert refused.status_code == 422
+    assert "Take the conversation over first" in refused.text
 
 
 async def test_what_did_not_arrive_says_why(town: ChatTown, desk: Desk, chat: str, at: clock.TestClock) -> None:

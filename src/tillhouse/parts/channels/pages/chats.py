@@ -50,10 +50,15 @@ _POST = [FromOurPage, Depends(rate_limit("120/minute"))]
 
 
 class AnswerForm(BaseModel):
-    """What one of us writes, or the approved template that they send."""
+    """What one of us writes."""
 
-    text: str = Field(default="", max_length=4096)
-    template: str = Field(default="", max_length=200)
+    text: str = Field(min_length=1, max_length=4096)
+
+
+class ApprovedForm(BaseModel):
+    """The approved template that one of us sends."""
+
+    template: str = Field(min_length=1, max_length=200)
 
 
 class SimulatedForm(BaseModel):
@@ -76,6 +81,7 @@ class Shown:
     kind: str = "text"
     choices: tuple[Choice, ...] = ()
     file: str = ""  # where one of us sees it
+    name: str = ""
     error: str = ""
 
 
@@ -112,22 +118,32 @@ async def chat(request: Request, session: Read, staff: Staff, pages: Pages, conv
 
 @router.post(_HOME + "/{conversation_id}/answer", dependencies=_POST)
 async def answer(
-    request: Request, session: Write, staff: Staff, pages: Pages, *, house: TheHouse, web: TheWeb, conversation_id: UUID
+    request: Request, session: Write, staff: Staff, pages: Pages, *, web: TheWeb, conversation_id: UUID
 ) -> Response:
-    """Answer as one of us, in words of one's own or, once the 24 hours are over, by what was approved."""
+    """Answer as one of us."""
     form = await Form.read(request, AnswerForm)
-    if form.is_valid and not (form.data.text or form.data.template):
-        form.refuse_field("text", gettext("Fill this in."))
     if form.is_valid:
         try:
-            _, contact = await _found(session, conversation_id)
-            chosen = form.data.template
-            said = answering.line_of_template(house, contact, chosen) if chosen else form.data.text
-            await conversations.answer(session, conversation_id, said, staff.person_id)
+            await conversations.answer(session, conversation_id, form.data.text, staff.person_id)
         except Conflict as refusal:
             form.refuse(refusal)
     if not form.is_valid:
         return pages.render_form(request, "channels/chat.html", form, await _page(session, conversation_id, form))
+    return redirect(request, f"{_HOME}/{conversation_id}", Toast(gettext("Sent.")), secure=web.secure)
+
+
+@router.post(_HOME + "/{conversation_id}/answer-approved", dependencies=_POST)
+async def answer_approved(
+    request: Request, session: Write, house: TheHouse, staff: Staff, pages: Pages, *, web: TheWeb, conversation_id: UUID
+) -> Response:
+    """Answer by a text that was approved for when the 24 hours are over."""
+    form = await Form.read(request, ApprovedForm)
+    if not form.is_valid:
+        shown = await _page(session, conversation_id, _blank())
+        return pages.render_form(request, "channels/chat.html", form, {**shown, "choice": form})
+    _, contact = await _found(session, conversation_id)
+    line = answering.line_of_template(house, contact, form.data.template)
+    await conversations.answer(session, conversation_id, line, staff.person_id)
     return redirect(request, f"{_HOME}/{conversation_id}", Toast(gettext("Sent.")), secure=web.secure)
 
 
@@ -245,6 +261,7 @@ async def _page(session: ReadSession, conversation_id: UUID, form: Form[AnswerFo
         "contact": contact,
         "said": await _said(session, contact.id),
         "form": form,
+        "choice": Form.blank(ApprovedForm),
         "closes": window_closes(contact.last_inbound_at) if is_windowed else None,
         "is_closed": is_windowed and not window_is_open(contact.last_inbound_at, clock.now()),
         "offered": [Option(one.name, line.text) for one, line in lines],
@@ -269,7 +286,9 @@ def _theirs(row: InboundRow) -> Shown:
         text = "\n".join(dict.fromkeys(filter(None, [text, *names, place])))
     path = f"{_FILES}/{row.id}" if row.file_id else ""
     status = gettext(_MEDIA[row.media]) if row.media in _MEDIA else ""
-    return Shown(True, text, row.created_at, status, row.kind, file=path)
+    media = row.content.get("media")
+    name = str(media.get("name") or "") if isinstance(media, dict) else ""
+    return Shown(True, text, row.created_at, status, row.kind, file=path, name=name)
 
 
 def _ours(row: MessageRow) -> Shown:
