@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
+from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # it has no types
 
 from tests.parts.identity.town import Town
 from tests.registry import put_in_place
@@ -20,6 +21,7 @@ from tillhouse.parts.channels.api import Recipient, send
 from tillhouse.parts.channels.models import MessageRow
 from tillhouse.parts.channels.ports import Carriers, Outgoing, Taken
 from tillhouse.parts.channels.providers.twilio import CALLBACK, is_signed
+from tillhouse.parts.channels.settings import ChannelsSettings
 from tillhouse.parts.identity.domain import Identifier
 from tillhouse.parts.identity.service import challenges
 from tillhouse.sandbox.app import Sandbox
@@ -208,6 +210,37 @@ async def report(app: FastAPI, message_id: UUID, signed: tuple[dict[str, str], s
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
         headers = {"X-Twilio-Signature": signature}
         return await client.post(f"{CALLBACK}?message={message_id}", data=form, headers=headers)
+
+
+async def test_a_status_may_be_signed_by_a_shared_key_and_sha_256(house: House, app: FastAPI) -> None:
+    """As Twilio's own library has it; several keys are good while one is replaced."""
+    found = house.settings_of(ChannelsSettings)
+    keys = {"webhooks_sharedkey_old": "old secret", "webhooks_sharedkey_new": "new secret"}
+    changed = found.model_copy(update={"twilio_shared_keys": keys})
+    house.module_settings = {**house.module_settings, ChannelsSettings: changed}
+    message_id = await queue(house, PHONE)
+    await run_due(house)
+    form, url = {"MessageStatus": "delivered", "MessageSid": "SM1"}, f"http://testserver{CALLBACK}?message={message_id}"
+
+    async def send_signed(key: str, secret: str, algorithm: str = "HMAC_SHA256") -> int:
+        headers = {
+            "X-Twilio-Signature": RequestValidator(secret).compute_signature(url, form, "HMAC_SHA256"),
+            "X-Twilio-Webhooks-Signature-Settings": f"key={key},algorithm={algorithm}",
+        }
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
+            return (await client.post(f"{CALLBACK}?message={message_id}", data=form, headers=headers)).status_code
+
+    assert await send_signed("webhooks_sharedkey_new", "wrong secret") == 403
+    assert await send_signed("webhooks_sharedkey_none", "new secret") == 403
+    assert await send_signed("webhooks_sharedkey_none", "") == 403, "no key is no secret"
+    assert await send_signed("webhooks_sharedkey_new", "twilio_test_token_tillhouse") == 403, "the token is no key"
+    assert await send_signed("webhooks_sharedkey_new", "new secret", "HMAC_SHA1") == 403
+    assert await send_signed("webhooks_sharedkey_new", "new secret", "HMAC_MD5") == 403
+    assert (await row_of(house, message_id)).status == "sent"
+    assert await send_signed("webhooks_sharedkey_old", "old secret") == 204
+    assert (await row_of(house, message_id)).status == "delivered"
+    assert (await report(app, message_id, sign(house, message_id, MessageStatus="read"))).status_code == 204
+    assert (await row_of(house, message_id)).status == "read", "what no rule of Twilio's signs is signed by the token"
 
 
 async def test_a_status_never_goes_back(house: House, app: FastAPI) -> None:

@@ -37,6 +37,12 @@ class ChannelsSettings(ModuleSettings):
         secret=True,
         development_only=True,
     )
+    twilio_shared_keys: Json[dict[str, str]] = setting(
+        "{}",
+        'Keys that Twilio signs its callbacks with in place of the token, as JSON: {"webhooks_sharedkey_…": "secret"}. '
+        "Two of them while one is replaced.",
+        secret=True,
+    )
     twilio_phone_number: str = setting("+15005550006", "Sender of SMS.", aliases=("TWILIO_PHONE_NUMBER",))
     whatsapp_provider: Literal["whatsapp", "twilio"] = setting(
         "whatsapp", "Who carries WhatsApp: whatsapp (Meta's Cloud API) or twilio."

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hmac import compare_digest, digest
@@ -27,6 +27,7 @@ INBOUND = "/api/v1/channels/webhook/twilio/inbound"
 _CHAT = "whatsapp:"
 _KINDS: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
 _REDIRECTS = (301, 302, 303, 307, 308)
+_ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 _OLDER = timedelta(minutes=5)  # their clock and ours
 
 
@@ -163,17 +164,32 @@ def _sent_since(one: dict[str, str], since: datetime) -> bool:
     return parsedate_to_datetime(one["date_created"]) >= since
 
 
-def is_signed(token: str, url: str, parameters: Iterable[tuple[str, str]], signature: str) -> bool:
-    """Whether Twilio signed this callback: base64 of HMAC-SHA1 over the address and the sorted form.
+def signed_by(named: str, token: str, shared: Mapping[str, str]) -> tuple[str, str]:
+    """The secret and the hash that a callback says it is signed with; ("", …) where we know no such.
+
+    `named` is the header `X-Twilio-Webhooks-Signature-Settings` (`key=<id>,algorithm=HMAC_SHA256`), which comes where a
+    rule at Twilio has callbacks signed by a key in place of the account's `token`.
+    """
+    if not named:
+        return token, "sha1"
+    said = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in named.split(","))}
+    algorithm = _ALGORITHMS.get(said.get("algorithm", "HMAC_SHA1").upper())
+    return (shared.get(said.get("key", ""), ""), algorithm) if algorithm else ("", "sha1")
+
+
+def is_signed(
+    secret: str, url: str, parameters: Iterable[tuple[str, str]], signature: str, *, algorithm: str = "sha1"
+) -> bool:
+    """Whether Twilio signed this callback: base64 of the HMAC over the address and the sorted form.
 
     Twilio signs the address with or without its port, depending on how it was reached: both are tried.
     """
     form = "".join(name + value for name, value in sorted(set(parameters)))
     right = False
     for spelling in _spellings(url):
-        expected = b64encode(digest(token.encode(), (spelling + form).encode(), "sha1"))
+        expected = b64encode(digest(secret.encode(), (spelling + form).encode(), algorithm))
         right |= compare_digest(expected, signature.encode())
-    return right and bool(token)
+    return right and bool(secret)
 
 
 def _spellings(url: str) -> Iterable[str]:
