@@ -168,6 +168,7 @@ def test_every_field_of_meta_may_hold_anything_and_what_is_read_can_be_kept() ->
                 for one in found:
                     can_be_kept(repr(one))
                     if isinstance(one, Arrived):
+                        assert one.sender.phone or one.sender.user_id
                         assert len(one.message.id) <= 255
                         assert all(len(name or "") <= 255 for name in (one.sender.phone, one.sender.user_id))
     assert read > 1000
@@ -185,6 +186,7 @@ def test_every_field_of_twilio_may_hold_anything_and_what_is_read_can_be_kept() 
                 read += 1
                 for one in found:
                     can_be_kept(repr(one))
+                    assert one.sender.phone or one.sender.user_id
                     assert one.sender.phone is None or one.sender.phone[1:].isascii()
                     assert all(
                         len(name or "") <= 255 for name in (one.message.id, one.sender.phone, one.sender.user_id)

@@ -120,7 +120,14 @@ def test_a_new_number_and_a_new_user_id_are_heard_of() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["", "[]", "{}", delivery(messages=[{"id": 5}]), delivery(messages=[{**BASE, "from": "", "from_user_id": ""}])],
+    [
+        "",
+        "[]",
+        "{}",
+        delivery(messages=[{"id": 5}]),
+        delivery(messages=[{**BASE, "from": "", "from_user_id": ""}]),
+        delivery("user_id_update", user_id_update=[{"wa_id": "", "user_id": {"previous": "", "current": "IN.2"}}]),
+    ],
 )
 def test_what_is_no_delivery_is_refused(body: str) -> None:
     with pytest.raises(ValueError, match=r"Meta|nobody"):

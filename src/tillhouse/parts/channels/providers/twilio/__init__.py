@@ -127,6 +127,8 @@ def read_inbound(form: dict[str, str]) -> list[Arrived]:
     sid, address, user_id, account = map(checked_id, (sid, address, user_id, form.get("To", "")))
     name, user_id = address.removeprefix(_CHAT), user_id.removeprefix(_CHAT)
     phone = phone_of(name[1:]) if name.startswith("+") else None
+    if not (phone or user_id or name):
+        raise ValueError("a message from nobody")
     profile = can_be_kept(form.get("ProfileName", ""))
     sender = Correspondent(account, phone, user_id or (None if phone else name), profile)
     return [Arrived(sender, one) for one in _incoming(sid, {field: can_be_kept(said) for field, said in form.items()})]

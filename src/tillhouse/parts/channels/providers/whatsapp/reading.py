@@ -188,6 +188,8 @@ def _read(change: _Change) -> Iterator[Delivered]:
     account = value.metadata.phone_number_id
     for update in value.user_id_update:
         phone = phone_of(update.wa_id)
+        if not phone and not (update.user_id.previous and update.user_id.current):
+            raise ValueError("a new user id of nobody")
         before = Correspondent(account, phone, update.user_id.previous or None)
         yield Renamed(account, before, Correspondent(account, phone, update.user_id.current or None))
     for message in value.messages:
