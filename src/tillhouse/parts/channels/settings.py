@@ -3,10 +3,11 @@
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, Json, PositiveInt, field_validator
 
 from tillhouse.kernel.settings import ModuleSettings, setting
 
+Way = Literal["email", "push", "sms", "whatsapp"]
 Hour = Annotated[int, Field(ge=0, le=23)]
 
 
@@ -35,6 +36,12 @@ class ChannelsSettings(ModuleSettings):
         aliases=("TWILIO_AUTH_TOKEN",),
         secret=True,
         development_only=True,
+    )
+    twilio_shared_keys: Json[dict[str, str]] = setting(
+        "{}",
+        'Keys that Twilio signs its callbacks with in place of the token, as JSON: {"webhooks_sharedkey_…": "secret"}. '
+        "Two of them while one is replaced.",
+        secret=True,
     )
     twilio_phone_number: str = setting("+15005550006", "Sender of SMS.", aliases=("TWILIO_PHONE_NUMBER",))
     whatsapp_provider: Literal["whatsapp", "twilio"] = setting(
@@ -65,6 +72,15 @@ class ChannelsSettings(ModuleSettings):
         aliases=("WHATSAPP_VERIFY_TOKEN",),
         secret=True,
         development_only=True,
+    )
+    whatsapp_templates: Json[dict[str, dict[str, str]]] = setting(
+        "{}",
+        "What WhatsApp has approved for messages of the house outside the 24 hours, as JSON: "
+        '{"payments.refunded": {"en": "refund_made"}}: Meta\'s names, or Twilio\'s content SIDs, by language.',
+    )
+    message_order: tuple[Way, ...] = setting(
+        ("email", "push", "sms", "whatsapp"),
+        "In which order the ways to a person are tried for a message that names none, separated by commas.",
     )
     twilio_whatsapp_number: str = setting(
         "+15005550006", "Sender of WhatsApp messages by Twilio.", aliases=("TWILIO_WHATSAPP_NUMBER",)

@@ -5,6 +5,8 @@ Outside a transaction, because bytes move:
     found = await files.store_bytes(house, owner_id, "receipt.pdf", content, kind="documents.receipt")
     found, content = await files.read_bytes(house, owner_id, file_id)
     found, pieces = await files.stream(house, owner_id, file_id, start, end)
+    return await files.serve(house, request, owner_id, file_id)       to a browser, in ranges, as nothing that it runs
+    small = await files.preview(house, owner_id, file_id, 192)
 
 Inside one:
 
@@ -18,7 +20,9 @@ A module that keeps files of its own provides a `FileKind` for each kind of them
 """
 
 from tillhouse.parts.files.domain import IMAGES, MEDIA, REASONS, FileRefused, sniff, tidy_name
+from tillhouse.parts.files.flows.previews import preview
 from tillhouse.parts.files.flows.reading import Link, link, read_bytes, stream
+from tillhouse.parts.files.flows.serving import serve
 from tillhouse.parts.files.flows.storing import store_bytes
 from tillhouse.parts.files.ports import FileKind, Rendition
 from tillhouse.parts.files.service import (
@@ -55,10 +59,12 @@ __all__ = [
     "link",
     "list_of",
     "look",
+    "preview",
     "read_bytes",
     "renditions",
     "request_rendition",
     "room_for",
+    "serve",
     "sniff",
     "store_bytes",
     "stream",

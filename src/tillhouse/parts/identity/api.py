@@ -12,11 +12,13 @@ from tillhouse.parts.identity.domain.organisations import MANAGERS, MONEY_MOVERS
 from tillhouse.parts.identity.flows import COOKIE
 from tillhouse.parts.identity.models import PersonRow
 from tillhouse.parts.identity.ports import (
+    Category,
     Code,
     CodeSource,
     Contact,
     Erasure,
     ErasureVeto,
+    MessageKind,
     MessageSender,
     OrganisationClosing,
     OrganisationRoom,
@@ -45,6 +47,7 @@ __all__ = [
     "MONEY_MOVERS",
     "MONEY_READERS",
     "AuthenticatorTooNew",
+    "Category",
     "Code",
     "CodeSource",
     "Contact",
@@ -53,6 +56,7 @@ __all__ = [
     "Identifier",
     "Member",
     "Membership",
+    "MessageKind",
     "MessageSender",
     "OrganisationClosing",
     "OrganisationRoom",

@@ -73,7 +73,7 @@ def _read_paper(content: bytes) -> Sequence[bytes]:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.kernel.web.console import ConsoleCard
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto, OrganisationClosing
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto, MessageKind, OrganisationClosing
     from tillhouse.parts.kyc.domain import LEVELS
     from tillhouse.parts.kyc.ports import PaperReader
     from tillhouse.parts.kyc.providers.offline import CHECKS
@@ -89,6 +89,7 @@ def _provides(house: House) -> Sequence[object]:
     return (
         *CHECKS,
         *PUBLISHED,
+        MessageKind("kyc.state", "account"),
         PaperReader(_read_paper),
         ErasureVeto("kyc", cases.reasons_to_keep),
         Erasure("kyc", cases.erase_person),

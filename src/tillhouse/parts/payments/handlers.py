@@ -34,7 +34,11 @@ async def _deposit_received(session: Session, event: PaymentCaptured) -> None:
     payment = await store.payment_by_id(session, event.payment_id)
     order = await store.order_by_id(session, payment.order_id) if payment else None
     if order:
-        data: JsonObject = {"amount": to_be_said(order.money), "order_id": str(order.id)}
+        data: JsonObject = {
+            "amount": to_be_said(order.money),
+            "order_id": str(order.id),
+            "url": house_of(session).settings.address(f"/payments/{order.id}/receipt"),
+        }
         await _tell(session, order, "payments.deposit_received", data)
 
 

@@ -14,19 +14,17 @@ from tillhouse.kernel.context import request_id
 from tillhouse.kernel.db import Session, house_of
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.logs import get_logger
-from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import enqueue, enqueue_all
 from tillhouse.parts.channels import store
-from tillhouse.parts.channels.domain.chat import Arrived, Correspondent, Delivered, Incoming, Line, Renamed, Reported
-from tillhouse.parts.channels.domain.messages import says_start, says_stop, status_of_whatsapp
+from tillhouse.parts.channels.domain.chat import Arrived, Correspondent, Delivered, Incoming, Renamed, Reported
+from tillhouse.parts.channels.domain.messages import status_of_whatsapp
 from tillhouse.parts.channels.events import Converse, FetchMedia, TakeIn
 from tillhouse.parts.channels.models import ChatContactRow, InboundRow, ReceivedRow
 from tillhouse.parts.channels.providers.twilio import read_inbound
 from tillhouse.parts.channels.providers.whatsapp import read_delivery
-from tillhouse.parts.channels.service import consent, messages
+from tillhouse.parts.channels.service import messages, stopping
 from tillhouse.parts.channels.service.bell import Bell
-from tillhouse.parts.channels.service.rendering import translated
-from tillhouse.parts.channels.store import chats, reach
+from tillhouse.parts.channels.store import chats
 from tillhouse.parts.files import api as files
 from tillhouse.parts.identity.api import Identifier, person_by_identifier
 
@@ -83,7 +81,7 @@ async def _take_message(session: Session, provider: str, arrived: Arrived) -> No
         return
     heard_at = min(row.sent_at, row.created_at)
     contact.last_inbound_at = max(contact.last_inbound_at or heard_at, heard_at)
-    if message.kind == "text" and await _said_stop_or_start(session, contact, message.text):
+    if message.kind == "text" and await stopping.said_stop_or_start(session, contact, message.text):
         await chats.mark_handled(session, row.id, row.created_at)
         return
     if message.media:
@@ -150,21 +148,6 @@ async def _recognise(session: Session, contact: ChatContactRow, phone: str) -> N
         contact.person_id, contact.locale = person.id, person.locale
 
 
-async def _said_stop_or_start(session: Session, contact: ChatContactRow, text: str) -> bool:
-    channel, address = messages.channel_of(contact), messages.address_of(contact)
-    if says_stop(text):
-        await reach.opt_out(session, channel, address, "chat", clock.now())
-        if contact.person_id:
-            await consent.set_consent(session, contact.person_id, channel, "marketing", allowed=False, source="chat")
-        if channel == "whatsapp":  # by SMS the carrier answers itself, and lets nothing of ours through
-            await messages.say(session, contact, Line(translated(house_of(session), contact.locale, _STOPPED)))
-        return True
-    if says_start(text, stopped=True) and await reach.opted_out(session, channel, address):
-        await reach.opt_in(session, channel, address)
-        return True
-    return False
-
-
 async def _take_report(session: Session, provider: str, report: Reported) -> None:
     """What became of a message of ours; our own id, where it is given back, finds one whose answer got lost."""
     status = status_of_whatsapp(report.status)
@@ -200,6 +183,3 @@ def as_uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-_STOPPED = N_("You get no more offers from us. Write START to have them again.")

@@ -265,7 +265,8 @@ async def _keep_an_owner(session: ReadSession, organisation_id: UUID) -> None:
 
 async def _tell(session: Session, person_id: UUID, row: OrganisationRow, what: str, role: str) -> None:
     if house_of(session).provided(MessageSender):
-        data: JsonObject = {"organisation": row.name, "what": what, "role": role}
+        page = house_of(session).settings.address("/account/organisations")
+        data: JsonObject = {"organisation": row.name, "what": what, "role": role, "url": page}
         await notify(session, person_id, "identity.organisation_changed", data)
 
 
