@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import Principal, require
-from tillhouse.kernel.db import ReadSession, house_of
+from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, NotFound, PayloadTooLarge
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
@@ -37,6 +37,7 @@ from tillhouse.parts.channels.service.rendering import LINE
 from tillhouse.parts.channels.store import chats
 from tillhouse.parts.files import api as files
 from tillhouse.parts.files.api import FileRefused
+from tillhouse.parts.identity.api import audit
 
 _HOME = "/console/channels/chats"
 _FILES = _HOME + "/files"
@@ -125,6 +126,7 @@ async def answer(
     if form.is_valid:
         try:
             await conversations.answer(session, conversation_id, form.data.text, staff.person_id)
+            await _note(session, staff, "answered_chat", conversation_id)
         except Conflict as refusal:
             form.refuse(refusal)
     if not form.is_valid:
@@ -144,6 +146,7 @@ async def answer_approved(
     _, contact = await _found(session, conversation_id)
     line = answering.line_of_template(house, contact, form.data.template)
     await conversations.answer(session, conversation_id, line, staff.person_id)
+    await _note(session, staff, "answered_chat", conversation_id)
     return redirect(request, f"{_HOME}/{conversation_id}", Toast(gettext("Sent.")), secure=web.secure)
 
 
@@ -174,6 +177,7 @@ async def small(house: TheHouse, staff: Staff, inbound_id: UUID) -> Response:
 async def take(request: Request, session: Write, staff: Staff, web: TheWeb, conversation_id: UUID) -> Response:
     """Answer from now on, instead of the flow."""
     await conversations.take_over(session, conversation_id, staff.person_id)
+    await _note(session, staff, "took_chat", conversation_id)
     said = Toast(gettext("You answer now"), gettext("The flow says nothing until you hand back."))
     return redirect(request, f"{_HOME}/{conversation_id}", said, secure=web.secure)
 
@@ -182,6 +186,7 @@ async def take(request: Request, session: Write, staff: Staff, web: TheWeb, conv
 async def hand_back(request: Request, session: Write, staff: Staff, web: TheWeb, conversation_id: UUID) -> Response:
     """Have the flow go on."""
     await conversations.hand_back(session, conversation_id)
+    await _note(session, staff, "handed_chat_back", conversation_id)
     said = Toast(gettext("Handed back"), gettext("The flow asks its question once more."))
     return redirect(request, f"{_HOME}/{conversation_id}", said, secure=web.secure)
 
@@ -211,6 +216,10 @@ async def simulate(request: Request, house: TheHouse, staff: Staff, pages: Pages
         return redirect(request, _SIMULATOR, secure=web.secure)
     async with house.database.reading() as session:
         return pages.render_form(request, "channels/simulator.html", form, await _phone(session, staff, form))
+
+
+async def _note(session: Session, staff: Principal, done: str, conversation_id: UUID) -> None:
+    await audit(session, staff, f"channels.{done}", f"conversation:{conversation_id}", {})
 
 
 async def _send_as_phone(house: House, staff: Principal, sent: SimulatedForm, more: Sequence[object]) -> None:
