@@ -16,7 +16,6 @@ WITHOUT = {
     "/ledger/transactions/bulk": "the transactions are the record",
     "/ledger/transactions/{id}/reverse": "the reversal is the record",
     "/console/ledger/checks": "it reads",
-    "/console/channels/simulator": "it talks to nobody",
 }
 
 
