@@ -268,7 +268,9 @@ class PayoutRow(Base):
     """We are to pay someone. The id is the key and the reference that the provider knows it by.
 
     `destination` is sealed JSON, as it was when it was asked for, whatever becomes of the payee; `destination_masked`
-    is what people are shown. `reasons` are why it waits, or waited, for a person.
+    is what people are shown. `reasons` are why it waits, or waited, for a person. `advanced` of it the owner owes: it
+    was made after its money had been freed and spent. `found_under` is the reference under which people found it at the
+    provider, where that is not our id.
     """
 
     __tablename__ = "payouts"
@@ -304,6 +306,8 @@ class PayoutRow(Base):
     payee_id: Mapped[UUID | None] = mapped_column(ForeignKey(f"{_SCHEMA}.payees.id"))
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
     reasons: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    advanced: Mapped[int] = mapped_column(server_default="0")
+    found_under: Mapped[str | None] = mapped_column(Text)
     hold_id: Mapped[int | None]
     transaction_id: Mapped[int | None]
     reversal_id: Mapped[int | None]

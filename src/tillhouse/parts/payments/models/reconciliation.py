@@ -159,7 +159,10 @@ class BankLineRow(Base):
 
 
 class ResolutionRow(Base):
-    """How one person proposes to end an exception, and what another decided. No `legs`: explained, nothing posted."""
+    """How one person proposes to end an exception, and what another decided.
+
+    `legs` holds those of a correction and, for a payout or refund, what became of it (`ending`). Neither: explained.
+    """
 
     __tablename__ = "resolutions"
     __table_args__ = (

@@ -31,6 +31,12 @@ async def look_into(session: Session, kind: str, subject: str, reason: str, **de
         after_commit(session, lambda: _EXCEPTIONS.labels(reason).inc())
 
 
+async def no_longer(session: Session, subject: str, *reasons: str) -> None:
+    """Take something off the list of what a person has to look at: it is so no longer."""
+    for reason in reasons:
+        await store.close_exception(session, subject=subject, reason=reason)
+
+
 def count_deposit(session: Session, status: str) -> None:
     """Count what became of an order, when this transaction commits."""
     after_commit(session, lambda: _DEPOSITS.labels(status).inc())

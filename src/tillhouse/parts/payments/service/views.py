@@ -115,7 +115,7 @@ class PayoutView:
     """A payout. `destination` is masked; `sentence` is a message id that says what the state means for the money.
 
     `reasons` are codes of why it waits, or waited, for a person: for staff alone. `waits_for_bank`: it only waits for
-    the bank to say whose the account is.
+    the bank to say whose the account is. `advanced` of it the owner's wallet could not cover: they owe it to the house.
     """
 
     id: UUID
@@ -138,6 +138,7 @@ class PayoutView:
     reasons: tuple[str, ...]
     waits_for_bank: bool
     provider_payout_id: str | None
+    advanced: Money
     hold_id: int | None
     transaction_id: int | None
     reversal_id: int | None
@@ -327,6 +328,7 @@ def payout_view(row: PayoutRow) -> PayoutView:
         reasons=reasons,
         waits_for_bank=waits_for_bank,
         provider_payout_id=row.provider_payout_id,
+        advanced=Money(row.advanced, row.currency),
         hold_id=row.hold_id,
         transaction_id=row.transaction_id,
         reversal_id=row.reversal_id,

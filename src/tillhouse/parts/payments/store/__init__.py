@@ -155,6 +155,12 @@ async def payout_by_id(session: ReadSession, payout_id: UUID) -> PayoutRow | Non
     return await session.get(PayoutRow, payout_id)
 
 
+async def payout_by_provider_id(session: ReadSession, provider: str, payout_id: str) -> PayoutRow | None:
+    """The payout with this id at its provider, None when there is none."""
+    statement = select(PayoutRow).where(PayoutRow.provider == provider, PayoutRow.provider_payout_id == payout_id)
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
 async def lock_payout(session: Session, payout_id: UUID) -> PayoutRow | None:
     """The payout as it is now, locked until the transaction ends; None when there is none."""
     statement = select(PayoutRow).where(PayoutRow.id == payout_id).with_for_update()

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.parts.payments.domain import RefundState
 from tillhouse.parts.payments.domain.refunds import DISPUTES_RUN, REFUNDS_HOLD
-from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, RefundRow
+from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, PayoutRow, RefundRow
 
 _FRESH = {"populate_existing": True}
 _COUNTS = REFUNDS_HOLD | {RefundState.PROCESSED}
@@ -146,13 +146,13 @@ async def debtors(session: ReadSession) -> list[tuple[str, UUID, str]]:
         exists().where(RefundRow.payment_id == PaymentRow.id, RefundRow.advanced > 0),
         exists().where(DisputeRow.payment_id == PaymentRow.id, DisputeRow.advanced > 0),
     )
-    statement = (
+    paid_in = (
         select(OrderRow.owner_kind, OrderRow.owner_id, OrderRow.currency)
         .join(PaymentRow, PaymentRow.order_id == OrderRow.id)
         .where(advanced)
-        .distinct()
-        .order_by(OrderRow.owner_id)
     )
+    paid_out = select(PayoutRow.owner_kind, PayoutRow.owner_id, PayoutRow.currency).where(PayoutRow.advanced > 0)
+    statement = paid_in.union(paid_out).order_by("owner_id", "currency")
     return [(row[0], row[1], row[2]) for row in await session.execute(statement)]
 
 

@@ -175,6 +175,7 @@ EXCEPTIONS = {
     "payouts_over_house_limit": N_("Much leaves the house this hour"),
     **PARKED,
 }
+OUTCOMES = {"never_happened": N_("It never happened"), "happened": N_("It did happen")}
 KINDS = {
     "payment": N_("Payment"),
     "order": N_("Order"),
@@ -255,6 +256,7 @@ WORDS: Mapping[str, object] = {
     "parked": PARKED,
     "exception_titles": EXCEPTIONS,
     "kinds": KINDS,
+    "outcomes": OUTCOMES,
     "tones": TONES,
     "options": options,
 }
