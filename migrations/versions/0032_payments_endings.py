@@ -1,4 +1,4 @@
-"""Payouts that people say were made after all: what the house lent for them."""
+"""Payouts that people say were made after all, and disputes that are won after they were lost."""
 
 from alembic import op
 
@@ -14,4 +14,10 @@ def upgrade() -> None:
             ADD COLUMN found_under text,
             ADD COLUMN advanced bigint NOT NULL DEFAULT 0
                 CONSTRAINT ck_payouts_advanced CHECK (advanced BETWEEN 0 AND amount);
+        ALTER TABLE payments.disputes
+            ADD COLUMN reversal_id bigint,
+            DROP CONSTRAINT ck_disputes_booked,
+            ADD CONSTRAINT ck_disputes_booked CHECK (state <> 'lost' OR transaction_id IS NOT NULL),
+            ADD CONSTRAINT ck_disputes_reinstated
+                CHECK ((reversal_id IS NOT NULL) = (state <> 'lost' AND transaction_id IS NOT NULL));
     """)

@@ -180,7 +180,10 @@ class RefundRow(Base):
 
 
 class DisputeRow(Base):
-    """A payer's bank wants its money back. `taken` minor units were, when it was lost; `advanced` of them are owed."""
+    """A payer's bank wants its money back. `taken` minor units were, when it was lost; `advanced` of them are owed.
+
+    `reversal_id` is the ledger's transaction that gave it back, where it was won after it had been lost.
+    """
 
     __tablename__ = "disputes"
     __table_args__ = (
@@ -204,6 +207,7 @@ class DisputeRow(Base):
     advanced: Mapped[int]
     hold_id: Mapped[int | None]
     transaction_id: Mapped[int | None]
+    reversal_id: Mapped[int | None]
     respond_by: Mapped[datetime | None]
     opened_at: Mapped[datetime]
     updated_at: Mapped[datetime]

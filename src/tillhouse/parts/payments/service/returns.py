@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from uuid import UUID
 
-from tillhouse.kernel.db import ReadSession, Session
+from tillhouse.kernel.db import JsonObject, ReadSession, Session
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
@@ -132,6 +132,33 @@ async def book_chargeback(session: Session, order: OrderRow, payment: PaymentRow
     return booked
 
 
+async def return_chargeback(session: Session, order: OrderRow, dispute: DisputeRow, *, key: str) -> int:
+    """The payer's bank gave back what it had taken: it goes to where it came from, or to whoever claimed the order
+    since. The money of an owner who is gone waits in suspense, and a person looks. `key` is used once.
+    """
+    assert dispute.transaction_id is not None
+    about = {"dispute": str(dispute.id)}
+    try:
+        returned = await ledger.reverse(session, dispute.transaction_id, key=f"payments.{key}", metadata=about)
+    except ledger.AccountClosed:
+        await look_into(session, "dispute", str(dispute.id), "wallet_refused", code="account_closed")
+        suspense = ledger.house_account("suspense:payments", dispute.currency)
+        owed = clearing(dispute.provider, dispute.currency)
+        legs = (ledger.debit(owed, dispute.money), ledger.credit(suspense, dispute.money))
+        # The open item of the chargeback ends by it, as it would by its reversal.
+        items: JsonObject = {owed.code: str(dispute.transaction_id)}
+        posting = ledger.Posting(
+            key=f"payments.{key}", kind="payments.chargeback", legs=legs, metadata={**about, "items": items}
+        )
+        return (await ledger.post(session, posting)).id
+    taken = await ledger.transaction(session, dispute.transaction_id)
+    home = wallet_of(order)
+    for account, amount in taken.legs:
+        if account.owner_kind == "order" and account != home:
+            await _claim(session, order, account, amount, key)
+    return returned.id
+
+
 async def pay_after_all(session: Session, payout: PayoutRow) -> int:
     """Book a payout that was made although its money had been freed: what was spent meanwhile becomes a debt."""
     # One key for each time that it came back: it may be freed again, and be made after all again.
@@ -200,7 +227,11 @@ async def bring_home(session: Session, order: OrderRow, hold_id: int | None, *, 
     home = wallet_of(order)
     if held.account == home or held.account.owner_kind != "order":
         return
-    legs = (ledger.debit(held.account, held.amount), ledger.credit(home, held.amount))
+    await _claim(session, order, held.account, held.amount, key)
+
+
+async def _claim(session: Session, order: OrderRow, held_in: ledger.AccountRef, amount: Money, key: str) -> None:
+    legs = (ledger.debit(held_in, amount), ledger.credit(wallet_of(order), amount))
     posting = ledger.Posting(
         key=f"payments.claim:{key}", kind="payments.claim", legs=legs, metadata={"order": str(order.id)}
     )

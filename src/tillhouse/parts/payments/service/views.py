@@ -177,7 +177,10 @@ class RefundView:
 
 @dataclass(frozen=True, slots=True)
 class DisputeView:
-    """Money that a payer's bank wants back. `taken` was, when it was lost; `advanced` of it is owed to the house."""
+    """Money that a payer's bank wants back. `taken` was, when it was lost; `advanced` of it is owed to the house.
+
+    `reversal_id` gave it back, where it was won after it had been lost.
+    """
 
     id: UUID
     payment_id: UUID
@@ -194,6 +197,7 @@ class DisputeView:
     closed_at: datetime | None
     hold_id: int | None
     transaction_id: int | None
+    reversal_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +386,7 @@ def dispute_view(row: DisputeRow) -> DisputeView:
         closed_at=row.closed_at,
         hold_id=row.hold_id,
         transaction_id=row.transaction_id,
+        reversal_id=row.reversal_id,
     )
 
 
