@@ -14,6 +14,7 @@ def upgrade() -> None:
             ADD COLUMN found_under text,
             ADD COLUMN advanced bigint NOT NULL DEFAULT 0
                 CONSTRAINT ck_payouts_advanced CHECK (advanced BETWEEN 0 AND amount);
+        CREATE INDEX ix_exceptions_subject_reason ON payments.exceptions (subject, reason);
         ALTER TABLE payments.disputes
             ADD COLUMN reversal_id bigint,
             DROP CONSTRAINT ck_disputes_booked,

@@ -18,6 +18,7 @@ class ExceptionRow(Base):
     __tablename__ = "exceptions"
     __table_args__ = (
         Index("uq_exceptions_open", "subject", "reason", unique=True, postgresql_where=text("closed_at IS NULL")),
+        Index("ix_exceptions_subject_reason", "subject", "reason"),
         Index("ix_exceptions_open", "id", postgresql_where=text("closed_at IS NULL")),
         {"schema": _SCHEMA},
     )

@@ -1,12 +1,17 @@
 """What a person has to look at, and what is counted."""
 
+from datetime import datetime
+
 from prometheus_client import Counter
 
-from tillhouse.kernel.db import JsonValue, Session, after_commit
+from tillhouse.kernel import clock
+from tillhouse.kernel.db import JsonValue, ReadSession, Session, after_commit
 from tillhouse.kernel.live import tell
 from tillhouse.kernel.logs import get_logger
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.models import OrderRow, PayoutRow
+from tillhouse.parts.payments.service.registry import settings_of
+from tillhouse.parts.payments.store import overdue
 
 _log = get_logger(__name__)
 
@@ -29,6 +34,17 @@ async def look_into(session: Session, kind: str, subject: str, reason: str, **de
     if await store.open_exception(session, kind=kind, subject=subject, reason=reason, details=dict(details)):
         _log.warning("payments_exception", kind=kind, subject=subject, reason=reason)
         after_commit(session, lambda: _EXCEPTIONS.labels(reason).inc())
+
+
+async def remind_of(session: Session, kind: str, subject: str, reason: str, **details: JsonValue) -> None:
+    """`look_into` for what is found again and again: not so soon after two people have explained it."""
+    if not await overdue.explained(session, subject, reason, explained_since(session)):
+        await look_into(session, kind, subject, reason, **details)
+
+
+def explained_since(session: ReadSession) -> datetime:
+    """What was explained before then, and is so still, is put before a person again."""
+    return clock.now() - settings_of(session).remind_after
 
 
 async def no_longer(session: Session, subject: str, *reasons: str) -> None:

@@ -38,6 +38,7 @@ from tillhouse.parts.payments.service.attention import (
     look_into,
     no_longer,
     payout_moved,
+    remind_of,
     tell_of_payout,
 )
 from tillhouse.parts.payments.service.books import book_payout, free_payout, hold_for, reverse_payout
@@ -52,6 +53,7 @@ _SENDABLE = (PayoutState.RESERVED, PayoutState.SENDING, PayoutState.UNKNOWN)
 _ASKABLE = (PayoutState.PROCESSING, PayoutState.PROCESSED)
 
 NEVER_MADE = "never_made"
+UNAPPROVED = "unapproved_too_long"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +140,13 @@ async def needs_step_up(session: ReadSession, payout: PayoutRow) -> bool:
 async def let_go(session: Session, payout: PayoutRow) -> None:
     """Send a payout that waited on its way. Needs its lock."""
     _move(session, payout, PayoutState.RESERVED)
+    await no_longer(session, str(payout.id), UNAPPROVED)
     await _plan(session, payout)
 
 
 async def turn_down(session: Session, payout: PayoutRow) -> None:
     """Do not send a payout that waited: its money is free again. Needs its lock."""
+    await no_longer(session, str(payout.id), UNAPPROVED)
     await _never_left(session, payout, PayoutState.REJECTED)
 
 
@@ -192,7 +196,9 @@ async def record_lost(session: Session, payout_id: UUID) -> None:
     await record_unknown(session, payout_id)
     payout = await store.lock_payout(session, payout_id)
     if payout is not None and payout.state == PayoutState.UNKNOWN:  # nobody has decided meanwhile
-        await look_into(session, "payout", str(payout_id), "unknown_to_provider")
+        await remind_of(
+            session, "payout", str(payout_id), "unknown_to_provider", amount=payout.amount, currency=payout.currency
+        )
 
 
 async def record_refused(session: Session, payout_id: UUID, *, reason: str, description: str) -> None:
@@ -223,6 +229,7 @@ async def record_payout(session: Session, payout_id: UUID, facts: PayoutFacts) -
         await look_into(
             session, "payout", str(payout.id), "provider_disagrees",
             ours=before, theirs=facts.state, provider_payout=facts.payout_id,
+            amount=payout.amount, currency=payout.currency,
         )  # fmt: skip
     elif before == facts.state:
         await no_longer(session, str(payout.id), "provider_disagrees")

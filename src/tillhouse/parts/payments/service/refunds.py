@@ -26,7 +26,7 @@ from tillhouse.parts.payments.domain.endings import ENDED_BY_A_WORD
 from tillhouse.parts.payments.events import RefundFailed, RefundProcessed, RefundRequested, SendRefund
 from tillhouse.parts.payments.models import OrderRow, PaymentRow, RefundRow
 from tillhouse.parts.payments.ports import SettledPayment
-from tillhouse.parts.payments.service.attention import count_refund, look_into, no_longer
+from tillhouse.parts.payments.service.attention import count_refund, look_into, no_longer, remind_of
 from tillhouse.parts.payments.service.given_back import left_of, restate
 from tillhouse.parts.payments.service.registry import installed_gateway, purpose
 from tillhouse.parts.payments.service.returns import (
@@ -177,7 +177,9 @@ async def record_refund_lost(session: Session, refund_id: UUID) -> None:
     await record_refund_unknown(session, refund_id)
     _, _, refund = await _must(session, refund_id)
     if refund.state == RefundState.UNKNOWN:  # nobody has decided meanwhile
-        await look_into(session, "refund", str(refund_id), "unknown_to_provider")
+        await remind_of(
+            session, "refund", str(refund_id), "unknown_to_provider", amount=refund.amount, currency=refund.currency
+        )
 
 
 async def record_refund_refused(session: Session, refund_id: UUID, *, reason: str, description: str) -> None:
@@ -209,6 +211,7 @@ async def record_refund(session: Session, refund_id: UUID, facts: RefundFacts) -
         await look_into(
             session, "refund", str(refund.id), "provider_disagrees",
             ours=before, theirs=facts.state, provider_refund=facts.refund_id,
+            amount=refund.amount, currency=refund.currency,
         )  # fmt: skip
     elif before == facts.state:
         await no_longer(session, str(refund.id), "provider_disagrees")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, rows_of
 from tillhouse.kernel.ids import new_id
-from tillhouse.parts.payments.domain import OrderState, PayoutState
+from tillhouse.parts.payments.domain import OrderState
 from tillhouse.parts.payments.domain.payouts import HOLDS_MONEY, NEVER_HAPPENED
 from tillhouse.parts.payments.models import (
     DisputeRow,
@@ -222,33 +222,6 @@ async def take_due(session: Session, table: type[Due], next_check_at: datetime) 
     )
     statement = update(table).where(table.id.in_(due)).values(next_check_at=next_check_at).returning(table.id)
     return list((await session.execute(statement)).scalars())
-
-
-async def authorized_before(session: ReadSession, before: datetime) -> Sequence[PaymentRow]:
-    """Payments that were authorised before then and not captured since."""
-    statement = (
-        select(PaymentRow)
-        .where(PaymentRow.state == OrderState.AUTHORIZED, PaymentRow.updated_at < before)
-        .limit(_AT_ONCE)
-    )
-    return (await session.execute(statement)).scalars().all()
-
-
-async def unfinished_payouts_before(session: ReadSession, before: datetime) -> Sequence[PayoutRow]:
-    """Payouts that were asked for before then and have no end yet; not those that wait for us."""
-    waiting = [state for state in HOLDS_MONEY if state != PayoutState.AWAITING_APPROVAL]
-    statement = select(PayoutRow).where(PayoutRow.state.in_(waiting), PayoutRow.created_at < before).limit(_AT_ONCE)
-    return (await session.execute(statement)).scalars().all()
-
-
-async def unhandled_events_before(session: ReadSession, before: datetime) -> Sequence[ProviderEventRow]:
-    """Events that came before then and are not handled yet."""
-    statement = (
-        select(ProviderEventRow)
-        .where(ProviderEventRow.state == "received", ProviderEventRow.received_at < before)
-        .limit(_AT_ONCE)
-    )
-    return (await session.execute(statement)).scalars().all()
 
 
 async def open_business(session: ReadSession, owner_kind: str, owner_id: UUID) -> tuple[bool, bool]:

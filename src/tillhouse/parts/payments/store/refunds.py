@@ -1,7 +1,6 @@
 """SQL of refunds and disputes. The order's lock is taken before any of these rows is changed."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
@@ -127,12 +126,6 @@ async def disputes(session: ReadSession, *, limit: int, before: UUID | None) -> 
     if before:
         statement = statement.where(DisputeRow.id < before)
     return (await session.execute(statement.order_by(DisputeRow.id.desc()).limit(limit))).scalars().all()
-
-
-async def unfinished_refunds_before(session: ReadSession, before: datetime) -> Sequence[RefundRow]:
-    """Refunds that were asked for before then and have no end yet."""
-    statement = select(RefundRow).where(RefundRow.state.in_(REFUNDS_HOLD), RefundRow.created_at < before)
-    return (await session.execute(statement.limit(_AT_ONCE))).scalars().all()
 
 
 async def held_refunds(session: ReadSession) -> Sequence[RefundRow]:
