@@ -186,7 +186,8 @@ class PayoutGuards(ModuleSettings):
         3, "Persons who may be paid out to one account; from the next one on, a person looks."
     )
     second_approval_above: tuple[str, ...] = setting(
-        ("INR=7500000", "THB=3000000", "USD=250000"), "Above this, a payout that waits needs two approvals."
+        ("INR=7500000", "THB=3000000", "USD=250000", "VND=37500000"),
+        "Above this, a payout that waits needs two approvals, and two people say what a bank transfer is for.",
     )
     most_payees: PositiveInt = setting(20, "Accounts that one person may have saved.")
     person_limits: tuple[str, ...] = setting(

@@ -27,15 +27,21 @@ from tillhouse.parts.payments.service.views import (
 from tillhouse.parts.payments.settings import PaymentsSettings
 
 
-async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID) -> TransferView:
-    """A person says which order an unplaced transfer is for. Raises `NotFound`, `Conflict`."""
-    row = await transfers.place_transfer(session, transfer_row_id, order_id)
+async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID, *, by: UUID) -> TransferView:
+    """A person says which order an unplaced transfer is for; a large one moves when a second person says the same.
+
+    Raises `NotFound`, `Conflict`, and `Forbidden` for an order of one's own.
+    """
+    row = await transfers.place_transfer(session, transfer_row_id, order_id, by=by)
     return transfer_view(row, house_of(session).vault.open(row.content))
 
 
-async def release_transfer(session: Session, transfer_row_id: UUID) -> TransferView:
-    """A part payment goes to the wallet of its order's owner. Raises `NotFound`, `Conflict`."""
-    row = await transfers.release_transfer(session, transfer_row_id)
+async def release_transfer(session: Session, transfer_row_id: UUID, *, by: UUID) -> TransferView:
+    """A part payment goes to the wallet of its order's owner; a large one when a second person says the same.
+
+    Raises `NotFound`, `Conflict`, and `Forbidden` for an order of one's own.
+    """
+    row = await transfers.release_transfer(session, transfer_row_id, by=by)
     return transfer_view(row, house_of(session).vault.open(row.content))
 
 

@@ -258,6 +258,21 @@ class TransferRow(Base):
         return Money(self.amount, self.currency)
 
 
+class TransferProposalRow(Base):
+    """What one person said a large transfer is for (`target`: the order, or the transfer that sent it back), until
+    another one says the same. Then it is done, and this is gone: the audit log keeps both.
+    """
+
+    __tablename__ = "transfer_proposals"
+    __table_args__ = ({"schema": _SCHEMA},)
+
+    transfer_id: Mapped[UUID] = mapped_column(ForeignKey(f"{_SCHEMA}.transfers.id"), primary_key=True)
+    what: Mapped[str] = mapped_column(Text)
+    target: Mapped[UUID]
+    by: Mapped[UUID]
+    at: Mapped[datetime]
+
+
 class TransferCursorRow(Base):
     """The last transfer up to which a provider was asked for those that no event told us of."""
 

@@ -28,6 +28,7 @@ from tillhouse.parts.payments.models import OrderRow, PaymentRow, RefundRow
 from tillhouse.parts.payments.ports import SettledPayment
 from tillhouse.parts.payments.service.attention import count_refund, look_into, no_longer, remind_of
 from tillhouse.parts.payments.service.given_back import left_of, restate
+from tillhouse.parts.payments.service.own import refuse_own
 from tillhouse.parts.payments.service.registry import installed_gateway, purpose
 from tillhouse.parts.payments.service.returns import (
     book_refund,
@@ -83,12 +84,13 @@ class RefundPlan:
     missing: Money
 
 
-async def plan_refund(session: Session, payment_id: UUID, amount: Money | None) -> RefundPlan:
+async def plan_refund(session: Session, payment_id: UUID, amount: Money | None, *, by: UUID) -> RefundPlan:
     """What giving `amount` of a payment back (all that is left, for None) would do. Nothing is begun.
 
     Raises what `start_refund` raises for an amount that cannot be given back.
     """
     order, payment = await _locked(session, payment_id)
+    await refuse_own(session, by, order.owner_kind, order.owner_id)
     _check_possible(session, payment)
     left = Money(await left_of(session, payment), payment.currency)
     wanted = left if amount is None else amount
@@ -114,8 +116,10 @@ async def start_refund(
 
     The product takes back what it sold, the money is set aside, and a job sends it. What the wallet lacks the house
     lends with `advance`: it becomes a debt of the owner. `email` is the payer's, for a gateway that has to write to
-    them where none is known. Raises `NotFound`, `CannotRefund`, `InvalidInput`, `Conflict`
-    for another wish under the key, what the product's `on_refund` raises, and the ledger's `InsufficientFunds`.
+    them where none is known. `by` is the person who asks, also behind a key; None for the product itself.
+
+    Raises `NotFound`, `CannotRefund`, `InvalidInput`, `Forbidden` for a payment of one's own, `Conflict` for another
+    wish under the key, what the product's `on_refund` raises, and the ledger's `InsufficientFunds`.
     """
     order, payment = await _locked(session, payment_id)
     earlier = await store.refund_by_key(session, payment.id, key)
@@ -123,6 +127,8 @@ async def start_refund(
         if amount is not None and earlier.money != amount:
             raise Conflict(N_("This request was made before with other details: start again."))
         return earlier
+    if by is not None:
+        await refuse_own(session, by, order.owner_kind, order.owner_id)
     _check_possible(session, payment)
     wanted = Money(await left_of(session, payment), payment.currency) if amount is None else amount
     await _check_amount(session, payment, wanted)

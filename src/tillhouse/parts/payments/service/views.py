@@ -201,6 +201,16 @@ class DisputeView:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferProposalView:
+    """What somebody said a transfer is for: `target` is the order, or the transfer that sent it back."""
+
+    what: str
+    target: UUID
+    by: UUID
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TransferView:
     """A line of our bank account. `content` is what the bank says of it, which names people: for staff alone."""
 
