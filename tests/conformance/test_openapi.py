@@ -165,6 +165,11 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
             {"account": "write-off", "amount": "-1.00", "currency": "INR", "item": None},
         ],
     },
+    ("POST", "/payments/exceptions/{exception_id}/propose-end"): {
+        "explanation": "The bank confirmed it.",
+        "outcome": "happened",
+        "provider_id": "pout_1Aa00000000001",
+    },
     ("POST", "/payments/exceptions/{exception_id}/approve"): {"resolution_id": ELSEWHERE},
     ("POST", "/payments/exceptions/{exception_id}/reject"): {"resolution_id": ELSEWHERE},
     ("POST", "/wallets/deposit"): {"amount": "150", "currency": "INR"},

@@ -116,3 +116,39 @@ def test_a_payout_is_approved_after_its_effect_was_shown(screen: Screen) -> None
     screen.click('form[action$="/approve"] button[type=submit]')
     screen.reads(".timeline", "called back on the known number")
     assert screen.complaints() == []
+
+
+@looks
+def test_a_payout_that_nobody_knows_the_end_of_is_ended_by_two_people_who_are_asked_once_more(screen: Screen) -> None:
+    come_in(screen)
+    screen.go("/console/payments/exceptions?reason=unknown_to_provider")
+    screen.click("#exceptions tbody a")
+    exception = screen.find('form[action$="/propose-end"]').get_attribute("action") or ""
+    here = exception.removeprefix(screen.town.web).removesuffix("/propose-end")
+    screen.js("document.querySelector('#end-outcome').value = 'happened'")
+    screen.type("#end-explanation", "RazorpayX wrote that there is none.")
+    screen.click('form[action$="/propose-end"] button[type=submit]')
+    screen.find("[data-form-error]")  # where it did happen, the provider's id is needed
+    screen.fits()
+    screen.shoot("console-ending")
+    screen.js("document.querySelector('#end-outcome').value = 'never_happened'")
+    screen.click('form[action$="/propose-end"] button[type=submit]')
+    screen.find(f'form[action="{here}/reject"]')
+    screen.fits()
+    screen.shoot("console-ending-proposed")
+    payout = screen.find('a.link[href*="/payouts/"]').get_attribute("href") or ""
+    screen.go(payout.removeprefix(screen.town.web))
+    screen.find(f'a[href="{here}"]')
+    screen.fits()
+    screen.shoot("console-payout-unknown")
+    screen.set_up()
+    screen.sign_in_as_demo("arjun.nair@demo.tillhouse.test")
+    screen.go(here)
+    screen.click(f'form[action="{here}/approve"] button[type=submit]')
+    screen.find('input[name="confirmed"]')
+    screen.fits()
+    screen.shoot("console-ending-confirm")
+    screen.go(here)
+    screen.click(f'form[action="{here}/reject"] button[type=submit]')
+    screen.find('form[action$="/propose-end"]')
+    assert screen.complaints() == []

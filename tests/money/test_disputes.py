@@ -3,10 +3,12 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 from uuid import UUID
 
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import text
 
 from tests.money.news import every_order, side_by_side
 from tests.parts.payments.till import Till, new_person, rupees
@@ -54,6 +56,15 @@ class Case:
     async def state(self) -> OrderState:
         return (await self.till.see_order(self.order)).state
 
+    async def open_reasons(self) -> list[str]:
+        """Why a person has to look at this dispute."""
+        query = (
+            "SELECT e.reason FROM payments.exceptions e JOIN payments.disputes d ON e.subject = d.id::text"
+            " WHERE d.payment_id = :payment AND e.closed_at IS NULL"
+        )
+        async with self.till.house.database.reading() as session:
+            return list((await session.execute(text(query), {"payment": self.payment.id})).scalars())
+
     async def debt(self) -> str:
         async with self.till.house.database.reading() as session:
             owed = await ledger.balance(session, ledger.AccountRef("person", self.person, "receivable", "INR"))
@@ -75,6 +86,80 @@ async def test_every_order_of_a_disputes_news_told_twice_ends_the_same(till: Til
     left = len(cases) * (0 if lost else 10_000)
     assert await till.house_balance("clearing:razorpay") == str(Money(left, "INR"))
     assert await till.house_balance("fees:razorpay") == "0.00"  # fees are booked with their settlement
+
+
+WON, LOST = DisputeState.WON, DisputeState.LOST
+TOLD = sorted(set(permutations((LOST, LOST, WON, WON))))
+
+
+async def test_every_order_of_a_disputes_news_with_two_ends_leaves_the_money_with_its_owner_and_no_silence(
+    till: Till,
+) -> None:
+    """A bank may give back what it took (arbitration, reinstated funds). Told the other way round, a person looks."""
+    sequences = list(permutations((*NEWS, LOST, WON)))
+    cases = [await Case.begin(till) for _ in sequences]
+    for position in range(4):
+        await side_by_side(case.news(sequence[position]) for case, sequence in zip(cases, sequences, strict=True))
+    for case, sequence in zip(cases, sequences, strict=True):
+        disagree = sequence.index(WON) < sequence.index(LOST)
+        assert await till.available(case.person) == "100.00", sequence
+        assert (await case.state(), await case.debt()) == (OrderState.CAPTURED, "0.00"), sequence
+        assert ("provider_disagrees" in await case.open_reasons()) == disagree, sequence
+    assert await till.house_balance("clearing:razorpay") == str(Money(len(cases) * 10_000, "INR"))
+
+
+@pytest.mark.parametrize("told", TOLD, ids="-".join)
+async def test_two_ends_told_twice_in_any_order_book_each_once(till: Till, told: tuple[DisputeState, ...]) -> None:
+    case = await Case.begin(till)
+    for state in told:
+        await case.news(state)
+    assert (await till.wallet(case.person), await till.available(case.person)) == ("100.00", "100.00")
+    assert await case.state() == OrderState.CAPTURED
+    assert await till.house_balance("clearing:razorpay") == "100.00"
+    # The last word is ours again where it is `won`; `lost` after `won` waits for a person.
+    assert ("provider_disagrees" in await case.open_reasons()) == (told[-1] == LOST)
+
+
+async def test_both_ends_told_at_once_are_booked_once(till: Till) -> None:
+    cases = [await Case.begin(till) for _ in range(8)]
+    await side_by_side(case.news(state) for case in cases for state in (LOST, WON, LOST, WON))
+    for case in cases:
+        assert (await till.available(case.person), await case.debt()) == ("100.00", "0.00")
+    assert await till.house_balance("clearing:razorpay") == "800.00"
+
+
+async def test_what_is_won_after_it_was_lost_and_spent_pays_the_debt(till: Till) -> None:
+    case = await Case.begin(till)
+    await till.quiet()
+    await till.withdraw(case.person, "80.00")
+    await till.quiet()
+    till.sandbox_clock.advance(200)
+    await till.quiet()
+    await case.hear(DisputeState.OPEN)
+    await case.hear(LOST)
+    assert (await till.wallet(case.person), await case.debt()) == ("0.00", "80.00")
+    await case.hear(WON)
+    assert (await till.wallet(case.person), await case.debt()) == ("20.00", "0.00")
+    assert await case.state() == OrderState.CAPTURED
+    assert await till.house_balance("clearing:razorpay") == "100.00"
+    async with till.house.database.transaction() as session:
+        again = await start_refund(session, case.payment.id, rupees("20.00"), reason="", key="k", by=None)
+        assert again.money == rupees("20.00")  # it may be given back as ever
+
+
+async def test_a_part_that_suspense_paid_goes_back_there_when_it_is_won(till: Till) -> None:
+    case = await Case.begin(till)
+    await till.quiet()
+    async with till.house.database.transaction() as session:
+        await start_refund(session, case.payment.id, rupees("60.00"), reason="", key="k", by=None)
+    await till.quiet()
+    till.sandbox_clock.advance(200)
+    await till.quiet()
+    await case.hear(LOST)
+    assert await till.house_balance("suspense:payments") == "-60.00"
+    await case.hear(WON)
+    assert (await till.wallet(case.person), await till.house_balance("suspense:payments")) == ("40.00", "0.00")
+    assert await case.state() == OrderState.PARTIALLY_REFUNDED
 
 
 async def test_while_it_runs_the_money_is_set_aside_and_cannot_be_refunded_or_withdrawn(till: Till) -> None:

@@ -1,11 +1,14 @@
 """RazorpayX does not answer in time: nobody knows whether it paid, so it is asked, and never told twice."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from tests.parts.payments.till import Till, new_person, rupees
+from tillhouse.kernel.access import Principal
 from tillhouse.kernel.work import run_due
+from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import PayoutState, Vpa
 
 
@@ -35,7 +38,9 @@ async def test_a_provider_that_stays_silent_for_hours_pays_once(till: Till, faul
     assert len(till.payouts_outside()) == 1
 
 
-async def test_a_payout_that_nobody_knows_of_after_a_day_is_left_to_a_person_and_never_sent_again(till: Till) -> None:
+async def test_a_payout_that_nobody_knows_of_after_a_day_is_never_sent_again_and_ended_by_two_people(
+    till: Till,
+) -> None:
     person = new_person()
     await till.give(person, rupees("100.00"))
     payout = await till.withdraw(person)
@@ -47,6 +52,23 @@ async def test_a_payout_that_nobody_knows_of_after_a_day_is_left_to_a_person_and
     assert till.payouts_outside() == []
     assert await till.available(person) == "0.00"
     assert ("payout", "unknown_to_provider") in await till.exceptions()
+    await two_people_say_that_it_never_happened(till, payout.id)
+    assert (await till.see_payout(payout)).state == PayoutState.CANCELLED
+    assert await till.available(person) == "100.00"
+    await till.pass_time(timedelta(days=60), step=timedelta(days=20))
+    assert (till.payouts_outside(), await till.exceptions()) == ([], [])
+
+
+async def two_people_say_that_it_never_happened(till: Till, payout_id: UUID) -> None:
+    """`tests/parts/payments/test_endings.py` says all about it."""
+    async with till.house.database.reading() as session:
+        found, _ = await api.exceptions_page(session, reason="unknown_to_provider")
+    (exception,) = (one for one in found if one.subject == str(payout_id))
+    proposer, other = (Principal("person", new_person(), assurance=2) for _ in range(2))
+    never = api.Ending(api.Outcome.NEVER_HAPPENED)
+    proposed = await api.propose_end(till.house, proposer, exception.id, never, explanation="RazorpayX wrote so.")
+    assert proposed.resolution
+    await api.approve(till.house, other, exception.id, proposed.resolution.id)
 
 
 async def test_a_refusal_while_asking_leaves_the_hold(till: Till) -> None:

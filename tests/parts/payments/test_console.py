@@ -85,6 +85,7 @@ async def everything(desk: Desk) -> dict[str, dict[str, str]]:
         f"/transfers/{transfer}/sent-back": {"by": str(back), **sure},
         f"/transfers/{partial}/release": sure,
         f"/exceptions/{exception}/propose": {"explanation": "They said so.", "unit": "INR"},
+        f"/exceptions/{exception}/propose-end": {"outcome": "never_happened", "explanation": "They said so by mail."},
         f"/exceptions/{exception}/approve": {"resolution": str(uuid4()), **sure},
         f"/exceptions/{exception}/reject": {"resolution": str(uuid4())},
         "/reconciliation/run": {"provider": "razorpay", "day": DAY},

@@ -198,7 +198,7 @@ async def test_one_transfer_for_two_orders_with_another_sum_waits_for_a_person(b
     assert await bank.till.exceptions() == [("transfer", "several_orders")]
     (transfer,) = await bank.seen(open_only=True)
     async with bank.till.house.database.transaction() as session:
-        await api.place_transfer(session, transfer.id, two.id)
+        await api.place_transfer(session, transfer.id, two.id, by=new_person())
     assert (await bank.state(two), await bank.wallet(two), await bank.suspense()) == (OrderState.CAPTURED, 340_000, 0)
     assert await bank.till.exceptions() == []
 
@@ -213,12 +213,12 @@ async def test_an_altered_code_waits_for_a_person_who_sees_what_costs_as_much(ba
     assert found.details["candidates"] == order.provider_order_id
     (transfer,) = await bank.seen(open_only=True)
     async with bank.till.house.database.transaction() as session:
-        await api.place_transfer(session, transfer.id, order.id)
+        await api.place_transfer(session, transfer.id, order.id, by=new_person())
     assert await bank.state(order) == OrderState.CAPTURED
     assert await bank.till.exceptions() == []
     async with bank.till.house.database.transaction() as session:
         with pytest.raises(Conflict):
-            await api.place_transfer(session, transfer.id, order.id)
+            await api.place_transfer(session, transfer.id, order.id, by=new_person())
 
 
 async def test_a_code_that_only_the_provider_found_counts_too(bank: Bank) -> None:
@@ -244,7 +244,7 @@ async def test_a_part_of_an_order_that_expires_is_put_before_a_person_who_can_re
     assert await bank.till.exceptions() == [("order", "partly_paid")]
     (transfer,) = await bank.seen(open_only=True)
     async with bank.till.house.database.transaction() as session:
-        await api.release_transfer(session, transfer.id)
+        await api.release_transfer(session, transfer.id, by=new_person())
     assert (await bank.wallet(order), await bank.suspense()) == (400_000, 0)
     assert await bank.state(order) == OrderState.EXPIRED
     assert await bank.till.exceptions() == []

@@ -1,5 +1,5 @@
-"""Believable payments for development: paid, failed, given back in part, disputed; two payouts that wait for people, an
-event and a transfer that match nothing, and a report that disagrees with the books.
+"""Believable payments for development: paid, failed, given back in part, disputed; two payouts that wait for people and
+one whose end nobody knows, an event and a transfer that match nothing, and a report that disagrees with the books.
 
 They are taken in as if their providers had told of them, by the same functions: the books are right. The sandbox does
 not know them, so nobody is asked about them later.
@@ -22,11 +22,14 @@ from tillhouse.parts.payments.domain import (
     DisputeState,
     OrderState,
     PaymentFacts,
+    PayoutState,
     RefundFacts,
     RefundState,
     TransferFacts,
 )
+from tillhouse.parts.payments.models import PayoutRow
 from tillhouse.parts.payments.ports import GatewayOrder, ProviderEvent, SettlementLine
+from tillhouse.parts.payments.service.attention import look_into
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
 from tillhouse.parts.payments.service.disputes import settle_dispute
 from tillhouse.parts.payments.service.inbox import take_event
@@ -60,6 +63,7 @@ async def seed(session: Session) -> Sequence[DemoSignIn]:
     await _dispute(session, phone)
     for key, amount in (("wholesaler", "82000.00"), ("landlord", "55000.00")):
         await _payout(session, person.id, key, amount)
+    await _lose(session, await _payout(session, person.id, "plumber", "900.00"))
     await _disagree(session, rent)
     await _unknown_event(session)
     await _unknown_transfer(session)
@@ -130,7 +134,7 @@ async def _dispute(session: Session, payment: PaymentFacts) -> None:
     await session.flush()
 
 
-async def _payout(session: Session, owner: UUID, key: str, amount: str) -> None:
+async def _payout(session: Session, owner: UUID, key: str, amount: str) -> PayoutRow:
     wish = NewPayout(
         owner_kind="person",
         owner_id=owner,
@@ -141,7 +145,18 @@ async def _payout(session: Session, owner: UUID, key: str, amount: str) -> None:
         requested_by=owner,
         origin="payout",
     )
-    await reserve_payout(session, wish)
+    return await reserve_payout(session, wish)
+
+
+async def _lose(session: Session, payout: PayoutRow) -> None:
+    """It was sent two days ago, nobody answered, and its provider knows nothing of it: two people end it."""
+    payout.state, payout.reasons = PayoutState.UNKNOWN, []
+    payout.created_at = payout.sent_at = clock.now() - timedelta(days=2)
+    payout.next_check_at = None
+    await session.flush()
+    await look_into(
+        session, "payout", str(payout.id), "unknown_to_provider", amount=payout.amount, currency=payout.currency
+    )
 
 
 async def _disagree(session: Session, payment: PaymentFacts) -> None:

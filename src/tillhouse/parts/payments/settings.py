@@ -66,6 +66,12 @@ class PaymentsSettings(ModuleSettings):
         120, "Seconds after which a payment that is authorised but not captured is captured by us."
     )
     too_old_hours: int = setting(24, "Hours after which an order or payout that is not final becomes an exception.")
+    approval_too_old_hours: int = setting(
+        24, "Hours after which a payout that waits for approval becomes an exception."
+    )
+    remind_days: PositiveInt = setting(
+        7, "Days after which something that two people explained, and that is so still, becomes an exception again."
+    )
     refund_too_old_days: int = setting(10, "Days after which a refund that is not final becomes an exception.")
     keep_events_days: int = setting(90, "Days for which providers' events are kept.")
     reconcile_days: int = setting(3, "Days back for which providers' reports are asked for again each day.")
@@ -144,6 +150,14 @@ class PaymentsSettings(ModuleSettings):
         return timedelta(hours=self.too_old_hours)
 
     @property
+    def approval_too_old(self) -> timedelta:
+        return timedelta(hours=self.approval_too_old_hours)
+
+    @property
+    def remind_after(self) -> timedelta:
+        return timedelta(days=self.remind_days)
+
+    @property
     def refund_too_old(self) -> timedelta:
         return timedelta(days=self.refund_too_old_days)
 
@@ -172,7 +186,8 @@ class PayoutGuards(ModuleSettings):
         3, "Persons who may be paid out to one account; from the next one on, a person looks."
     )
     second_approval_above: tuple[str, ...] = setting(
-        ("INR=7500000", "THB=3000000", "USD=250000"), "Above this, a payout that waits needs two approvals."
+        ("INR=7500000", "THB=3000000", "USD=250000", "VND=37500000"),
+        "Above this, a payout that waits needs two approvals, and two people say what a bank transfer is for.",
     )
     most_payees: PositiveInt = setting(20, "Accounts that one person may have saved.")
     person_limits: tuple[str, ...] = setting(

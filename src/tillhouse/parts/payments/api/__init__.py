@@ -33,11 +33,12 @@ from tillhouse.parts.payments.api.paying_out import (
 )
 from tillhouse.parts.payments.api.reconciling import (
     approve,
-    check_proposal,
+    check_approval,
     exceptions_page,
     import_statement,
     place_transfer,
     propose,
+    propose_end,
     reconcile,
     reject,
     release_transfer,
@@ -62,6 +63,7 @@ from tillhouse.parts.payments.domain import (
     payout_sentence,
 )
 from tillhouse.parts.payments.domain.cards import needs_person
+from tillhouse.parts.payments.domain.endings import Ending, Outcome, ending_from
 from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
 from tillhouse.parts.payments.domain.statements import Form
 from tillhouse.parts.payments.flows.cards import (
@@ -162,6 +164,7 @@ __all__ = [
     "Difference",
     "DisputeState",
     "DisputeView",
+    "Ending",
     "EventView",
     "ExceptionState",
     "ExceptionView",
@@ -176,6 +179,7 @@ __all__ = [
     "OpenItem",
     "OrderState",
     "OrderView",
+    "Outcome",
     "OverLimit",
     "OverVelocity",
     "PayeeCooling",
@@ -210,9 +214,9 @@ __all__ = [
     "card_script",
     "cards_of",
     "charge_card",
+    "check_approval",
     "check_card",
     "check_order",
-    "check_proposal",
     "checkout_in_order",
     "checkout_of",
     "claim_order",
@@ -221,6 +225,7 @@ __all__ = [
     "destination_from",
     "dispute",
     "disputes",
+    "ending_from",
     "events",
     "exception",
     "exceptions",
@@ -252,6 +257,7 @@ __all__ = [
     "place_transfer",
     "proof_from_checkout",
     "propose",
+    "propose_end",
     "receipt",
     "receipt_pdf",
     "receipt_pdf_of_link",

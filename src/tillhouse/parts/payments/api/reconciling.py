@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Literal
 from uuid import UUID
 
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
-from tillhouse.kernel.errors import Forbidden
 from tillhouse.kernel.house import House
 from tillhouse.kernel.paging import cut
-from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments.api.asking import before_of
+from tillhouse.parts.payments.domain.endings import Ending
 from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
+from tillhouse.parts.payments.flows import endings
 from tillhouse.parts.payments.flows import reconciliation as flow
 from tillhouse.parts.payments.flows.reconciliation import StatementFile
 from tillhouse.parts.payments.service import inbox, transfers
+from tillhouse.parts.payments.service.own import person_behind
 from tillhouse.parts.payments.service.reconciliation import resolving
 from tillhouse.parts.payments.service.reconciliation.bank import Imported
 from tillhouse.parts.payments.service.reconciliation.resolving import ExceptionState, ExceptionView
@@ -30,15 +30,21 @@ from tillhouse.parts.payments.service.views import (
 from tillhouse.parts.payments.settings import PaymentsSettings
 
 
-async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID) -> TransferView:
-    """A person says which order an unplaced transfer is for. Raises `NotFound`, `Conflict`."""
-    row = await transfers.place_transfer(session, transfer_row_id, order_id)
+async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID, *, by: UUID) -> TransferView:
+    """A person says which order an unplaced transfer is for; a large one moves when a second person says the same.
+
+    Raises `NotFound`, `Conflict`, and `Forbidden` for an order of one's own.
+    """
+    row = await transfers.place_transfer(session, transfer_row_id, order_id, by=by)
     return transfer_view(row, house_of(session).vault.open(row.content))
 
 
-async def release_transfer(session: Session, transfer_row_id: UUID) -> TransferView:
-    """A part payment goes to the wallet of its order's owner. Raises `NotFound`, `Conflict`."""
-    row = await transfers.release_transfer(session, transfer_row_id)
+async def release_transfer(session: Session, transfer_row_id: UUID, *, by: UUID) -> TransferView:
+    """A part payment goes to the wallet of its order's owner; a large one when a second person says the same.
+
+    Raises `NotFound`, `Conflict`, and `Forbidden` for an order of one's own.
+    """
+    row = await transfers.release_transfer(session, transfer_row_id, by=by)
     return transfer_view(row, house_of(session).vault.open(row.content))
 
 
@@ -106,25 +112,44 @@ async def propose(
 
     Raises `NotFound`, `Conflict`, `InvalidInput`.
     """
-    view = await resolving.propose(session, exception_id, by=_behind(by), explanation=explanation, legs=legs)
+    view = await resolving.propose(session, exception_id, by=person_behind(by), explanation=explanation, legs=legs)
     details: JsonObject = {"legs": [f"{leg.account} {leg.amount} {leg.amount.unit}" for leg in legs]}
     await identity.audit(session, by, "payments.propose_correction", f"exception:{exception_id}", details)
     return view
 
 
-async def approve(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
-    """Agree to what somebody else proposed: exactly that is posted. Raises `NotFound`, `Conflict`, `Forbidden`."""
-    view = await resolving.approve(session, exception_id, resolution_id, by=by.person_id)
-    details: JsonObject = {"resolution": str(resolution_id)}
-    await identity.audit(session, by, "payments.approve_correction", f"exception:{exception_id}", details)
-    return view
+async def propose_end(
+    house: House, by: Principal, exception_id: UUID, ending: Ending, *, explanation: str
+) -> ExceptionView:
+    """Propose what became of the payout or refund of an exception; the provider is asked, no transaction may be open.
+
+    Raises `NotFound`, `Forbidden` for one's own money, `Conflict`, `InvalidInput`, `TransientError`.
+    """
+    return await endings.propose_end(house, by, exception_id, ending, explanation=explanation)
 
 
-async def check_proposal(
-    session: Session, by: Principal, exception_id: UUID, resolution_id: UUID, verdict: Literal["approve", "reject"]
-) -> None:
-    """Raise what `approve` or `reject` would raise for the caller, and decide nothing."""
-    await resolving.check_proposal(session, exception_id, resolution_id, by=by.person_id, verdict=verdict)
+async def approve(house: House, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
+    """Agree to what somebody else proposed: exactly that is booked. Where it is what became of a payout or refund, the
+    provider is asked a last time: no transaction may be open.
+
+    Raises `NotFound`, `Conflict`, `Forbidden`, and what `propose_end` raises.
+    """
+    if await _ending_of(house, exception_id, resolution_id):
+        return await endings.agree_to_end(house, by, exception_id, resolution_id)
+    async with house.database.transaction() as session:
+        view = await resolving.approve(session, exception_id, resolution_id, by=by.person_id)
+        details: JsonObject = {"resolution": str(resolution_id)}
+        await identity.audit(session, by, "payments.approve_correction", f"exception:{exception_id}", details)
+        return view
+
+
+async def check_approval(house: House, by: Principal, exception_id: UUID, resolution_id: UUID) -> None:
+    """Raise what `approve` would raise for the caller, and decide nothing."""
+    if await _ending_of(house, exception_id, resolution_id):
+        await endings.check_agreement(house, by, exception_id, resolution_id)
+        return
+    async with house.database.transaction() as session:
+        await resolving.check_proposal(session, exception_id, resolution_id, by=by.person_id, verdict="approve")
 
 
 async def reject(session: Session, by: Principal, exception_id: UUID, resolution_id: UUID) -> ExceptionView:
@@ -135,9 +160,6 @@ async def reject(session: Session, by: Principal, exception_id: UUID, resolution
     return view
 
 
-def _behind(principal: Principal) -> UUID:
-    """The person who acts, also through a key of theirs: who proposes with a key may not approve in person."""
-    person = principal.made_by or principal.id
-    if person is None:
-        raise Forbidden(N_("Only a person, or a key that a person made, can do this."))
-    return person
+async def _ending_of(house: House, exception_id: UUID, resolution_id: UUID) -> Ending | None:
+    async with house.database.reading() as session:
+        return await resolving.proposed_ending(session, exception_id, resolution_id)

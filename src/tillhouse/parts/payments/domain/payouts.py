@@ -114,6 +114,14 @@ def payout_step(now: PayoutState, wanted: PayoutState) -> PayoutState | None:
     return wanted if wanted in PAYOUT_MOVES[now] else None
 
 
+def payout_differs(ours: PayoutState, told: PayoutState) -> bool:
+    """Whether the provider says otherwise than we have booked where the money is, and no step leads there."""
+    if ours == _S.PROCESSED:
+        return told in _GIVEN_UP
+    # One that came back was under way before: only that it arrived after all is news.
+    return (told == _S.PROCESSED and ours in NEVER_HAPPENED) or (told == _S.PROCESSING and ours in _GIVEN_UP)
+
+
 def payout_sentence(state: PayoutState, owner_kind: str = "person", *, waits_for_bank: bool = False) -> str:
     """What the state means for the owner's money: an English message id. `waits_for_bank`: for nobody of ours."""
     own = owner_kind != "organisation"

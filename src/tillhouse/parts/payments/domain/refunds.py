@@ -1,7 +1,7 @@
 """What giving money back goes through: refunds that we ask for, and disputes that a payer's bank opens.
 
-    refund    created ─► sending ─► pending ─► processed        dispute   open ⇄ under_review ─► won, lost
-                 └► failed  └► unknown ┘ └► failed ◄┘                        └───────────────────────┘
+    refund    created ─► sending ─► pending ─► processed        dispute   open ⇄ under_review ─► lost ─► won
+                 └► failed  └► unknown ┘ └► failed ◄┘                        └──────────────────────────┘
 
 A refund that was processed may still fail: the payer's bank sends it back. `sending` is written before the call.
 """
@@ -59,9 +59,10 @@ _D = DisputeState
 DISPUTE_MOVES: dict[DisputeState, frozenset[DisputeState]] = {
     _D.OPEN: frozenset({_D.UNDER_REVIEW, _D.WON, _D.LOST}),
     _D.UNDER_REVIEW: frozenset({_D.OPEN, _D.WON, _D.LOST}),
-    # An end can be heard of before the beginning; a second round (pre-arbitration) is a dispute of its own.
+    # An end can be heard of before the beginning. A bank may give back what it took (arbitration, reinstated funds); a
+    # second round (pre-arbitration) is a dispute of its own.
     _D.WON: frozenset(),
-    _D.LOST: frozenset(),
+    _D.LOST: frozenset({_D.WON}),
 }
 
 

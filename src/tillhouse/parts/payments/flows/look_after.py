@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.db import Session
+from tillhouse.kernel.db import JsonObject, Session
 from tillhouse.kernel.house import House
 from tillhouse.kernel.work import enqueue
 from tillhouse.parts.payments import store
@@ -17,13 +17,17 @@ from tillhouse.parts.payments.events import (
     SendRefund,
 )
 from tillhouse.parts.payments.models import DisputeRow, OrderRow, PayoutRow, RefundRow, SavedCardRow
-from tillhouse.parts.payments.service.attention import look_into
+from tillhouse.parts.payments.service.attention import explained_since, look_into
+from tillhouse.parts.payments.service.payouts import UNAPPROVED
 from tillhouse.parts.payments.settings import PaymentsSettings
-from tillhouse.parts.payments.store import payees
-from tillhouse.parts.payments.store.refunds import unfinished_refunds_before
+from tillhouse.parts.payments.store import overdue, payees
 
 # A row that was taken is asked about by its own job, which plans the next time. If that job dies, the row comes back.
 _UNTIL_TAKEN_AGAIN = timedelta(minutes=10)
+# The last time that a gateway is asked for a card is a little after a day.
+_LAST_QUESTION = timedelta(hours=2)
+
+UNFINISHED = "unfinished_too_long"
 
 
 async def look_after(house: House) -> None:
@@ -47,15 +51,26 @@ async def look_after(house: House) -> None:
 
 
 async def _name_what_is_too_old(session: Session, settings: PaymentsSettings) -> None:
-    before = clock.now() - settings.too_old
-    for payment in await store.authorized_before(session, before):
+    now, since = clock.now(), explained_since(session)
+    before = now - settings.too_old
+    for payment in await overdue.authorized_payments(session, "authorized_too_long", before, since):
         await look_into(session, "payment", str(payment.id), "authorized_too_long")
-    for payout in await store.unfinished_payouts_before(session, before):
-        await look_into(session, "payout", str(payout.id), "unfinished_too_long", state=payout.state)
-    for payee in await payees.unanswered_checks_before(session, before):
+    for payout in await overdue.unfinished_payouts(session, UNFINISHED, before, since):
+        await look_into(session, "payout", str(payout.id), UNFINISHED, state=payout.state, **_amount(payout))
+    for payout in await overdue.unapproved_payouts(session, UNAPPROVED, now - settings.approval_too_old, since):
+        await look_into(session, "payout", str(payout.id), UNAPPROVED, reasons=list(payout.reasons), **_amount(payout))
+    for payee in await overdue.unanswered_checks(session, "check_unanswered", before, since):
         await look_into(session, "payee", str(payee.id), "check_unanswered", provider=payee.provider)
-    for refund in await unfinished_refunds_before(session, clock.now() - settings.refund_too_old):
-        await look_into(session, "refund", str(refund.id), "unfinished_too_long", state=refund.state)
-    for event in await store.unhandled_events_before(session, before):
+    for refund in await overdue.unfinished_refunds(session, UNFINISHED, now - settings.refund_too_old, since):
+        await look_into(session, "refund", str(refund.id), UNFINISHED, state=refund.state, **_amount(refund))
+    await overdue.forget_ended_cards(session, UNFINISHED)
+    for card in await overdue.pending_cards(session, UNFINISHED, before - _LAST_QUESTION, since):
+        await look_into(session, "card", str(card.id), UNFINISHED, provider=card.provider)
+    for event in await overdue.unhandled_events(session, "unhandled_too_long", before, since):
         await look_into(session, "event", f"{event.provider}:{event.event_id}", "unhandled_too_long", event=event.name)
-        await enqueue(session, HandleEvent(event_row_id=event.id), unique=f"again:{event.id}:{clock.now():%Y%m%d}")
+    for event in await overdue.events_to_try_again(session, before):
+        await enqueue(session, HandleEvent(event_row_id=event.id), unique=f"again:{event.id}:{now:%Y%m%d}")
+
+
+def _amount(row: PayoutRow | RefundRow) -> JsonObject:
+    return {"amount": row.amount, "currency": row.currency}

@@ -83,12 +83,23 @@ async def propose(session: Write, by: Proposer, exception_id: UUID, body: schema
     return _exception(await api.propose(session, by, exception_id, explanation=body.explanation, legs=legs))
 
 
+@router.post("/exceptions/{exception_id}/propose-end", dependencies=[Depends(rate_limit("30/minute"))])
+async def propose_end(
+    house: TheHouse, by: Proposer, exception_id: UUID, body: schemas.EndingIn
+) -> schemas.ExceptionOut:
+    """Propose what became of a payout or refund that its provider tells no end of. Somebody else has to agree."""
+    ending = api.ending_from(api.Outcome(body.outcome), body.provider_id)
+    return _exception(await api.propose_end(house, by, exception_id, ending, explanation=body.explanation))
+
+
 @router.post("/exceptions/{exception_id}/approve", dependencies=[_limited])
 async def approve(
-    session: Write, by: Approver, _key: RequiredKey, exception_id: UUID, body: schemas.ResolutionDecisionIn
+    house: TheHouse, by: Approver, _key: RequiredKey, exception_id: UUID, body: schemas.ResolutionDecisionIn
 ) -> schemas.ExceptionOut:
-    """Agree to what another person proposed: exactly that is posted, and the exception ends."""
-    return _exception(await api.approve(session, by, exception_id, body.resolution_id))
+    """Agree to what another person proposed: exactly that is booked, and the exception ends. Where it is what became
+    of a payout or refund, the provider is asked a last time.
+    """
+    return _exception(await api.approve(house, by, exception_id, body.resolution_id))
 
 
 @router.post("/exceptions/{exception_id}/reject", dependencies=[_limited])
@@ -154,12 +165,17 @@ def _resolution(one: api.ResolutionView) -> schemas.ResolutionOut:
             schemas.LegOut(account=leg.account, amount=str(leg.amount), currency=leg.amount.unit, item=leg.item)
             for leg in one.legs
         ],
+        ending=_ending(one.ending) if one.ending else None,
         proposed_by=one.proposed_by,
         proposed_at=one.proposed_at,
         decided_by=one.decided_by,
         decided_at=one.decided_at,
         transaction_id=None if one.transaction_id is None else str(one.transaction_id),
     )
+
+
+def _ending(one: api.Ending) -> schemas.EndingOut:
+    return schemas.EndingOut(outcome=one.outcome.value, provider_id=one.provider_id)
 
 
 def _aged(one: api.AgedAccount) -> schemas.AgedAccountOut:

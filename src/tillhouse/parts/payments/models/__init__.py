@@ -180,7 +180,10 @@ class RefundRow(Base):
 
 
 class DisputeRow(Base):
-    """A payer's bank wants its money back. `taken` minor units were, when it was lost; `advanced` of them are owed."""
+    """A payer's bank wants its money back. `taken` minor units were, when it was lost; `advanced` of them are owed.
+
+    `reversal_id` is the ledger's transaction that gave it back, where it was won after it had been lost.
+    """
 
     __tablename__ = "disputes"
     __table_args__ = (
@@ -204,6 +207,7 @@ class DisputeRow(Base):
     advanced: Mapped[int]
     hold_id: Mapped[int | None]
     transaction_id: Mapped[int | None]
+    reversal_id: Mapped[int | None]
     respond_by: Mapped[datetime | None]
     opened_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -254,6 +258,21 @@ class TransferRow(Base):
         return Money(self.amount, self.currency)
 
 
+class TransferProposalRow(Base):
+    """What one person said a large transfer is for (`target`: the order, or the transfer that sent it back), until
+    another one says the same. Then it is done, and this is gone: the audit log keeps both.
+    """
+
+    __tablename__ = "transfer_proposals"
+    __table_args__ = ({"schema": _SCHEMA},)
+
+    transfer_id: Mapped[UUID] = mapped_column(ForeignKey(f"{_SCHEMA}.transfers.id"), primary_key=True)
+    what: Mapped[str] = mapped_column(Text)
+    target: Mapped[UUID]
+    by: Mapped[UUID]
+    at: Mapped[datetime]
+
+
 class TransferCursorRow(Base):
     """The last transfer up to which a provider was asked for those that no event told us of."""
 
@@ -268,7 +287,9 @@ class PayoutRow(Base):
     """We are to pay someone. The id is the key and the reference that the provider knows it by.
 
     `destination` is sealed JSON, as it was when it was asked for, whatever becomes of the payee; `destination_masked`
-    is what people are shown. `reasons` are why it waits, or waited, for a person.
+    is what people are shown. `reasons` are why it waits, or waited, for a person. `advanced` of it the owner owes: it
+    was made after its money had been freed and spent. `found_under` is the reference under which people found it at the
+    provider, where that is not our id.
     """
 
     __tablename__ = "payouts"
@@ -304,6 +325,8 @@ class PayoutRow(Base):
     payee_id: Mapped[UUID | None] = mapped_column(ForeignKey(f"{_SCHEMA}.payees.id"))
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
     reasons: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    advanced: Mapped[int] = mapped_column(server_default="0")
+    found_under: Mapped[str | None] = mapped_column(Text)
     hold_id: Mapped[int | None]
     transaction_id: Mapped[int | None]
     reversal_id: Mapped[int | None]

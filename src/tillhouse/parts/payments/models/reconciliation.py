@@ -18,6 +18,7 @@ class ExceptionRow(Base):
     __tablename__ = "exceptions"
     __table_args__ = (
         Index("uq_exceptions_open", "subject", "reason", unique=True, postgresql_where=text("closed_at IS NULL")),
+        Index("ix_exceptions_subject_reason", "subject", "reason"),
         Index("ix_exceptions_open", "id", postgresql_where=text("closed_at IS NULL")),
         {"schema": _SCHEMA},
     )
@@ -159,7 +160,10 @@ class BankLineRow(Base):
 
 
 class ResolutionRow(Base):
-    """How one person proposes to end an exception, and what another decided. No `legs`: explained, nothing posted."""
+    """How one person proposes to end an exception, and what another decided.
+
+    `legs` holds those of a correction and, for a payout or refund, what became of it (`ending`). Neither: explained.
+    """
 
     __tablename__ = "resolutions"
     __table_args__ = (

@@ -85,6 +85,21 @@ class ProposalIn(Strict):
     legs: Annotated[list[LegIn], Field(max_length=20)] = []
 
 
+class EndingIn(Strict):
+    """What became of the payout or refund; `provider_id` is what the provider calls it, where it did happen."""
+
+    explanation: Annotated[str, StringConstraints(min_length=10, max_length=1000, pattern=NO_NUL)]
+    outcome: Literal["never_happened", "happened"]
+    provider_id: Short | None = None
+
+
+class EndingOut(BaseModel):
+    """What people say became of a payout or refund."""
+
+    outcome: Literal["never_happened", "happened"]
+    provider_id: str | None
+
+
 class ResolutionDecisionIn(Strict):
     """The proposal that was looked at."""
 
@@ -107,6 +122,7 @@ class ResolutionOut(BaseModel):
     state: Literal["proposed", "approved", "rejected"]
     explanation: str
     legs: list[LegOut]
+    ending: EndingOut | None
     proposed_by: UUID
     proposed_at: datetime
     decided_by: UUID | None

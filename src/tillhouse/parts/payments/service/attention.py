@@ -1,14 +1,19 @@
 """What a person has to look at, and what is counted."""
 
+from datetime import datetime
+
 from prometheus_client import Counter
 
-from tillhouse.kernel.db import JsonValue, Session, after_commit
+from tillhouse.kernel import clock
+from tillhouse.kernel.db import JsonValue, ReadSession, Session, after_commit
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.live import tell
 from tillhouse.kernel.logs import get_logger
 from tillhouse.parts.payments import store
 from tillhouse.parts.payments.models import OrderRow, PayoutRow
 from tillhouse.parts.payments.ports import KeyRefused
+from tillhouse.parts.payments.service.registry import settings_of
+from tillhouse.parts.payments.store import overdue
 
 _log = get_logger(__name__)
 
@@ -37,6 +42,23 @@ async def look_into_key(session: Session, error: TransientError) -> None:
     """Put it before a person when it is our key that a provider refused: nobody's payment mends that."""
     if isinstance(error, KeyRefused):
         await look_into(session, "provider", error.provider, "our_key_refused")
+
+
+async def remind_of(session: Session, kind: str, subject: str, reason: str, **details: JsonValue) -> None:
+    """`look_into` for what is found again and again: not so soon after two people have explained it."""
+    if not await overdue.explained(session, subject, reason, explained_since(session)):
+        await look_into(session, kind, subject, reason, **details)
+
+
+def explained_since(session: ReadSession) -> datetime:
+    """What was explained before then, and is so still, is put before a person again."""
+    return clock.now() - settings_of(session).remind_after
+
+
+async def no_longer(session: Session, subject: str, *reasons: str) -> None:
+    """Take something off the list of what a person has to look at: it is so no longer."""
+    for reason in reasons:
+        await store.close_exception(session, subject=subject, reason=reason)
 
 
 def count_deposit(session: Session, provider: str, status: str) -> None:

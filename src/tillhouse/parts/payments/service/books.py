@@ -5,6 +5,7 @@ settled     see `reconciliation.books`
 paid out    Dr wallet   Cr payouts:<provider>      (by capturing the hold)
 reversed    the mirror image
 refunded    Dr wallet   Cr clearing:<gateway>      (by capturing the hold; sent back by the bank: the mirror image)
+paid after all  Dr wallet   Cr payouts:<provider>      (its money had been freed: what the wallet lacks is advanced)
 charged back    Dr wallet   Cr clearing:<gateway>, its fee Dr fees:<gateway>   Cr clearing:<gateway>
 advanced    Dr receivable   Cr wallet, what the wallet lacks for one of these; paid back: Dr wallet   Cr receivable
 transferred     Dr clearing:<provider>   Cr suspense:transfers, then Dr suspense:transfers   Cr wallet
@@ -109,6 +110,11 @@ TRANSACTION_KINDS = (
         title=N_("Transfer sent back"),
         legs=("house/suspense:transfers", "house/clearing:*"),
     ),
+    ledger.TransactionKind(
+        name="payments.paid_after_all",
+        title=N_("Withdrawal, confirmed later"),
+        legs=(*_WALLETS, "house/suspense:payments", "house/payouts:*"),
+    ),
     ledger.TransactionKind(name="payments.claim", title=N_("Claimed from a payment"), legs=_WALLETS),
 )
 
@@ -201,5 +207,5 @@ async def free_payout(session: Session, payout: PayoutRow) -> None:
 async def reverse_payout(session: Session, payout: PayoutRow) -> int:
     """Give back money that left and was returned by the bank."""
     assert payout.transaction_id is not None
-    key = f"payments.returned:{payout.id}"
+    key = f"payments.returned:{payout.id}:{payout.transaction_id}"
     return (await ledger.reverse(session, payout.transaction_id, key=key, metadata={"payout": str(payout.id)})).id

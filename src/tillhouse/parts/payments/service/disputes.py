@@ -1,7 +1,7 @@
 """Disputes: a payer's bank takes money back, in whatever order we hear of it.
 
 While it runs, what there is of the money is set aside; lost, it is taken from its owner (what is missing becomes a
-debt); won, it is free again. The gateway's fee is the house's.
+debt); won, it is free again, or given back where it had been lost before. The gateway's fee is the house's.
 """
 
 from tillhouse.kernel import clock
@@ -12,7 +12,7 @@ from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, dispute_
 from tillhouse.parts.payments.domain.refunds import DISPUTES_RUN
 from tillhouse.parts.payments.events import DisputeLost, DisputeOpened, DisputeWon
 from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow
-from tillhouse.parts.payments.service.attention import count_dispute, look_into
+from tillhouse.parts.payments.service.attention import count_dispute, look_into, no_longer
 from tillhouse.parts.payments.service.given_back import restate, room_for
 from tillhouse.parts.payments.service.returns import (
     book_chargeback,
@@ -20,6 +20,7 @@ from tillhouse.parts.payments.service.returns import (
     collect_debt,
     free_disputed,
     hold_disputed,
+    return_chargeback,
 )
 from tillhouse.parts.payments.store import refunds as store
 
@@ -45,7 +46,12 @@ async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
         await look_into(session, "dispute", str(dispute.id), "dispute_amount_changed", now=facts.amount.minor)
         return "dispute_amount_changed"
     dispute.respond_by = facts.respond_by or dispute.respond_by
-    if dispute_step(DisputeState(dispute.state), facts.state):
+    before = DisputeState(dispute.state)
+    if before == DisputeState.WON and facts.state == DisputeState.LOST:
+        await look_into(session, "dispute", str(dispute.id), "provider_disagrees", ours=before, theirs=facts.state)
+    elif before == facts.state:
+        await no_longer(session, str(dispute.id), "provider_disagrees")
+    if dispute_step(before, facts.state):
         if facts.state in DISPUTES_RUN:
             _move(session, dispute, facts.state)
         else:
@@ -87,14 +93,21 @@ async def _heard_of(session: Session, order: OrderRow, payment: PaymentRow, fact
 async def _decided(
     session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow, facts: DisputeFacts
 ) -> None:
-    await free_disputed(session, dispute)
-    await bring_home(session, order, dispute.hold_id, key=f"dispute:{dispute.id}")
     lost = facts.state == DisputeState.LOST
-    transaction_id = await _take(session, order, payment, dispute) if lost else None
-    dispute.transaction_id, dispute.closed_at = transaction_id, clock.now()
+    if dispute.state == DisputeState.LOST:
+        key = f"reinstated:{dispute.id}"
+        dispute.reversal_id = await return_chargeback(session, order, dispute, key=key)
+        dispute.taken = dispute.advanced = 0
+    else:
+        key = f"dispute:{dispute.id}"
+        await free_disputed(session, dispute)
+        await bring_home(session, order, dispute.hold_id, key=key)
+        dispute.transaction_id = await _take(session, order, payment, dispute) if lost else None
+    dispute.closed_at = clock.now()
     _move(session, dispute, facts.state)
     dispute.fee = facts.fee  # booked with the settlement that kept it, as the fees of payments are
-    await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"dispute:{dispute.id}")
+    await session.flush()
+    await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=key)
     await emit(session, DisputeLost(dispute_id=dispute.id) if lost else DisputeWon(dispute_id=dispute.id))
 
 

@@ -39,6 +39,7 @@ from tillhouse.parts.payments.service.views import (
     PayoutView,
     RefundView,
     ReviewView,
+    TransferProposalView,
     TransferView,
     dispute_view,
     event_view,
@@ -52,6 +53,7 @@ from tillhouse.parts.payments.service.views import (
 from tillhouse.parts.payments.service.waiting import given_up
 from tillhouse.parts.payments.store import finding
 from tillhouse.parts.payments.store import payees as payee_store
+from tillhouse.parts.payments.store import transfers as transfer_store
 
 _DAYS_SHOWN = 30
 
@@ -98,9 +100,12 @@ class EventFile:
 
 @dataclass(frozen=True, slots=True)
 class TransferFile:
-    """One bank transfer. `sent_back_by` are transfers that left the same account since, over the same amount."""
+    """One bank transfer. `sent_back_by` are transfers that left the same account since, over the same amount.
+    `proposal` is what somebody said it is for, while a second person has to say the same.
+    """
 
     transfer: TransferView
+    proposal: TransferProposalView | None
     sent_back_by: Sequence[TransferView]
     orders: Sequence[OrderView]
 
@@ -268,8 +273,10 @@ async def transfer_file(session: ReadSession, transfer_row_id: UUID) -> Transfer
         raise NotFound(N_("There is no such transfer."))
     vault, waits = house_of(session).vault, row.state in ("waiting", "unplaced")
     back = await finding.outgoing_like(session, row) if waits else []
+    said = await transfer_store.proposal_of(session, row.id)
     return TransferFile(
         transfer_view(row, vault.open(row.content)),
+        TransferProposalView(said.what, said.target, said.by, said.at) if said else None,
         [transfer_view(one, vault.open(one.content)) for one in back],
         [order_view(one) for one in await finding.orders_costing(session, row)] if waits else [],
     )

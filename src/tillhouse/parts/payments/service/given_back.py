@@ -22,7 +22,7 @@ async def restate(session: Session, order: OrderRow, payment: PaymentRow) -> Non
     await session.flush()
 
 
-async def room_for(session: Session, payment: PaymentRow) -> int:
+async def room_for(session: ReadSession, payment: PaymentRow) -> int:
     """How much of a payment the payer's bank can still take from its owner: what was not refunded or taken before."""
     disputes = await store.disputes_of_payment(session, payment.id)
     return left_to_refund(

@@ -21,6 +21,8 @@ from tillhouse.parts.payments.domain import (
     next_payout_check,
     payout_step,
 )
+from tillhouse.parts.payments.domain.endings import ENDED_BY_A_WORD
+from tillhouse.parts.payments.domain.payouts import NEVER_HAPPENED, payout_differs
 from tillhouse.parts.payments.events import (
     PayoutFailed,
     PayoutProcessed,
@@ -34,7 +36,9 @@ from tillhouse.parts.payments.service.attention import (
     count_review,
     count_withdrawal,
     look_into,
+    no_longer,
     payout_moved,
+    remind_of,
     tell_of_payout,
 )
 from tillhouse.parts.payments.service.books import book_payout, free_payout, hold_for, reverse_payout
@@ -42,11 +46,14 @@ from tillhouse.parts.payments.service.guards import guard
 from tillhouse.parts.payments.service.orders import OverLimit, check_limits
 from tillhouse.parts.payments.service.payees import NewPayee, fingerprint, save_payee, sealed, unsealed
 from tillhouse.parts.payments.service.registry import choose_payout_provider, payout_gateway, settings_of
-from tillhouse.parts.payments.service.returns import collect_debt
+from tillhouse.parts.payments.service.returns import collect_debt, pay_after_all
 
 _DAY = timedelta(hours=24)
 _SENDABLE = (PayoutState.RESERVED, PayoutState.SENDING, PayoutState.UNKNOWN)
 _ASKABLE = (PayoutState.PROCESSING, PayoutState.PROCESSED)
+
+NEVER_MADE = "never_made"
+UNAPPROVED = "unapproved_too_long"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +141,13 @@ async def needs_step_up(session: ReadSession, payout: PayoutRow) -> bool:
 async def let_go(session: Session, payout: PayoutRow) -> None:
     """Send a payout that waited on its way. Needs its lock."""
     _move(session, payout, PayoutState.RESERVED)
+    await no_longer(session, str(payout.id), UNAPPROVED)
     await _plan(session, payout)
 
 
 async def turn_down(session: Session, payout: PayoutRow) -> None:
     """Do not send a payout that waited: its money is free again. Needs its lock."""
+    await no_longer(session, str(payout.id), UNAPPROVED)
     await _never_left(session, payout, PayoutState.REJECTED)
 
 
@@ -186,7 +195,11 @@ async def record_lost(session: Session, payout_id: UUID) -> None:
     decides. The hold stays.
     """
     await record_unknown(session, payout_id)
-    await look_into(session, "payout", str(payout_id), "unknown_to_provider")
+    payout = await store.lock_payout(session, payout_id)
+    if payout is not None and payout.state == PayoutState.UNKNOWN:  # nobody has decided meanwhile
+        await remind_of(
+            session, "payout", str(payout_id), "unknown_to_provider", amount=payout.amount, currency=payout.currency
+        )
 
 
 async def record_refused(session: Session, payout_id: UUID, *, reason: str, description: str) -> None:
@@ -206,22 +219,53 @@ async def record_payout(session: Session, payout_id: UUID, facts: PayoutFacts) -
     """
     payout = await store.lock_payout(session, payout_id)
     assert payout is not None
-    reason = "foreign_reference" if facts.reference != str(payout.id) else mismatch(payout.money, facts.amount)
-    if reason is None and payout.provider_payout_id not in (None, facts.payout_id):
-        reason = "paid_out_twice"
-    if reason:
+    if reason := _not_ours(payout, facts):
         await look_into(session, "payout", str(payout.id), reason, provider_payout=facts.payout_id)
         return reason
-    payout.provider_payout_id = facts.payout_id
-    payout.utr, payout.fee, payout.tax = facts.utr or payout.utr, facts.fee, facts.tax
+    _note(payout, facts)
     before = PayoutState(payout.state)
     if payout_step(before, facts.state):
         await _take_in(session, payout, before, facts)
-    elif before != facts.state and before in (PayoutState.FAILED, PayoutState.REJECTED, PayoutState.CANCELLED):
-        await look_into(session, "payout", str(payout.id), "provider_disagrees", ours=before, theirs=facts.state)
+    elif payout_differs(before, facts.state):
+        await look_into(
+            session, "payout", str(payout.id), "provider_disagrees",
+            ours=before, theirs=facts.state, provider_payout=facts.payout_id,
+            amount=payout.amount, currency=payout.currency,
+        )  # fmt: skip
+    elif before == facts.state:
+        await no_longer(session, str(payout.id), "provider_disagrees")
     _plan_check(payout)
     await session.flush()
     return None
+
+
+async def call_off(session: Session, payout: PayoutRow) -> None:
+    """People found out that a payout never happened: its money is in the wallet again. Needs its lock."""
+    payout.failure_code = NEVER_MADE
+    if payout.state == PayoutState.PROCESSED:
+        payout.reversal_id = await reverse_payout(session, payout)
+        await _finish(session, payout, PayoutState.REVERSED, PayoutReversed(payout_id=payout.id))
+    else:
+        await _never_left(session, payout, PayoutState.CANCELLED)
+    await session.flush()
+
+
+async def take_at_word(session: Session, payout: PayoutRow, facts: PayoutFacts) -> None:
+    """People found a payout at its provider, which says the same: it is booked, also where its money had been freed.
+    Needs its lock.
+    """
+    _note(payout, facts)
+    payout.found_under = facts.reference if facts.reference != str(payout.id) else None
+    before = PayoutState(payout.state)
+    if payout_step(before, facts.state):
+        await _take_in(session, payout, before, facts)
+    elif before in NEVER_HAPPENED:
+        payout.transaction_id, payout.reversal_id = await pay_after_all(session, payout), None
+        payout.failure_code = payout.failure_message = None
+        payout.processed_at = clock.now()
+        await _finish(session, payout, PayoutState.PROCESSED, PayoutProcessed(payout_id=payout.id))
+    _plan_check(payout)
+    await session.flush()
 
 
 async def payout_for(session: ReadSession, payout_id: UUID, *, owner: tuple[str, UUID] | None) -> PayoutRow:
@@ -232,7 +276,22 @@ async def payout_for(session: ReadSession, payout_id: UUID, *, owner: tuple[str,
     return payout
 
 
+def _not_ours(payout: PayoutRow, facts: PayoutFacts) -> str | None:
+    """Why this cannot be the payout; None where it is."""
+    if facts.reference not in (str(payout.id), payout.found_under):
+        return "foreign_reference"
+    if reason := mismatch(payout.money, facts.amount):
+        return reason
+    return "paid_out_twice" if payout.provider_payout_id not in (None, facts.payout_id) else None
+
+
+def _note(payout: PayoutRow, facts: PayoutFacts) -> None:
+    payout.provider_payout_id = facts.payout_id
+    payout.utr, payout.fee, payout.tax = facts.utr or payout.utr, facts.fee, facts.tax
+
+
 async def _take_in(session: Session, payout: PayoutRow, before: PayoutState, facts: PayoutFacts) -> None:
+    await no_longer(session, str(payout.id), "unknown_to_provider")
     if facts.state == PayoutState.PROCESSING:
         _move(session, payout, facts.state)
     elif facts.state == PayoutState.PROCESSED:
@@ -256,6 +315,7 @@ async def _never_left(session: Session, payout: PayoutRow, state: PayoutState) -
 async def _finish(session: Session, payout: PayoutRow, state: PayoutState, event: Event) -> None:
     _move(session, payout, state)
     payout.finished_at, payout.next_check_at = clock.now(), None
+    await no_longer(session, str(payout.id), *ENDED_BY_A_WORD)
     await emit(session, event)
 
 
@@ -311,6 +371,7 @@ def _row(session: Session, wish: NewPayout, provider: str, payee_id: UUID) -> Pa
         payee_id=payee_id,
         fingerprint=fingerprint(house, wish.to),
         reasons=[],
+        advanced=0,
         created_at=now,
         updated_at=now,
     )

@@ -22,17 +22,20 @@ from tillhouse.parts.payments.domain import (
     next_refund_check,
     refund_step,
 )
+from tillhouse.parts.payments.domain.endings import ENDED_BY_A_WORD
 from tillhouse.parts.payments.events import RefundFailed, RefundProcessed, RefundRequested, SendRefund
 from tillhouse.parts.payments.models import OrderRow, PaymentRow, RefundRow
 from tillhouse.parts.payments.ports import SettledPayment
-from tillhouse.parts.payments.service.attention import count_refund, look_into
+from tillhouse.parts.payments.service.attention import count_refund, look_into, no_longer, remind_of
 from tillhouse.parts.payments.service.given_back import left_of, restate
+from tillhouse.parts.payments.service.own import refuse_own
 from tillhouse.parts.payments.service.registry import installed_gateway, purpose
 from tillhouse.parts.payments.service.returns import (
     book_refund,
     bring_home,
     collect_debt,
     free_refund,
+    refund_after_all,
     return_refund,
     set_aside,
     source_of,
@@ -41,7 +44,7 @@ from tillhouse.parts.payments.store import close_exception
 from tillhouse.parts.payments.store import refunds as store
 
 # After this a gateway may have forgotten our key (Stripe does): a person looks before anything is sent again.
-_KEY_LIVES = timedelta(hours=23)
+KEY_LIVES = timedelta(hours=23)
 _SENDABLE = (RefundState.CREATED, RefundState.SENDING, RefundState.UNKNOWN)
 _ASKABLE = (RefundState.PENDING, RefundState.PROCESSED)
 
@@ -81,12 +84,13 @@ class RefundPlan:
     missing: Money
 
 
-async def plan_refund(session: Session, payment_id: UUID, amount: Money | None) -> RefundPlan:
+async def plan_refund(session: Session, payment_id: UUID, amount: Money | None, *, by: UUID) -> RefundPlan:
     """What giving `amount` of a payment back (all that is left, for None) would do. Nothing is begun.
 
     Raises what `start_refund` raises for an amount that cannot be given back.
     """
     order, payment = await _locked(session, payment_id)
+    await refuse_own(session, by, order.owner_kind, order.owner_id)
     _check_possible(session, payment)
     left = Money(await left_of(session, payment), payment.currency)
     wanted = left if amount is None else amount
@@ -112,8 +116,10 @@ async def start_refund(
 
     The product takes back what it sold, the money is set aside, and a job sends it. What the wallet lacks the house
     lends with `advance`: it becomes a debt of the owner. `email` is the payer's, for a gateway that has to write to
-    them where none is known. Raises `NotFound`, `CannotRefund`, `InvalidInput`, `Conflict`
-    for another wish under the key, what the product's `on_refund` raises, and the ledger's `InsufficientFunds`.
+    them where none is known. `by` is the person who asks, also behind a key; None for the product itself.
+
+    Raises `NotFound`, `CannotRefund`, `InvalidInput`, `Forbidden` for a payment of one's own, `Conflict` for another
+    wish under the key, what the product's `on_refund` raises, and the ledger's `InsufficientFunds`.
     """
     order, payment = await _locked(session, payment_id)
     earlier = await store.refund_by_key(session, payment.id, key)
@@ -121,6 +127,8 @@ async def start_refund(
         if amount is not None and earlier.money != amount:
             raise Conflict(N_("This request was made before with other details: start again."))
         return earlier
+    if by is not None:
+        await refuse_own(session, by, order.owner_kind, order.owner_id)
     _check_possible(session, payment)
     wanted = Money(await left_of(session, payment), payment.currency) if amount is None else amount
     await _check_amount(session, payment, wanted)
@@ -154,7 +162,7 @@ async def begin_refund(session: Session, refund_id: UUID) -> RefundSending | Non
         refund.provider_refund_id,
         refund.money,
         first=first,
-        may_send=refund.state == RefundState.SENDING and now < (refund.sent_at or now) + _KEY_LIVES,
+        may_send=refund.state == RefundState.SENDING and now < (refund.sent_at or now) + KEY_LIVES,
         email=refund.email,
     )
 
@@ -173,7 +181,11 @@ async def record_refund_lost(session: Session, refund_id: UUID) -> None:
     person decides. The hold stays.
     """
     await record_refund_unknown(session, refund_id)
-    await look_into(session, "refund", str(refund_id), "unknown_to_provider")
+    _, _, refund = await _must(session, refund_id)
+    if refund.state == RefundState.UNKNOWN:  # nobody has decided meanwhile
+        await remind_of(
+            session, "refund", str(refund_id), "unknown_to_provider", amount=refund.amount, currency=refund.currency
+        )
 
 
 async def record_refund_refused(session: Session, refund_id: UUID, *, reason: str, description: str) -> None:
@@ -202,10 +214,33 @@ async def record_refund(session: Session, refund_id: UUID, facts: RefundFacts) -
     if refund_step(before, facts.state):
         await _take_in(session, order, payment, refund, facts)
     elif before == RefundState.FAILED and facts.state != RefundState.FAILED:
-        await look_into(session, "refund", str(refund.id), "provider_disagrees", ours=before, theirs=facts.state)
+        await look_into(
+            session, "refund", str(refund.id), "provider_disagrees",
+            ours=before, theirs=facts.state, provider_refund=facts.refund_id,
+            amount=refund.amount, currency=refund.currency,
+        )  # fmt: skip
+    elif before == facts.state:
+        await no_longer(session, str(refund.id), "provider_disagrees")
     _plan_check(refund)
     await session.flush()
     return None
+
+
+async def take_refund_at_word(
+    session: Session, order: OrderRow, payment: PaymentRow, refund: RefundRow, facts: RefundFacts
+) -> None:
+    """People found a refund at its gateway, which says the same: it is booked, also where its money had been freed.
+    Needs the order's lock.
+    """
+    refund.provider_refund_id = facts.refund_id
+    if refund_step(RefundState(refund.state), facts.state):
+        await _take_in(session, order, payment, refund, facts)
+    elif refund.state == RefundState.FAILED:
+        refund.transaction_id = await refund_after_all(session, order, payment, refund)
+        refund.reversal_id = refund.failure_code = refund.failure_message = None
+        await _processed(session, order, payment, refund)
+    _plan_check(refund)
+    await session.flush()
 
 
 async def settle_refund(session: Session, facts: RefundFacts) -> str | None:
@@ -307,19 +342,21 @@ async def _begun(session: Session, refund: RefundRow) -> None:
 async def _take_in(
     session: Session, order: OrderRow, payment: PaymentRow, refund: RefundRow, facts: RefundFacts
 ) -> None:
+    await no_longer(session, str(refund.id), "unknown_to_provider")
     if facts.state == RefundState.PENDING:
         _move(session, refund, facts.state)
     elif facts.state == RefundState.PROCESSED:
         refund.transaction_id = await book_refund(session, refund)
-        refund.finished_at = clock.now()
-        _move(session, refund, facts.state)
-        await _done(session, order, payment, refund)
+        await _processed(session, order, payment, refund)
     else:
         refund.failure_code, refund.failure_message = facts.reason, facts.message
         await _failed(session, order, payment, refund)
 
 
-async def _done(session: Session, order: OrderRow, payment: PaymentRow, refund: RefundRow) -> None:
+async def _processed(session: Session, order: OrderRow, payment: PaymentRow, refund: RefundRow) -> None:
+    refund.finished_at = clock.now()
+    _move(session, refund, RefundState.PROCESSED)
+    await no_longer(session, str(refund.id), *ENDED_BY_A_WORD)
     await restate(session, order, payment)
     await emit(session, RefundProcessed(refund_id=refund.id))
 
@@ -332,6 +369,7 @@ async def _failed(session: Session, order: OrderRow, payment: PaymentRow, refund
     await bring_home(session, order, refund.hold_id, key=f"refund:{refund.id}")
     _move(session, refund, RefundState.FAILED)
     refund.finished_at, refund.next_check_at = clock.now(), None
+    await no_longer(session, str(refund.id), *ENDED_BY_A_WORD)
     await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"refund:{refund.id}")
     await restate(session, order, payment)
     await emit(session, RefundFailed(refund_id=refund.id))

@@ -1,19 +1,20 @@
 """How money that goes back to payers is booked: taken from where it is, and advanced where it no longer is.
 
-What a wallet lacks for a refund that the house advances, for one made at the gateway's own dashboard, or for a lost
-dispute, becomes a debt of its owner (`receivable`). Money that comes into the wallet later buys first what it was paid
-for; what is left pays the debt, before anything can be withdrawn.
+What a wallet lacks for a refund that the house advances, for one made at the gateway's own dashboard, for a lost
+dispute, or for a payout or refund that was made after all, becomes a debt of its owner (`receivable`). Money that comes
+into the wallet later buys first what it was paid for; what is left pays the debt, before anything can be withdrawn.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from uuid import UUID
 
-from tillhouse.kernel.db import Session
+from tillhouse.kernel.db import JsonObject, ReadSession, Session
 from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
-from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, RefundRow
+from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, PayoutRow, RefundRow
 from tillhouse.parts.payments.service.attention import look_into
 from tillhouse.parts.payments.service.books import account_of, clearing, wallet_of
 
@@ -25,7 +26,7 @@ def debt_account(owner_kind: str, owner_id: UUID, unit: str) -> ledger.AccountRe
     return ledger.AccountRef(owner_kind, owner_id, "receivable", unit)
 
 
-async def source_of(session: Session, order: OrderRow, payment: PaymentRow) -> ledger.AccountRef:
+async def source_of(session: ReadSession, order: OrderRow, payment: PaymentRow) -> ledger.AccountRef:
     """Where the money of a payment is: the owner's wallet, or suspense where that could not take it."""
     assert payment.transaction_id is not None
     booked = await ledger.transaction(session, payment.transaction_id)
@@ -90,7 +91,7 @@ async def free_refund(session: Session, refund: RefundRow) -> None:
 async def return_refund(session: Session, refund: RefundRow) -> int:
     """Give back money that went to the payer's bank and was sent back by it."""
     assert refund.transaction_id is not None
-    key = f"payments.refund_returned:{refund.id}"
+    key = f"payments.refund_returned:{refund.id}:{refund.transaction_id}"
     return (await ledger.reverse(session, refund.transaction_id, key=key, metadata={"refund": str(refund.id)})).id
 
 
@@ -123,16 +124,78 @@ async def free_disputed(session: Session, dispute: DisputeRow) -> None:
 async def book_chargeback(session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow) -> int:
     """Book that the payer's bank took its money: `dispute.taken` from the owner, what is beyond it from suspense."""
     source = await source_of(session, order, payment)
-    for _ in range(_TRIES):
-        try:
-            return (await ledger.post(session, _chargeback(dispute, source))).id
-        except ledger.InsufficientFunds as short:
-            missing = Money(dispute.taken, dispute.currency) - short.available
-            dispute.advanced += await _advance(session, order, missing, f"{dispute.id}")
-        except ledger.AccountClosed:
-            await look_into(session, "dispute", str(dispute.id), "wallet_refused", code="account_closed")
-            source = ledger.house_account("suspense:payments", dispute.currency)
-    raise _busy()
+    taken = Money(dispute.taken, dispute.currency)
+    booked, lent = await _take(
+        session, order, source, taken, lambda account: _chargeback(dispute, account), about=("dispute", dispute.id)
+    )
+    dispute.advanced += lent
+    return booked
+
+
+async def return_chargeback(session: Session, order: OrderRow, dispute: DisputeRow, *, key: str) -> int:
+    """The payer's bank gave back what it had taken: it goes to where it came from, or to whoever claimed the order
+    since. The money of an owner who is gone waits in suspense, and a person looks. `key` is used once.
+    """
+    assert dispute.transaction_id is not None
+    about = {"dispute": str(dispute.id)}
+    try:
+        returned = await ledger.reverse(session, dispute.transaction_id, key=f"payments.{key}", metadata=about)
+    except ledger.AccountClosed:
+        await look_into(session, "dispute", str(dispute.id), "wallet_refused", code="account_closed")
+        suspense = ledger.house_account("suspense:payments", dispute.currency)
+        owed = clearing(dispute.provider, dispute.currency)
+        legs = (ledger.debit(owed, dispute.money), ledger.credit(suspense, dispute.money))
+        # The open item of the chargeback ends by it, as it would by its reversal.
+        items: JsonObject = {owed.code: str(dispute.transaction_id)}
+        posting = ledger.Posting(
+            key=f"payments.{key}", kind="payments.chargeback", legs=legs, metadata={**about, "items": items}
+        )
+        return (await ledger.post(session, posting)).id
+    taken = await ledger.transaction(session, dispute.transaction_id)
+    home = wallet_of(order)
+    for account, amount in taken.legs:
+        if account.owner_kind == "order" and account != home:
+            await _claim(session, order, account, amount, key)
+    return returned.id
+
+
+async def pay_after_all(session: Session, payout: PayoutRow) -> int:
+    """Book a payout that was made although its money had been freed: what was spent meanwhile becomes a debt."""
+    # One key for each time that it came back: it may be freed again, and be made after all again.
+    again = f"{payout.id}:{payout.reversal_id or 0}"
+
+    def posting(source: ledger.AccountRef) -> ledger.Posting:
+        out = ledger.house_account(f"payouts:{payout.provider}", payout.currency)
+        return ledger.Posting(
+            key=f"payments.paid_after_all:{again}",
+            kind="payments.paid_after_all",
+            legs=(ledger.debit(source, payout.money), ledger.credit(out, payout.money)),
+            metadata={"payout": str(payout.id), "to": payout.destination_masked},
+        )
+
+    wallet, about = wallet_of(payout), ("payout", payout.id)
+    booked, lent = await _take(session, payout, wallet, payout.money, posting, about=about, again=again)
+    payout.advanced = min(payout.advanced + lent, payout.amount)
+    return booked
+
+
+async def refund_after_all(session: Session, order: OrderRow, payment: PaymentRow, refund: RefundRow) -> int:
+    """Book a refund that was made although its money had been freed: what was spent meanwhile becomes a debt."""
+    again = f"{refund.id}:{refund.reversal_id or 0}"
+
+    def posting(source: ledger.AccountRef) -> ledger.Posting:
+        back = clearing(refund.provider, refund.currency)
+        return ledger.Posting(
+            key=f"payments.refunded_after_all:{again}",
+            kind="payments.refund",
+            legs=(ledger.debit(source, refund.money), ledger.credit(back, refund.money)),
+            metadata={"refund": str(refund.id), "payment": str(refund.payment_id)},
+        )
+
+    source, about = await source_of(session, order, payment), ("refund", refund.id)
+    booked, lent = await _take(session, order, source, refund.money, posting, about=about, again=again)
+    refund.advanced = min(refund.advanced + lent, refund.amount)
+    return booked
 
 
 async def collect_debt(session: Session, owner_kind: str, owner_id: UUID, unit: str, *, key: str) -> int:
@@ -164,22 +227,53 @@ async def bring_home(session: Session, order: OrderRow, hold_id: int | None, *, 
     home = wallet_of(order)
     if held.account == home or held.account.owner_kind != "order":
         return
-    legs = (ledger.debit(held.account, held.amount), ledger.credit(home, held.amount))
+    await _claim(session, order, held.account, held.amount, key)
+
+
+async def _claim(session: Session, order: OrderRow, held_in: ledger.AccountRef, amount: Money, key: str) -> None:
+    legs = (ledger.debit(held_in, amount), ledger.credit(wallet_of(order), amount))
     posting = ledger.Posting(
         key=f"payments.claim:{key}", kind="payments.claim", legs=legs, metadata={"order": str(order.id)}
     )
     await ledger.post(session, posting)
 
 
-async def _advance(session: Session, order: OrderRow, missing: Money, key: str) -> int:
+async def _take(
+    session: Session,
+    owner: OrderRow | PayoutRow,
+    source: ledger.AccountRef,
+    amount: Money,
+    posting: Callable[[ledger.AccountRef], ledger.Posting],
+    *,
+    about: tuple[str, UUID],
+    again: str = "",
+) -> tuple[int, int]:
+    """Post what takes `amount` from `source`, whatever is there: returns the transaction, and what the house lent.
+
+    Money of an owner who is gone comes from suspense, and a person looks.
+    """
+    kind, number = about
+    lent = 0
+    for _ in range(_TRIES):
+        try:
+            return (await ledger.post(session, posting(source))).id, lent
+        except ledger.InsufficientFunds as short:
+            lent += await _advance(session, owner, amount - short.available, again or f"{number}")
+        except ledger.AccountClosed:
+            await look_into(session, kind, str(number), "wallet_refused", code="account_closed")
+            source = ledger.house_account("suspense:payments", amount.unit)
+    raise _busy()
+
+
+async def _advance(session: Session, owner: OrderRow | PayoutRow, missing: Money, key: str) -> int:
     posting = ledger.Posting(
         key=f"payments.advance:{key}:{missing.minor}",
         kind="payments.advance",
         legs=(
-            ledger.debit(debt_account(order.owner_kind, order.owner_id, missing.unit), missing),
-            ledger.credit(wallet_of(order), missing),
+            ledger.debit(debt_account(owner.owner_kind, owner.owner_id, missing.unit), missing),
+            ledger.credit(wallet_of(owner), missing),
         ),
-        metadata={"order": str(order.id)},
+        metadata={"order" if isinstance(owner, OrderRow) else "payout": str(owner.id)},
     )
     await ledger.post(session, posting)
     return missing.minor

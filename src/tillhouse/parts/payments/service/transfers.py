@@ -30,6 +30,7 @@ from tillhouse.parts.payments.service.attention import count_transfer, look_into
 from tillhouse.parts.payments.service.books import TRANSFERS, clearing, wallet_of
 from tillhouse.parts.payments.service.registry import settings_of
 from tillhouse.parts.payments.service.returns import collect_debt
+from tillhouse.parts.payments.service.separation import may_be_done
 from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.payments.store import transfers as store
 
@@ -58,14 +59,19 @@ async def settle_transfer(session: Session, facts: TransferFacts) -> None:
     await session.flush()
 
 
-async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID) -> TransferRow:
-    """A person says which order an unplaced transfer is for. Raises `NotFound`, `Conflict`."""
+async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID, *, by: UUID) -> TransferRow:
+    """A person says which order an unplaced transfer is for; a large one moves when a second person says the same.
+
+    Raises `NotFound`, `Conflict`, and `Forbidden` for an order of one's own.
+    """
     transfer = await _unplaced(session, transfer_row_id)
     order = await order_store.lock_order(session, order_id)
     if order is None or order.provider != transfer.provider:
         raise NotFound(N_("There is no such payment."))
     if order.currency != transfer.currency:
         raise Conflict(N_("This order is in another currency than the transfer."))
+    if not await may_be_done(session, transfer, "place", order.id, by=by, order=order):
+        return transfer
     transfer.state, transfer.order_id = "unplaced", None  # what it waited for before counts no longer
     await session.flush()
     await _place_one(session, transfer, order)
@@ -74,15 +80,18 @@ async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID
     return transfer
 
 
-async def release_transfer(session: Session, transfer_row_id: UUID) -> TransferRow:
-    """A person gives up on the rest of a part payment: its money goes to the wallet of the order's owner.
+async def release_transfer(session: Session, transfer_row_id: UUID, *, by: UUID) -> TransferRow:
+    """A person gives up on the rest of a part payment: its money goes to the wallet of the order's owner, that of a
+    large one when a second person says the same.
 
-    Raises `NotFound`, `Conflict` for a transfer that waits for no order.
+    Raises `NotFound`, `Conflict` for a transfer that waits for no order, and `Forbidden` for an order of one's own.
     """
     transfer = await _unplaced(session, transfer_row_id)
     order = await order_store.lock_order(session, transfer.order_id) if transfer.order_id else None
     if order is None:
         raise Conflict(N_("This transfer belongs to no order yet: say first which one it is for."))
+    if not await may_be_done(session, transfer, "release", order.id, by=by, order=order):
+        return transfer
     await _to_owner(session, transfer, order, transfer.money)
     _all_placed(transfer)
     await _close(session, transfer)
@@ -95,12 +104,13 @@ async def check_waits(session: Session, transfer_row_id: UUID) -> None:
     await _unplaced(session, transfer_row_id)
 
 
-async def send_back_transfer(session: Session, transfer_row_id: UUID, by_row_id: UUID) -> TransferRow:
-    """A person says that a transfer whose money waits was sent back to its sender, by the outgoing transfer that the
-    bank tells of: nothing is paid out here. The outgoing line of the bank is explained by it.
+async def send_back_transfer(session: Session, transfer_row_id: UUID, by_row_id: UUID, *, by: UUID) -> TransferRow:
+    """A person says that a transfer whose money waits was sent back to its sender, by the outgoing transfer `by_row_id`
+    that the bank tells of: nothing is paid out here. The outgoing line of the bank is explained by it. Of a large one a
+    second person has to say the same.
 
-    Raises `NotFound`, and `Conflict` unless that one left the same account, over the same amount, and explains nothing
-    yet.
+    Raises `NotFound`, `Forbidden` for a part of an order of one's own, and `Conflict` unless that one left the same
+    account, over the same amount, and explains nothing yet.
     """
     transfer = await _unplaced(session, transfer_row_id)
     outgoing = await store.lock_transfer(session, by_row_id)
@@ -109,6 +119,9 @@ async def send_back_transfer(session: Session, transfer_row_id: UUID, by_row_id:
     same = (transfer.provider, transfer.account, transfer.money)
     if outgoing.state != "outgoing" or (outgoing.provider, outgoing.account, outgoing.money) != same:
         raise Conflict(N_("That transfer did not send this one back: it has another amount, or explains another one."))
+    order = await order_store.lock_order(session, transfer.order_id) if transfer.order_id else None
+    if not await may_be_done(session, transfer, "sent_back", outgoing.id, by=by, order=order):
+        return transfer
     posting = ledger.Posting(
         key=f"payments.transfer_sent_back:{transfer.id}",
         kind="payments.transfer_sent_back",

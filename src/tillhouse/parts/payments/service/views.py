@@ -114,7 +114,7 @@ class PayoutView:
     """A payout. `destination` is masked; `sentence` is a message id that says what the state means for the money.
 
     `reasons` are codes of why it waits, or waited, for a person: for staff alone. `waits_for_bank`: it only waits for
-    the bank to say whose the account is.
+    the bank to say whose the account is. `advanced` of it the owner's wallet could not cover: they owe it to the house.
     """
 
     id: UUID
@@ -137,6 +137,7 @@ class PayoutView:
     reasons: tuple[str, ...]
     waits_for_bank: bool
     provider_payout_id: str | None
+    advanced: Money
     hold_id: int | None
     transaction_id: int | None
     reversal_id: int | None
@@ -175,7 +176,10 @@ class RefundView:
 
 @dataclass(frozen=True, slots=True)
 class DisputeView:
-    """Money that a payer's bank wants back. `taken` was, when it was lost; `advanced` of it is owed to the house."""
+    """Money that a payer's bank wants back. `taken` was, when it was lost; `advanced` of it is owed to the house.
+
+    `reversal_id` gave it back, where it was won after it had been lost.
+    """
 
     id: UUID
     payment_id: UUID
@@ -192,6 +196,17 @@ class DisputeView:
     closed_at: datetime | None
     hold_id: int | None
     transaction_id: int | None
+    reversal_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProposalView:
+    """What somebody said a transfer is for: `target` is the order, or the transfer that sent it back."""
+
+    what: str
+    target: UUID
+    by: UUID
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +341,7 @@ def payout_view(row: PayoutRow) -> PayoutView:
         reasons=reasons,
         waits_for_bank=waits_for_bank,
         provider_payout_id=row.provider_payout_id,
+        advanced=Money(row.advanced, row.currency),
         hold_id=row.hold_id,
         transaction_id=row.transaction_id,
         reversal_id=row.reversal_id,
@@ -379,6 +395,7 @@ def dispute_view(row: DisputeRow) -> DisputeView:
         closed_at=row.closed_at,
         hold_id=row.hold_id,
         transaction_id=row.transaction_id,
+        reversal_id=row.reversal_id,
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, rows_of
 from tillhouse.kernel.ids import new_id
-from tillhouse.parts.payments.domain import OrderState, PayoutState
+from tillhouse.parts.payments.domain import OrderState
 from tillhouse.parts.payments.domain.payouts import HOLDS_MONEY, NEVER_HAPPENED
 from tillhouse.parts.payments.models import (
     DisputeRow,
@@ -155,6 +155,12 @@ async def payout_by_id(session: ReadSession, payout_id: UUID) -> PayoutRow | Non
     return await session.get(PayoutRow, payout_id)
 
 
+async def payout_by_provider_id(session: ReadSession, provider: str, payout_id: str) -> PayoutRow | None:
+    """The payout with this id at its provider, None when there is none."""
+    statement = select(PayoutRow).where(PayoutRow.provider == provider, PayoutRow.provider_payout_id == payout_id)
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
 async def lock_payout(session: Session, payout_id: UUID) -> PayoutRow | None:
     """The payout as it is now, locked until the transaction ends; None when there is none."""
     statement = select(PayoutRow).where(PayoutRow.id == payout_id).with_for_update()
@@ -216,33 +222,6 @@ async def take_due(session: Session, table: type[Due], next_check_at: datetime) 
     )
     statement = update(table).where(table.id.in_(due)).values(next_check_at=next_check_at).returning(table.id)
     return list((await session.execute(statement)).scalars())
-
-
-async def authorized_before(session: ReadSession, before: datetime) -> Sequence[PaymentRow]:
-    """Payments that were authorised before then and not captured since."""
-    statement = (
-        select(PaymentRow)
-        .where(PaymentRow.state == OrderState.AUTHORIZED, PaymentRow.updated_at < before)
-        .limit(_AT_ONCE)
-    )
-    return (await session.execute(statement)).scalars().all()
-
-
-async def unfinished_payouts_before(session: ReadSession, before: datetime) -> Sequence[PayoutRow]:
-    """Payouts that were asked for before then and have no end yet; not those that wait for us."""
-    waiting = [state for state in HOLDS_MONEY if state != PayoutState.AWAITING_APPROVAL]
-    statement = select(PayoutRow).where(PayoutRow.state.in_(waiting), PayoutRow.created_at < before).limit(_AT_ONCE)
-    return (await session.execute(statement)).scalars().all()
-
-
-async def unhandled_events_before(session: ReadSession, before: datetime) -> Sequence[ProviderEventRow]:
-    """Events that came before then and are not handled yet."""
-    statement = (
-        select(ProviderEventRow)
-        .where(ProviderEventRow.state == "received", ProviderEventRow.received_at < before)
-        .limit(_AT_ONCE)
-    )
-    return (await session.execute(statement)).scalars().all()
 
 
 async def open_business(session: ReadSession, owner_kind: str, owner_id: UUID) -> tuple[bool, bool]:

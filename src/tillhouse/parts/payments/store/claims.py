@@ -88,7 +88,7 @@ async def _dispute_claims(session: ReadSession, provider: str, ids: Collection[s
             subject_id=row.provider_dispute_id,
             amount=-row.money,
             fee=Money(row.fee, row.currency) if row.fee else None,
-            item=str(row.transaction_id) if row.transaction_id else f"dispute:{row.id}",
+            item=_dispute_item(row),
             since=row.closed_at or row.opened_at,
         )
         for row in (await session.execute(query)).scalars()
@@ -96,11 +96,11 @@ async def _dispute_claims(session: ReadSession, provider: str, ids: Collection[s
 
 
 async def _reinstated_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    """A won dispute gives back what was taken: what we had booked as lost, or what only the provider took meanwhile."""
     query = select(DisputeRow).where(
         DisputeRow.provider == provider,
         DisputeRow.provider_dispute_id.in_(ids),
         DisputeRow.state == DisputeState.WON,
-        DisputeRow.transaction_id.is_(None),
     )
     return [
         Claim(
@@ -108,11 +108,15 @@ async def _reinstated_claims(session: ReadSession, provider: str, ids: Collectio
             subject_id=row.provider_dispute_id,
             amount=row.money,
             fee=None,
-            item=f"dispute:{row.id}",
+            item=_dispute_item(row),
             since=row.closed_at or row.opened_at,
         )
         for row in (await session.execute(query)).scalars()
     ]
+
+
+def _dispute_item(row: DisputeRow) -> str:
+    return str(row.transaction_id) if row.transaction_id else f"dispute:{row.id}"
 
 
 async def _transfer_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:

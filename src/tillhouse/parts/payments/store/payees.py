@@ -83,12 +83,6 @@ async def take_due_checks(session: Session, next_check_at: datetime) -> list[UUI
     return list((await session.execute(statement)).scalars())
 
 
-async def unanswered_checks_before(session: ReadSession, before: datetime) -> Sequence[PayeeRow]:
-    """Payees about whom the bank was first asked before then, without an answer."""
-    statement = select(PayeeRow).where(PayeeRow.state == "checking", PayeeRow.check_sent_at < before).limit(_AT_ONCE)
-    return (await session.execute(statement)).scalars().all()
-
-
 async def erase_payees(session: Session, owner_kind: str, owner_id: UUID, empty: bytes) -> None:
     """Forget an owner's accounts: what is sealed, what is shown, and what would find them again."""
     nobody = func.uuid_send(PayeeRow.id)  # unique, and no fingerprint of anything

@@ -212,6 +212,17 @@ async def exception_by_id(session: ReadSession, exception_id: UUID) -> Exception
     return await session.get(ExceptionRow, exception_id)
 
 
+async def open_exception_about(session: ReadSession, subject: str, reasons: Collection[str]) -> ExceptionRow | None:
+    """The newest open exception about a subject for one of these reasons."""
+    query = (
+        select(ExceptionRow)
+        .where(ExceptionRow.subject == subject, ExceptionRow.reason.in_(reasons), ExceptionRow.closed_at.is_(None))
+        .order_by(ExceptionRow.id.desc())
+        .limit(1)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
 async def was_named(session: ReadSession, subjects: Collection[str], reason: str) -> set[str]:
     """Those of `subjects` that were put before a person for that reason, whether or not it has ended."""
     query = select(ExceptionRow.subject).where(ExceptionRow.subject.in_(subjects), ExceptionRow.reason == reason)

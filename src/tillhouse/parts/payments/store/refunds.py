@@ -1,7 +1,6 @@
 """SQL of refunds and disputes. The order's lock is taken before any of these rows is changed."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
@@ -10,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.parts.payments.domain import RefundState
 from tillhouse.parts.payments.domain.refunds import DISPUTES_RUN, REFUNDS_HOLD
-from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, RefundRow
+from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, PayoutRow, RefundRow
 
 _FRESH = {"populate_existing": True}
 _COUNTS = REFUNDS_HOLD | {RefundState.PROCESSED}
@@ -129,12 +128,6 @@ async def disputes(session: ReadSession, *, limit: int, before: UUID | None) -> 
     return (await session.execute(statement.order_by(DisputeRow.id.desc()).limit(limit))).scalars().all()
 
 
-async def unfinished_refunds_before(session: ReadSession, before: datetime) -> Sequence[RefundRow]:
-    """Refunds that were asked for before then and have no end yet."""
-    statement = select(RefundRow).where(RefundRow.state.in_(REFUNDS_HOLD), RefundRow.created_at < before)
-    return (await session.execute(statement.limit(_AT_ONCE))).scalars().all()
-
-
 async def held_refunds(session: ReadSession) -> Sequence[RefundRow]:
     """Refunds whose money is set aside."""
     return (await session.execute(select(RefundRow).where(RefundRow.state.in_(REFUNDS_HOLD)))).scalars().all()
@@ -146,13 +139,13 @@ async def debtors(session: ReadSession) -> list[tuple[str, UUID, str]]:
         exists().where(RefundRow.payment_id == PaymentRow.id, RefundRow.advanced > 0),
         exists().where(DisputeRow.payment_id == PaymentRow.id, DisputeRow.advanced > 0),
     )
-    statement = (
+    paid_in = (
         select(OrderRow.owner_kind, OrderRow.owner_id, OrderRow.currency)
         .join(PaymentRow, PaymentRow.order_id == OrderRow.id)
         .where(advanced)
-        .distinct()
-        .order_by(OrderRow.owner_id)
     )
+    paid_out = select(PayoutRow.owner_kind, PayoutRow.owner_id, PayoutRow.currency).where(PayoutRow.advanced > 0)
+    statement = paid_in.union(paid_out).order_by("owner_id", "currency")
     return [(row[0], row[1], row[2]) for row in await session.execute(statement)]
 
 

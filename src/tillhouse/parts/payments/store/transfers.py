@@ -3,12 +3,12 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel.db import ReadSession, Session, rows_of
 from tillhouse.parts.payments.domain import OrderState
-from tillhouse.parts.payments.models import OrderRow, TransferCursorRow, TransferRow
+from tillhouse.parts.payments.models import OrderRow, TransferCursorRow, TransferProposalRow, TransferRow
 
 _FRESH = {"populate_existing": True}
 
@@ -98,3 +98,21 @@ async def unplaced_totals(session: ReadSession) -> dict[str, int]:
         .group_by(TransferRow.currency)
     )
     return {row[0]: int(row[1]) for row in await session.execute(statement)}
+
+
+async def proposal_of(session: ReadSession, transfer_row_id: UUID) -> TransferProposalRow | None:
+    """What somebody said a transfer is for, while it waits for another one who says the same."""
+    query = select(TransferProposalRow).where(TransferProposalRow.transfer_id == transfer_row_id)
+    return (await session.execute(query.execution_options(populate_existing=True))).scalar_one_or_none()
+
+
+async def propose(session: Session, row: TransferProposalRow) -> None:
+    """Write down what somebody says, in the place of what was said before. Needs the transfer's lock."""
+    said = {"what": row.what, "target": row.target, "by": row.by, "at": row.at}
+    statement = insert(TransferProposalRow).values(transfer_id=row.transfer_id, **said)
+    await session.execute(statement.on_conflict_do_update(index_elements=["transfer_id"], set_=said))
+
+
+async def forget_proposal(session: Session, transfer_row_id: UUID) -> None:
+    """It was done, or something else was. Needs the transfer's lock."""
+    await session.execute(delete(TransferProposalRow).where(TransferProposalRow.transfer_id == transfer_row_id))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.errors import DomainError
+from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.web.deps import Pages, TheWeb
@@ -37,6 +38,7 @@ from tillhouse.parts.payments.pages.console.common import (
     list_page,
     names_of,
 )
+from tillhouse.parts.payments.pages.console.endings import EndingForm, case_or_none, ending_question
 from tillhouse.parts.payments.service import finding
 from tillhouse.parts.payments.service.reconciliation.resolving import (
     ExceptionState,
@@ -152,32 +154,58 @@ async def propose(
     return redirect(request, f"{ROOT}/exceptions/{exception_id}", said, secure=web.secure)
 
 
+@router.post(ROOT + "/exceptions/{exception_id}/propose-end", dependencies=POSTED)
+async def propose_end(
+    request: Request, house: TheHouse, pages: Pages, web: TheWeb, *, me: Proposer, exception_id: UUID
+) -> Response:
+    """Say what became of a payout or refund: the provider is asked, and nothing is booked before somebody agrees."""
+    form = await Form.read(request, EndingForm, name="end")
+    if form.is_valid:
+        try:
+            ending = api.ending_from(api.Outcome(form.data.outcome), form.data.provider_id)
+            await api.propose_end(house, me, exception_id, ending, explanation=form.data.explanation)
+        except DomainError as refusal:
+            if refusal.status == 404:
+                raise
+            form.refuse(refusal)
+    if not form.is_valid:
+        async with house.database.reading() as session:
+            return await _page(request, session, pages, me, exception_id, said=form)
+    done = Toast(gettext("Proposed"), gettext("It ends when somebody else agrees. Nothing is booked before."), "info")
+    return redirect(request, f"{ROOT}/exceptions/{exception_id}", done, secure=web.secure)
+
+
 @router.post(ROOT + "/exceptions/{exception_id}/{verdict}", dependencies=POSTED)
 async def decide(
-    request: Request, session: Write, pages: Pages, web: TheWeb, *, me: Approver, exception_id: UUID, verdict: Verdict
+    request: Request, house: TheHouse, pages: Pages, web: TheWeb, *, me: Approver, exception_id: UUID, verdict: Verdict
 ) -> Response:
-    """Agree to what somebody else proposed, asked once more with what it posts; or do not."""
+    """Agree to what somebody else proposed, asked once more with what it books; or do not."""
     form = await Form.read(request, DecisionForm, name="decide")
-    here = f"{ROOT}/exceptions/{exception_id}"
+    if form.is_valid:
+        try:
+            await _decide(house, me, exception_id, verdict, form.data)
+        except DomainError as refusal:
+            if refusal.status == 404:
+                raise
+            form.refuse(refusal)
     if not form.is_valid:
-        return await _page(request, session, pages, me, exception_id, decided=form)
-    try:
-        async with session.begin_nested():  # a refusal keeps nothing of what was begun
-            await api.check_proposal(session, me, exception_id, form.data.resolution, verdict)
-            if verdict == "reject":
-                await api.reject(session, me, exception_id, form.data.resolution)
-            elif form.data.confirmed:
-                await api.approve(session, me, exception_id, form.data.resolution)
-    except DomainError as refusal:
-        if refusal.status == 404:
-            raise
-        form.refuse(refusal)
-        return await _page(request, session, pages, me, exception_id, decided=form)
+        async with house.database.reading() as session:
+            return await _page(request, session, pages, me, exception_id, decided=form)
     if verdict == "approve" and not form.data.confirmed:
-        question = await _question(session, await api.exception(session, exception_id))
-        return confirm(request, pages, form, question)
+        async with house.database.reading() as session:
+            return confirm(request, pages, form, await _question(session, await api.exception(session, exception_id)))
     said = Toast(gettext("Ended")) if verdict == "approve" else Toast(gettext("Open again"), tone="info")
-    return redirect(request, here, said, secure=web.secure)
+    return redirect(request, f"{ROOT}/exceptions/{exception_id}", said, secure=web.secure)
+
+
+async def _decide(house: House, me: Principal, exception_id: UUID, verdict: Verdict, data: DecisionForm) -> None:
+    if verdict == "reject":
+        async with house.database.transaction() as session:
+            await api.reject(session, me, exception_id, data.resolution)
+    elif data.confirmed:
+        await api.approve(house, me, exception_id, data.resolution)
+    else:
+        await api.check_approval(house, me, exception_id, data.resolution)
 
 
 def _legs(data: ProposalForm) -> list[CorrectionLeg]:
@@ -215,6 +243,7 @@ async def _page(
     *,
     sent: Form[ProposalForm] | None = None,
     decided: Form[DecisionForm] | None = None,
+    said: Form[EndingForm] | None = None,
 ) -> Response:
     one = await api.exception(session, exception_id)
     unit = one.amount.unit if one.amount else "INR"
@@ -223,12 +252,15 @@ async def _page(
     resolution = one.resolution
     people = [resolution.proposed_by, resolution.decided_by] if resolution else []
     accounts = sorted(correctable(session))
+    case = await case_or_none(session, exception_id)
     context = {
         **words.WORDS,
         "one": one,
         "subject_href": await _subject_href(session, one),
         "names": await names_of(session, people),
         "proposal": sent or blank,
+        "case": case,
+        "end": said or Form.blank(EndingForm, name="end", provider_id=(case and case.known_as) or ""),
         "decision": decided or Form.blank(DecisionForm, name="decide"),
         "legs": LEGS,
         "accounts": [Option(code, code) for code in accounts],
@@ -238,13 +270,15 @@ async def _page(
         "may_decide": me.may("payments.approve_correction") and one.state == "proposed",
         "mine": resolution is not None and resolution.proposed_by == me.id,
     }
-    shown: Form[Any] = sent or decided or blank
+    shown: Form[Any] = sent or decided or said or blank
     return pages.render_form(request, "payments/console/exception.html", shown, context)
 
 
 async def _question(session: ReadSession, one: ExceptionView) -> Question:
     resolution, here = one.resolution, f"{ROOT}/exceptions/{one.id}"
     assert resolution
+    if resolution.ending:
+        return await ending_question(session, one)
     effects = []
     for leg in resolution.legs:
         account = ledger.house_account(leg.account, leg.amount.unit)

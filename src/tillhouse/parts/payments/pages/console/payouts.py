@@ -42,6 +42,7 @@ from tillhouse.parts.payments.pages.console.common import (
 )
 from tillhouse.parts.payments.pages.console.timeline import timeline_of_payout
 from tillhouse.parts.payments.service import finding
+from tillhouse.parts.payments.service.endings import open_case
 from tillhouse.parts.payments.service.finding import PayoutFile
 from tillhouse.parts.payments.service.owners import owns
 from tillhouse.parts.payments.service.reviews import approve_payout, check_decision, reject_payout
@@ -172,6 +173,7 @@ async def _page(
         "file": found,
         "payout": one,
         "names": await names_of(session, [one.owner_id, one.requested_by, *(each.by for each in found.decisions)]),
+        "case": await open_case(session, one.id),
         "timeline": timeline_of_payout(found),
         "wallet_href": account_href(found.wallet),
         "approvals": len(approvers),

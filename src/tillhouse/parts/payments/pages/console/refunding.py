@@ -64,7 +64,7 @@ async def give_back(
             if form.data.confirmed:
                 made = await _start(session, me, payment_id, amount, form.data)
             else:
-                plan = await plan_refund(session, payment_id, amount)
+                plan = await plan_refund(session, payment_id, amount, by=me.person_id)
                 _check_means(plan, form.data)
     except DomainError as refusal:
         form.refuse(refusal)

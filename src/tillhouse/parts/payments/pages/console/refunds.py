@@ -26,6 +26,7 @@ from tillhouse.parts.payments.pages.console.common import (
     narrowed,
 )
 from tillhouse.parts.payments.service import finding
+from tillhouse.parts.payments.service.endings import open_case
 from tillhouse.parts.payments.service.views import RefundView
 
 router = APIRouter()
@@ -71,6 +72,7 @@ async def refund(request: Request, session: Read, pages: Pages, _reader: Reader,
         **words.WORDS,
         "refund": one,
         "payment": payment,
+        "case": await open_case(session, one.id),
         "names": await names_of(session, [one.requested_by]),
     }
     return pages.render_page(request, "payments/console/refund.html", context)

@@ -119,7 +119,8 @@ def _dispute(dispute: DisputeView) -> Iterator[Happened]:
             else gettext("The dispute was won")
         )
         tone = "danger" if lost else "success"
-        yield Happened(dispute.closed_at, title, "", "scale", tone, dispute.transaction_id, href)
+        booked = dispute.reversal_id or dispute.transaction_id
+        yield Happened(dispute.closed_at, title, "", "scale", tone, booked, href)
 
 
 def _event(event: EventView) -> Happened:

@@ -40,6 +40,7 @@ from tillhouse.parts.payments.pages.console.common import (
 )
 from tillhouse.parts.payments.service import finding
 from tillhouse.parts.payments.service.finding import TransferFile
+from tillhouse.parts.payments.service.own import refuse_own
 from tillhouse.parts.payments.service.transfers import check_waits, send_back_transfer
 from tillhouse.parts.payments.service.views import OrderView, TransferView
 
@@ -112,6 +113,10 @@ async def settle(
     if question:
         return confirm(request, pages, form, question)
     said = Toast(gettext("Done"), gettext("The money has left suspense."))
+    if (await finding.transfer_file(session, transfer_id)).proposal:
+        said = Toast(
+            gettext("Written down"), gettext("It is large: it moves when a second person says the same."), "info"
+        )
     return redirect(request, f"{ROOT}/transfers/{transfer_id}", said, secure=web.secure)
 
 
@@ -121,14 +126,15 @@ async def _do(session: Session, me: Principal, transfer_id: UUID, what: What, da
     details: JsonObject = {"amount": str(found.transfer.amount), "currency": found.transfer.amount.unit}
     if what == "place":
         order = await _order(session, found, data.order)
+        await refuse_own(session, me.person_id, order.owner_kind, order.owner_id)
         if not data.confirmed:
             return await _place_question(session, found, order)
-        await api.place_transfer(session, transfer_id, order.id)
+        await api.place_transfer(session, transfer_id, order.id, by=me.person_id)
         details["order"] = str(order.id)
     elif what == "release":
         if not data.confirmed:
-            return await _release_question(session, found)
-        await api.release_transfer(session, transfer_id)
+            return await _release_question(session, me, found)
+        await api.release_transfer(session, transfer_id, by=me.person_id)
     else:
         by = next((one for one in found.sent_back_by if one.id == data.by), None)
         if by is None:
@@ -136,7 +142,7 @@ async def _do(session: Session, me: Principal, transfer_id: UUID, what: What, da
             raise InvalidInput(sentence, errors=[FieldError("/by", "missing", sentence)])
         if not data.confirmed:
             return _sent_back_question(found, by)
-        await send_back_transfer(session, transfer_id, by.id)
+        await send_back_transfer(session, transfer_id, by.id, by=me.person_id)
         details["by"] = str(by.id)
     await identity.audit(session, me, f"payments.transfer_{what.replace('-', '_')}", f"transfer:{transfer_id}", details)
     return None
@@ -189,11 +195,12 @@ async def _place_question(session: ReadSession, found: TransferFile, order: Orde
     )
 
 
-async def _release_question(session: ReadSession, found: TransferFile) -> Question:
+async def _release_question(session: ReadSession, me: Principal, found: TransferFile) -> Question:
     one, here = found.transfer, f"{ROOT}/transfers/{found.transfer.id}"
     if one.order_id is None:
         raise InvalidInput(N_("This transfer belongs to no order yet: say first which one it is for."))
     order = await api.order(session, one.order_id)
+    await refuse_own(session, me.person_id, order.owner_kind, order.owner_id)
     name = (await names_of(session, [order.owner_id])).get(order.owner_id, gettext("a payer without an account"))
     return Question(
         title=gettext("Release {amount} to the payer's wallet?", amount=formats.money(one.amount)),
@@ -243,6 +250,7 @@ async def _page(
     sent: Form[PlaceForm] | None = None,
 ) -> Response:
     found = await finding.transfer_file(session, transfer_id)
+    said = found.proposal
     forms = {name: Form.blank(PlaceForm, name=name) for name in ("place", "release", "sent-back")}
     if sent:
         forms[sent.name] = sent
@@ -252,7 +260,8 @@ async def _page(
         "transfer": found.transfer,
         "waits": found.transfer.state in ("waiting", "unplaced"),
         "may_place": me.may("payments.place"),
-        "names": await names_of(session, [one.owner_id for one in found.orders]),
+        "names": await names_of(session, [*(one.owner_id for one in found.orders), said.by if said else None]),
+        "said_by_me": said is not None and said.by == me.id,
         "forms": forms,
     }
     return pages.render_form(request, "payments/console/transfer.html", sent or forms["place"], context)

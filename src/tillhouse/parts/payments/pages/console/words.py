@@ -153,6 +153,7 @@ EXCEPTIONS = {
     "too_old_in_clearing": N_("Open for too long in clearing"),
     "authorized_too_long": N_("Authorised for too long"),
     "unfinished_too_long": N_("Without an end for too long"),
+    "unapproved_too_long": N_("Waits for approval for too long"),
     "unhandled_too_long": N_("Not handled for too long"),
     "check_unanswered": N_("The bank does not answer about an account"),
     "disputed": N_("The payer's bank wants the money back"),
@@ -178,6 +179,7 @@ EXCEPTIONS = {
     "payouts_over_house_limit": N_("Much leaves the house this hour"),
     **PARKED,
 }
+OUTCOMES = {"never_happened": N_("It never happened"), "happened": N_("It did happen")}
 KINDS = {
     "payment": N_("Payment"),
     "order": N_("Order"),
@@ -187,6 +189,7 @@ KINDS = {
     "transfer": N_("Bank transfer"),
     "event": N_("Event"),
     "payee": N_("Account of a payee"),
+    "card": N_("Saved card"),
     "recon": N_("Line of a report"),
     "bank": N_("Line of the bank"),
     "ageing": N_("Open item"),
@@ -258,6 +261,7 @@ WORDS: Mapping[str, object] = {
     "parked": PARKED,
     "exception_titles": EXCEPTIONS,
     "kinds": KINDS,
+    "outcomes": OUTCOMES,
     "tones": TONES,
     "options": options,
 }

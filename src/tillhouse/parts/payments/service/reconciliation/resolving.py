@@ -13,6 +13,7 @@ from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.payments.domain.endings import Ending, Outcome
 from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg, check_correction
 from tillhouse.parts.payments.models import ExceptionRow, ResolutionRow
 from tillhouse.parts.payments.service import registry
@@ -24,12 +25,16 @@ ExceptionState = Literal["open", "proposed", "resolved"]
 
 @dataclass(frozen=True, slots=True)
 class ResolutionView:
-    """How an exception is to end, or ended. No `legs`: it was explained, and nothing is posted."""
+    """How an exception is to end, or ended. No `legs` and no `ending`: it was explained, and nothing is posted.
+
+    `ending` is what people say became of a payout or refund, for `service/endings.py` to carry out.
+    """
 
     id: UUID
     state: Literal["proposed", "approved", "rejected"]
     explanation: str
     legs: tuple[CorrectionLeg, ...]
+    ending: Ending | None
     proposed_by: UUID
     proposed_at: datetime
     decided_by: UUID | None
@@ -66,7 +71,7 @@ async def exceptions_page(
     """Exceptions, newest first, narrowed by what is given."""
     rows = await store.exceptions_page(session, state=state, kind=kind, reason=reason, limit=limit, before=before)
     resolutions = await store.resolutions_of(session, [row.id for row in rows])
-    return [_view(row, resolutions.get(row.id)) for row in rows]
+    return [view_of(row, resolutions.get(row.id)) for row in rows]
 
 
 async def exception_for(session: ReadSession, exception_id: UUID) -> ExceptionView:
@@ -74,13 +79,20 @@ async def exception_for(session: ReadSession, exception_id: UUID) -> ExceptionVi
     row = await store.exception_by_id(session, exception_id)
     if row is None:
         raise _unknown()
-    return _view(row, (await store.resolutions_of(session, [row.id])).get(row.id))
+    return view_of(row, (await store.resolutions_of(session, [row.id])).get(row.id))
 
 
 async def propose(
-    session: Session, exception_id: UUID, *, by: UUID, explanation: str, legs: Sequence[CorrectionLeg]
+    session: Session,
+    exception_id: UUID,
+    *,
+    by: UUID,
+    explanation: str,
+    legs: Sequence[CorrectionLeg] = (),
+    ending: Ending | None = None,
 ) -> ExceptionView:
-    """Propose to end an exception by a correction, or (no legs) by an explanation. `by` is a person, also behind a key.
+    """Propose to end an exception by a correction, by what became of its payout or refund, or (neither) by an
+    explanation. `by` is a person, also behind a key.
 
     Raises `NotFound`, `InvalidInput` naming each leg that is wrong, and `Conflict` when it has ended or another
     proposal waits.
@@ -95,13 +107,13 @@ async def propose(
         exception_id=row.id,
         state="proposed",
         explanation=explanation,
-        legs={"legs": [_leg_json(leg) for leg in legs]},
+        legs={"legs": [_leg_json(leg) for leg in legs], **_ending_json(ending)},
         proposed_by=by,
         proposed_at=clock.now(),
     )
     session.add(proposal)
     await session.flush()
-    return _view(row, proposal)
+    return view_of(row, proposal)
 
 
 async def check_proposal(
@@ -119,17 +131,36 @@ async def approve(session: Session, exception_id: UUID, resolution_id: UUID, *, 
     `resolution_id` is the proposal that was looked at. Raises `NotFound`, `Conflict` when it has ended or another is
     proposed now, `Forbidden` for whoever proposed it, and what the ledger's `post` raises.
     """
-    row, proposal = await _proposed(session, exception_id, resolution_id)
-    _check_other(proposal, by)
+    row, proposal = await agree(session, exception_id, resolution_id, by=by)
+    assert _ending(proposal) is None  # the provider has to be asked first: `flows/endings.py`
     legs = _legs(proposal)
     if legs:
         check_correction(legs, correctable(session))
         posting = correction_posting(proposal.id, row.id, legs)
         proposal.transaction_id = (await ledger.post(session, posting)).id
+    await session.flush()
+    return view_of(row, proposal)
+
+
+async def agree(
+    session: Session, exception_id: UUID, resolution_id: UUID, *, by: UUID
+) -> tuple[ExceptionRow, ResolutionRow]:
+    """Write down that another person agrees, and that the exception ended; the caller does what was proposed.
+
+    Raises `NotFound`, `Conflict`, `Forbidden` as `approve` does.
+    """
+    row, proposal = await _proposed(session, exception_id, resolution_id)
+    _check_other(proposal, by)
     _decide(proposal, "approved", by)
     row.closed_at = proposal.decided_at
     await session.flush()
-    return _view(row, proposal)
+    return row, proposal
+
+
+async def proposed_ending(session: ReadSession, exception_id: UUID, resolution_id: UUID) -> Ending | None:
+    """What a proposal that waits says became of a payout or refund; None for any other proposal, or none at all."""
+    proposal = await store.proposal_of(session, exception_id)
+    return _ending(proposal) if proposal and proposal.id == resolution_id else None
 
 
 async def reject(session: Session, exception_id: UUID, resolution_id: UUID, *, by: UUID) -> ExceptionView:
@@ -140,7 +171,7 @@ async def reject(session: Session, exception_id: UUID, resolution_id: UUID, *, b
     row, proposal = await _proposed(session, exception_id, resolution_id)
     _decide(proposal, "rejected", by)
     await session.flush()
-    return _view(row, proposal)
+    return view_of(row, proposal)
 
 
 def _check_other(proposal: ResolutionRow, by: UUID) -> None:
@@ -177,7 +208,8 @@ def correctable(session: ReadSession) -> frozenset[str]:
     return frozenset({"bank", "write-off"} | suspense | with_provider)
 
 
-def _view(row: ExceptionRow, resolution: ResolutionRow | None) -> ExceptionView:
+def view_of(row: ExceptionRow, resolution: ResolutionRow | None) -> ExceptionView:
+    """An exception as others see it, with the last word on how it ends."""
     waits = resolution is not None and resolution.state == "proposed"
     state: ExceptionState = "resolved" if row.closed_at else "proposed" if waits else "open"
     return ExceptionView(
@@ -202,6 +234,7 @@ def _resolution_view(row: ResolutionRow) -> ResolutionView:
         state=state,
         explanation=row.explanation,
         legs=_legs(row),
+        ending=_ending(row),
         proposed_by=row.proposed_by,
         proposed_at=row.proposed_at,
         decided_by=row.decided_by,
@@ -217,6 +250,20 @@ def _amount(details: JsonObject) -> Money | None:
 
 def _leg_json(leg: CorrectionLeg) -> JsonValue:
     return {"account": leg.account, "minor": leg.amount.minor, "unit": leg.amount.unit, "item": leg.item}
+
+
+def _ending_json(ending: Ending | None) -> JsonObject:
+    if ending is None:
+        return {}
+    return {"ending": {"outcome": ending.outcome, "provider_id": ending.provider_id}}
+
+
+def _ending(row: ResolutionRow) -> Ending | None:
+    stored = row.legs.get("ending")
+    if not isinstance(stored, dict):
+        return None
+    named = stored["provider_id"]
+    return Ending(Outcome(str(stored["outcome"])), None if named is None else str(named))
 
 
 def _legs(row: ResolutionRow) -> tuple[CorrectionLeg, ...]:
