@@ -35,6 +35,7 @@ def upgrade() -> None:
     _post()
     _seal()
     _close_only_the_past()
+    _metadata()
     _privileges()
 
 
@@ -138,6 +139,15 @@ def _close_only_the_past() -> None:
             RETURN NEW;
         END
         $$;
+    """)
+
+
+def _metadata() -> None:
+    """Whatever metadata says is found, not only its tags; what has none costs nothing (docs/adr/0029)."""
+    op.execute("""
+        CREATE INDEX ix_transactions_metadata ON ledger.transactions USING gin (metadata jsonb_path_ops)
+            WITH (fastupdate = off) WHERE metadata IS NOT NULL;
+        DROP INDEX ledger.ix_transactions_tags;
     """)
 
 

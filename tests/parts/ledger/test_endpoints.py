@@ -89,6 +89,40 @@ async def test_a_machine_posts_reads_and_reverses_in_books_of_its_own(house: Hou
     assert await balance(house, customer) == 0
 
 
+async def test_transactions_are_found_by_what_their_metadata_says(house: House, robot: Machine) -> None:
+    written = []
+    for order in ("A-1", "A-2", "A-1"):
+        body = {**sale("1", str(new_id())), "metadata": {"order": order, "tags": {"channel": "web"}}}
+        written.append((await robot.post(API, body)).json()["id"])
+
+    async def found(query: str) -> list[str]:
+        answer = await robot.get(f"{API}?{query}")
+        assert answer.status_code == 200, answer.text
+        return [one["id"] for one in answer.json()["items"]]
+
+    assert await found("metadata=order: A-1") == [written[2], written[0]]
+    assert await found("metadata=channel: web&kind=ledger.entry") == written[::-1]
+    assert await found("metadata=order: A-3") == []
+    assert await found(f"account=ledger:{OURS}/asset:bank/INR&metadata=order: A-2") == [written[1]]
+    assert await found("from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z") == []
+    first = (await robot.get(f"{API}?limit=2")).json()
+    assert [one["id"] for one in first["items"]] == [written[2], written[1]]
+    assert await found(f"limit=2&cursor={first['next_cursor']}") == [written[0]]
+    for unread, pointer in (("metadata=order", "/metadata"), ("account=bank", "/account")):
+        refused = await robot.get(f"{API}?{unread}")
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+async def test_a_machine_finds_none_of_the_houses_transactions(house: House, robot: Machine) -> None:
+    wallet = ledger.AccountRef("person", new_id(), "wallet", "INR")
+    clearing = ledger.house_account("clearing:razorpay", "INR")
+    legs = [ledger.debit(clearing, Money(5, "INR")), ledger.credit(wallet, Money(5, "INR"))]
+    posting = ledger.Posting(key="order:1", kind="payments.deposit", legs=legs, metadata={"order": "A-9"})
+    await Books(house).post(posting)
+    assert (await robot.get(f"{API}?metadata=order: A-9")).json()["items"] == []
+    assert (await robot.get(f"{API}?kind=payments.deposit")).json()["items"] == []
+
+
 async def test_the_same_key_and_body_get_the_same_answer(house: House, robot: Machine) -> None:
     customer = str(new_id())
     first = await robot.post(API, sale("1", customer), "k1")
