@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.parts.ledger.books import Books
+from tillhouse.kernel import money
 from tillhouse.kernel.access import SYSTEM
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
@@ -121,6 +122,33 @@ async def test_a_machine_finds_none_of_the_houses_transactions(house: House, rob
     await Books(house).post(posting)
     assert (await robot.get(f"{API}?metadata=order: A-9")).json()["items"] == []
     assert (await robot.get(f"{API}?kind=payments.deposit")).json()["items"] == []
+
+
+async def test_a_currency_of_three_digits_is_exact_to_the_last_one(
+    house: House, robot: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(money, "_DIGITS", {**money._DIGITS, "KWD": 3})
+    customer = str(new_id())
+
+    def dinars(amount: str) -> dict[str, Any]:
+        body = sale(amount, customer)
+        return {"legs": [{**one, "currency": "KWD"} for one in body["legs"]]}
+
+    amounts = ("0.001", "12.345", "9223372036854763.461")  # together the most that there is
+    for amount in amounts:
+        posted = await robot.post(API, dinars(amount))
+        assert (posted.status_code, posted.json()["legs"][0]["amount"]) == (201, amount)
+        read = await robot.get(f"{API}/{posted.json()['id']}")
+        assert {one["amount"] for one in read.json()["legs"]} == {amount}
+    account = ledger.AccountRef("ledger", UUID(customer), "customer:balance", "KWD")
+    assert (await Books(house).balance(account))[0] == money.MAX_MINOR
+    for amount, status, code in (
+        ("0.001", 409, "balance_too_large"), ("1.2345", 422, "too_precise"), ("9223372036854775.808", 422, "too_large"),
+    ):  # fmt: skip
+        refused = await robot.post(API, dinars(amount))
+        errors = [error["code"] for error in refused.json().get("errors", [])]
+        assert (refused.status_code, (errors or [refused.json()["code"]])[0]) == (status, code)
+    assert (await Books(house).balance(account))[0] == money.MAX_MINOR
 
 
 async def test_the_same_key_and_body_get_the_same_answer(house: House, robot: Machine) -> None:
