@@ -424,6 +424,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return await ledger.balances(session, self.wallets)
 
 
+@pytest.mark.timeout(300)
 def test_any_series_of_operations_agrees_with_the_oracle_and_with_other_ledgers(
     settings: KernelSettings, server: EmbeddedPostgres, request: pytest.FixtureRequest
 ) -> None:
