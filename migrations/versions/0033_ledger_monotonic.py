@@ -1,10 +1,9 @@
 """Ledger: recorded time never runs back, whatever the clock does, nor under what was called final (docs/adr/0101).
 
-`ledger.latest` is a sequence that holds the last microsecond (since 2024) that was given to a posting, or was passed
-without one. It is read and raised under a lock held for that moment only, so that it never falls: every posting is
-recorded later than every one that had chosen its time before it, and later than anything that the watermark, the seal
-or a closed period was told from it. A sequence, because it is seen before its transaction commits, and stays raised
-when that fails.
+`ledger.latest` is a sequence that holds the last microsecond (since 2024) that was noted as given to a posting, or was
+passed without one. It never falls: every posting is recorded later than what it said before, and so later than anything
+that the watermark, the seal or a closed period was told from it. A sequence, because it is seen before its transaction
+commits, and stays raised when that fails.
 """
 
 from alembic import op
@@ -17,12 +16,12 @@ depends_on = None
 _CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 1704067200000000"
 
 
-def _raised(to: str, result: str) -> str:
-    """Raise `ledger.latest` to `to`, which may read it, and give `result`.
+def _raised(to: str, result: str, lock: str = "pg_advisory_lock(7414155004) IS NOT NULL") -> str:
+    """Raise `ledger.latest` to `to`, which may read it, and give `result`; NULL where there was no lock to be had.
 
     One expression, in the order of its CASEs: a cancelled statement is not stopped between the lock and its end.
     """
-    return f"""CASE WHEN pg_advisory_lock(7414155004) IS NOT NULL THEN
+    return f"""CASE WHEN {lock} THEN
                 CASE WHEN setval('ledger.latest', {to}) IS NOT NULL THEN
                     CASE WHEN pg_advisory_unlock(7414155004) THEN {result} END
                 END
@@ -40,7 +39,7 @@ def upgrade() -> None:
 
 
 def _latest() -> None:
-    passed = _raised(f"greatest({_CLOCK}, pg_sequence_last_value('ledger.latest'))", "currval('ledger.latest')")
+    passed = _raised(f"greatest({_CLOCK}, pg_sequence_last_value('ledger.latest') + 100)", "currval('ledger.latest')")
     op.execute(f"""
         CREATE SEQUENCE ledger.latest;
         COMMENT ON SEQUENCE ledger.latest IS 'microseconds since 2024 below which nothing is recorded any more';
@@ -187,12 +186,12 @@ def _post() -> None:
     has changed since; without it a refused posting leaves nothing behind, and its key is free. `account_ids` stands in
     the first row where the accounts were looked up by name.
 
-    The recorded time is taken after the locks and lies past every one that was given before, so that recorded order and
+    The recorded time is taken after the locks and lies past those that were given before, so that recorded order and
     sequence agree whatever the clock does. The same key with the same input means the same accounts, so looking keys up
     after the locks is enough to see the one that came first; the same key with other input is found by the insert.
     """
-    first = f"""greatest({_CLOCK}, (microsecond >> 12) + 1, second * 1000000::bigint,
-                    pg_sequence_last_value('ledger.latest') + 1) + postings_count"""
+    noted = "greatest(microsecond + postings_count, pg_sequence_last_value('ledger.latest') + 100)"
+    tried = "pg_try_advisory_lock(7414155004)"
     op.execute(f"""
         CREATE OR REPLACE FUNCTION ledger.post(
             owner_kinds text[], owner_ids uuid[], codes text[], units text[], types text[], floors bigint[],
@@ -239,6 +238,8 @@ def _post() -> None:
             leg_sequences bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(leg_postings)]);
             leg_balances bigint[] := leg_sequences;
             microsecond bigint;
+            latest bigint;
+            now_at bigint;
             low_bits bigint;
             next_number bigint;
             first_leg integer;
@@ -297,11 +298,20 @@ def _post() -> None:
                     SELECT FROM unnest(keys) AS asked (key) JOIN ledger.refusals AS refused USING (key));
             END IF;
 
-            microsecond := {_raised(first, "currval('ledger.latest')")} - postings_count;
+            -- One more than any that was read before: what comes next, and what tells two in one microsecond apart.
+            latest := nextval('ledger.latest');
+            now_at := {_CLOCK};
+            microsecond := greatest(now_at, (microsecond >> 12) + 1, second * 1000000::bigint,
+                                    latest + CASE WHEN now_at < latest THEN 100 ELSE 0 END);
+            -- Noted every 100 microseconds, and nobody waits for it: who slept with the lock in prospect would keep it
+            -- from all others until woken. What is not noted lies within that much of what is.
+            IF microsecond + postings_count > latest + 100 THEN
+                now_at := {_raised(noted, "0", tried)};
+            END IF;
             IF cardinality(array_remove(effective, NULL)) > 0 THEN
                 SELECT max(period.closed_until) INTO closed_until FROM ledger.closed_periods AS period;
             END IF;
-            low_bits := nextval('ledger.numbers') & 4095;
+            low_bits := latest & 4095;
             plain := NOT some_known AND NOT some_refused AND closed_until IS NULL
                 AND reverse_ids IS NULL AND capture_ids IS NULL;
 
