@@ -124,6 +124,9 @@ async def _post(bench: Bench, posting: ledger.Posting) -> None:
         await ledger.post(session, posting)
 
 
+_TOLD_EVERY = 30.0  # seconds
+
+
 async def rate(seconds: float, workers: int, work: Callable[[], Awaitable[int]]) -> float:
     """How many a second `workers` get done, each one after another, after a moment to get warm."""
     done = 0
@@ -136,10 +139,20 @@ async def rate(seconds: float, workers: int, work: Callable[[], Awaitable[int]])
             n = await work()
             done += n if counting else 0
 
+    async def tell() -> None:
+        while True:
+            await asyncio.sleep(_TOLD_EVERY)
+            passed = time.perf_counter() - started
+            print(f"    {passed:,.0f} of {seconds:,.0f} s: {done:,} done, {done / passed:,.0f} /s so far", flush=True)
+
     await asyncio.gather(*(worker() for _ in range(workers)))
     counting, started = True, time.perf_counter()
     end = started + seconds
-    await asyncio.gather(*(worker() for _ in range(workers)))
+    teller = asyncio.create_task(tell())
+    try:
+        await asyncio.gather(*(worker() for _ in range(workers)))
+    finally:
+        teller.cancel()
     return done / (time.perf_counter() - started)
 
 

@@ -39,6 +39,10 @@ ROOM = 4 << 30
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pgledger", metavar="DIR", help="a checkout of pgledger: the ledger's history is replayed in it")
+
+
 def pytest_configure() -> None:
     for name in list(os.environ):  # a developer's own settings must not leak into a test
         if name.endswith("_URL") or name.startswith(("RAZORPAY", "SANDBOX_", "TILL_")):

@@ -52,6 +52,20 @@ def test_the_explorer_fits_and_breaks_no_rule(screen: Screen) -> None:
         assert screen.complaints() == [], path
 
 
+@pytest.mark.parametrize("screen", [(390, "light", "en"), (1280, "dark", "en")], indirect=True, ids=look_id)
+def test_transactions_are_looked_for_by_what_their_metadata_says(screen: Screen) -> None:
+    come_in(screen)
+    screen.go("/console/ledger/transactions?metadata=order")
+    screen.find("#transactions [aria-invalid=true][name=metadata]")
+    screen.shoot("console-transactions-unread")
+    screen.go("/console/ledger/transactions?metadata=order:+A-1042")
+    assert screen.find("#transactions input[name=metadata]").get_attribute("value") == "order: A-1042"
+    screen.reads("#transactions", "No transaction fits this filter")
+    screen.fits()
+    screen.shoot("console-transactions-by-metadata")
+    assert [line for line in screen.complaints() if "422" not in line] == []
+
+
 @pytest.mark.parametrize("screen", [(1280, "light", "en")], indirect=True, ids=look_id)
 def test_a_filter_changes_the_list_and_the_address_without_loading_the_page(screen: Screen) -> None:
     come_in(screen)

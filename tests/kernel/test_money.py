@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tillhouse.kernel import money
 from tillhouse.kernel.errors import InvalidInput
-from tillhouse.kernel.money import Money, register_unit
+from tillhouse.kernel.money import MAX_MINOR, Money, register_unit
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,26 @@ def test_a_dong_has_no_smaller_unit() -> None:
     with pytest.raises(InvalidInput):
         Money.parse("1.5", "VND")
     assert str(Money(1500, "VND")) == "1500"
+
+
+def test_a_dinar_has_a_thousand_fils(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(money, "_DIGITS", dict(money._DIGITS))
+    register_unit("KWD", 3)
+    assert Money.parse("1.5", "KWD") == Money(1_500, "KWD")
+    assert str(Money(1, "KWD")) == "0.001"
+    assert Money.parse("9223372036854775.807", "KWD").minor == MAX_MINOR
+    for text, code in (("0.0001", "too_precise"), ("9223372036854775.808", "too_large")):
+        with pytest.raises(InvalidInput) as refusal:
+            Money.parse(text, "KWD")
+        assert refusal.value.errors[0].code == code
+
+
+@given(st.integers(-MAX_MINOR, MAX_MINOR), st.sampled_from([("INR", 2), ("VND", 0), ("KWD", 3)]))
+def test_every_amount_there_is_is_read_as_it_is_written(minor: int, unit: tuple[str, int]) -> None:
+    name, digits = unit
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(money, "_DIGITS", {**money._DIGITS, name: digits})
+        assert Money.parse(str(Money(minor, name)), name) == Money(minor, name)
 
 
 def test_currencies_do_not_mix() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.identity.service import machines
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.flows.grouping import GroupedPosts
+from tillhouse.parts.ledger.service import calls
 
 Answer = ledger.Transaction | DomainError
 
@@ -214,6 +216,30 @@ async def test_closing_the_house_waits_for_what_was_asked(settings: KernelSettin
         assert all(task.done() or not task.cancelled() for task in tasks)
         await asyncio.gather(*tasks)
         assert await books.balance(wallet) == (30, 0, 30)
+
+
+async def test_what_the_database_cannot_store_fails_alone_and_is_not_called_a_passing_fault(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every rule let it pass, and PostgreSQL does not take it: as a rule that we have forgotten would."""
+    monkeypatch.setattr(calls, "as_json", lambda metadata: '{"x": NaN}' if metadata else None)
+    watched, wallet = Watched(books.house.database), person()
+    group = books.house.the(GroupedPosts)
+    wishes = [move(BANK, wallet, 1) for _ in range(100)]
+    wishes.insert(37, replace(move(BANK, person(), 1), metadata={"x": 1}))
+    results = await asyncio.gather(*(group.post(wish) for wish in wishes), return_exceptions=True)
+    assert isinstance(results.pop(37), DBAPIError)
+    assert {type(result) for result in results} == {ledger.Transaction}
+    assert watched.calls < 20  # halves, not one by one
+    assert await books.balance(wallet) == (100, 0, 100)
+
+
+async def test_an_error_of_our_own_is_given_to_the_one_it_is_about(books: Books) -> None:
+    broken = replace(move(BANK, person(), 1), legs=[(BANK, None)])  # type: ignore[list-item]  # no program should
+    group = books.house.the(GroupedPosts)
+    wishes = [move(BANK, person(), 1), broken, move(BANK, person(), 1)]
+    results = await asyncio.gather(*(group.post(wish) for wish in wishes), return_exceptions=True)
+    assert [type(result).__name__ for result in results] == ["Transaction", "AttributeError", "Transaction"]
 
 
 def a_web_process(settings: KernelSettings) -> tuple[subprocess.Popen[bytes], str]:

@@ -138,9 +138,11 @@ class Books:
 
 
 @asynccontextmanager
-async def open_books(settings: KernelSettings, *, pool: int = 10, sound: bool = True) -> AsyncIterator[Books]:
-    """A house with the ledger and the shop. `sound=False` is for tests that break it on purpose."""
-    house = build_house(settings.model_copy(update={"database_pool": pool}), catalogue=(LEDGER, SHOP))
+async def open_books(
+    settings: KernelSettings, *, pool: int = 10, sound: bool = True, more: Sequence[Module] = ()
+) -> AsyncIterator[Books]:
+    """A house with the ledger, the shop and `more`. `sound=False` is for tests that break it on purpose."""
+    house = build_house(settings.model_copy(update={"database_pool": pool}), catalogue=(LEDGER, SHOP, *more))
     try:
         books = Books(house)
         yield books

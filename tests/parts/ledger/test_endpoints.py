@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.parts.ledger.books import Books
+from tillhouse.kernel import money
 from tillhouse.kernel.access import SYSTEM
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
@@ -87,6 +88,67 @@ async def test_a_machine_posts_reads_and_reverses_in_books_of_its_own(house: Hou
     assert taken_back.json()["reverses"] == posted.json()["id"]
     assert (await robot.get(f"{API}/{posted.json()['id']}")).json()["reversed_by"] == taken_back.json()["id"]
     assert await balance(house, customer) == 0
+
+
+async def test_transactions_are_found_by_what_their_metadata_says(house: House, robot: Machine) -> None:
+    written = []
+    for order in ("A-1", "A-2", "A-1"):
+        body = {**sale("1", str(new_id())), "metadata": {"order": order, "tags": {"channel": "web"}}}
+        written.append((await robot.post(API, body)).json()["id"])
+
+    async def found(query: str) -> list[str]:
+        answer = await robot.get(f"{API}?{query}")
+        assert answer.status_code == 200, answer.text
+        return [one["id"] for one in answer.json()["items"]]
+
+    assert await found("metadata=order: A-1") == [written[2], written[0]]
+    assert await found("metadata=channel: web&kind=ledger.entry") == written[::-1]
+    assert await found("metadata=order: A-3") == []
+    assert await found(f"account=ledger:{OURS}/asset:bank/INR&metadata=order: A-2") == [written[1]]
+    assert await found("from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z") == []
+    first = (await robot.get(f"{API}?limit=2")).json()
+    assert [one["id"] for one in first["items"]] == [written[2], written[1]]
+    assert await found(f"limit=2&cursor={first['next_cursor']}") == [written[0]]
+    for unread, pointer in (("metadata=order", "/metadata"), ("account=bank", "/account")):
+        refused = await robot.get(f"{API}?{unread}")
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+async def test_a_machine_finds_none_of_the_houses_transactions(house: House, robot: Machine) -> None:
+    wallet = ledger.AccountRef("person", new_id(), "wallet", "INR")
+    clearing = ledger.house_account("clearing:razorpay", "INR")
+    legs = [ledger.debit(clearing, Money(5, "INR")), ledger.credit(wallet, Money(5, "INR"))]
+    posting = ledger.Posting(key="order:1", kind="payments.deposit", legs=legs, metadata={"order": "A-9"})
+    await Books(house).post(posting)
+    assert (await robot.get(f"{API}?metadata=order: A-9")).json()["items"] == []
+    assert (await robot.get(f"{API}?kind=payments.deposit")).json()["items"] == []
+
+
+async def test_a_currency_of_three_digits_is_exact_to_the_last_one(
+    house: House, robot: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(money, "_DIGITS", {**money._DIGITS, "KWD": 3})
+    customer = str(new_id())
+
+    def dinars(amount: str) -> dict[str, Any]:
+        body = sale(amount, customer)
+        return {"legs": [{**one, "currency": "KWD"} for one in body["legs"]]}
+
+    amounts = ("0.001", "12.345", "9223372036854763.461")  # together the most that there is
+    for amount in amounts:
+        posted = await robot.post(API, dinars(amount))
+        assert (posted.status_code, posted.json()["legs"][0]["amount"]) == (201, amount)
+        read = await robot.get(f"{API}/{posted.json()['id']}")
+        assert {one["amount"] for one in read.json()["legs"]} == {amount}
+    account = ledger.AccountRef("ledger", UUID(customer), "customer:balance", "KWD")
+    assert (await Books(house).balance(account))[0] == money.MAX_MINOR
+    for amount, status, code in (
+        ("0.001", 409, "balance_too_large"), ("1.2345", 422, "too_precise"), ("9223372036854775.808", 422, "too_large"),
+    ):  # fmt: skip
+        refused = await robot.post(API, dinars(amount))
+        errors = [error["code"] for error in refused.json().get("errors", [])]
+        assert (refused.status_code, (errors or [refused.json()["code"]])[0]) == (status, code)
+    assert (await Books(house).balance(account))[0] == money.MAX_MINOR
 
 
 async def test_the_same_key_and_body_get_the_same_answer(house: House, robot: Machine) -> None:

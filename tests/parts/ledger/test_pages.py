@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
@@ -288,7 +288,7 @@ async def test_an_account_with_lots_shows_them(desk: Desk, staff: httpx.AsyncCli
 # Transactions
 
 
-async def test_transactions_are_found_by_kind_account_tag_and_day(desk: Desk, staff: httpx.AsyncClient) -> None:
+async def test_transactions_are_found_by_kind_account_metadata_and_day(desk: Desk, staff: httpx.AsyncClient) -> None:
     legs = [ledger.debit(BANK, rupees(70_00)), ledger.credit(desk.wallet, rupees(70_00))]
     tagged = {"tags": {"order": "A-1042"}}
     await desk.books.post(
@@ -299,17 +299,39 @@ async def test_transactions_are_found_by_kind_account_tag_and_day(desk: Desk, st
     for query, there, away in (
         ("kind=shop.settle", "₹30.00", "₹70.00"),
         (f"account={desk.wallet}", "₹70.00", "₹30.00"),
-        ("tag=order%3DA-1042", "₹70.00", "₹30.00"),
+        ("metadata=order%3A+A-1042", "₹70.00", "₹30.00"),
+        ("metadata=order%3DA-1042", "₹70.00", "₹30.00"),
         ("last=2026-05-30", "₹70.00", "₹30.00"),
     ):
         page = await shown(staff, f"/console/ledger/transactions?{query}")
         assert there in page, query
         assert away not in page, query
-    for query, sentence in (("tag=order", "Write a tag as"), ("account=bank", "Write an account as")):
+    for query, sentence in (
+        ("metadata=order", "Write what the metadata says"),
+        ("account=bank", "Write an account as"),
+    ):
         answer = await staff.get(f"/console/ledger/transactions?{query}")
         assert answer.status_code == 422
         assert sentence in answer.text
         assert (await staff.get(f"/console/ledger/transactions.csv?{query}")).status_code == 422
+
+
+async def test_the_order_that_a_transaction_names_leads_to_all_that_name_it(
+    desk: Desk, staff: httpx.AsyncClient
+) -> None:
+    order = "0199f0de-0000-7000-8000-000000000001"
+    for paise in (50_00, 20_00):
+        await desk.books.post(replace(move(BANK, desk.wallet, paise), metadata={"order": order, "purpose": "deposit"}))
+    first = await desk.books.post(replace(move(BANK, desk.wallet, 90_00), metadata={"order": "another"}))
+    href = f"/console/ledger/transactions?metadata=order%3A+{order}"
+    page = await staff.get(href)
+    assert all(amount in page.text for amount in ("₹50.00", "₹20.00"))
+    assert "₹90.00" not in page.text
+    one = await staff.get(re.findall(r"/console/ledger/transactions/[0-9]+", page.text)[0])
+    assert f'href="{href}"' in one.text
+    assert "metadata=order%3A+another" in (await staff.get(f"/console/ledger/transactions/{first.id}")).text
+    lines = (await staff.get(f"/console/ledger/transactions.csv?metadata=order:{order}")).text.splitlines()
+    assert len(lines) == 5
 
 
 async def test_one_transaction_shows_its_legs_key_reversal_and_seal(desk: Desk, staff: httpx.AsyncClient) -> None:

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,9 +11,11 @@ from sqlalchemy import text
 
 from tests.parts.ledger.books import BANK, CLEARING, FEES, key, move, person, rupees
 from tests.parts.ledger.purse import START, Purse, member, open_purse
+from tillhouse.kernel.errors import InvalidInput
 from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.ledger.domain.lists import said
 
 DAY = timedelta(days=1)
 
@@ -134,14 +137,33 @@ async def test_transactions_are_found_by_metadata_kind_account_and_time(books: P
     assert one.reversed_by == back
 
 
-async def test_tags_are_found_by_their_index(books: Purse) -> None:
+async def test_metadata_is_found_as_a_person_writes_it(books: Purse) -> None:
+    """By itself or among the tags; a number as a number and as a text."""
+    written = [
+        (await books.post(replace(move(BANK, person(), 1), metadata=metadata))).id
+        for metadata in ({"order": "o-7"}, {"tags": {"order": "o-7"}}, {"order": "o-8"}, {"n": 5}, {"n": "5"}, {})
+    ]
+    for looked_for, places in (
+        ("order: o-7", (1, 0)), ("order=o-7", (1, 0)), (" order :o-8 ", (2,)), ("n: 5", (4, 3)), ("order: o", ()),
+        ("o-7: order", ()), ("n: 5.0", (3,)),
+    ):  # fmt: skip
+        assert await found(books, said=said(looked_for)) == [written[place] for place in places], looked_for
+    for unread in ("o-7", ":o-7", "order:", "order: \0", " = x"):
+        with pytest.raises(InvalidInput):
+            said(unread)
+
+
+async def test_metadata_is_found_by_its_index(books: Purse) -> None:
     await tagged(books, person(), 1)
-    query = "EXPLAIN SELECT id FROM ledger.transactions WHERE metadata ? 'tags' AND metadata -> 'tags' @> '{\"a\": 1}'"
+    query = (
+        "EXPLAIN SELECT id FROM ledger.transactions WHERE metadata @> '{\"a\": 1}' "
+        'OR metadata @> \'{"tags": {"a": 1}}\' ORDER BY id + 0 DESC LIMIT 51'
+    )
     async with books.transaction() as session:
         await session.execute(text("SET LOCAL enable_seqscan = off"))
         connection = await session.connection()
         plan = (await connection.exec_driver_sql(query)).scalars().all()
-    assert any("Bitmap Index Scan" in line and "expr" in line for line in plan), plan
+    assert any("Bitmap Index Scan" in line and "metadata" in line for line in plan), plan
 
 
 async def test_accounts_are_listed_in_the_order_they_were_opened(books: Purse) -> None:

@@ -1,5 +1,6 @@
 """The rules of the books that need no database, each at its edges."""
 
+import math
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from tillhouse.kernel.db import JsonValue
 from tillhouse.kernel.errors import DomainError, InvalidInput
 from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.parts.ledger.domain import (
@@ -221,6 +223,13 @@ def test_keys_and_metadata_are_what_can_be_stored() -> None:
     assert [one[:2] for one in metadata_faults({"a": "\0"})] == [("/metadata", "bad_text")]
     assert [one[:2] for one in metadata_faults({"a": "\ud800"})] == [("/metadata", "bad_text")]
     assert list(metadata_faults({"a": "\\u0000", "b": "₹"})) == []
+    for number in (math.nan, math.inf, -math.inf):
+        assert [one[:2] for one in metadata_faults({"a": [{"b": number}]})] == [("/metadata", "bad_number")]
+    assert list(metadata_faults({"a": 10**3_900, "b": 1e308})) == []
+    deep: JsonValue = 1
+    for _ in range(1_900):
+        deep = [deep]
+    assert [one[:2] for one in metadata_faults({"a": deep})] == [("/metadata", "too_deep")]
     assert list(metadata_faults({})) == []
     with pytest.raises(BadPosting) as refused:
         check_posting(posting(metadata={"a": "\0"}))

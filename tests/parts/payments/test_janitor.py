@@ -111,7 +111,7 @@ async def test_a_payout_that_nobody_decides_about_is_named_until_somebody_does(t
 
 def card(order_id: UUID | None = None, *, asked: bool = False) -> SavedCardRow:
     return SavedCardRow(
-        id=new_id(), owner_kind="person", owner_id=new_person(), provider="razorpay", state="pending",
+        id=new_id(), owner_kind="person", owner_id=new_person(), provider="razorpay", kind="card", state="pending",
         order_id=order_id, consented_at=START, next_check_at=START + timedelta(days=30) if asked else None,
     )  # fmt: skip
 

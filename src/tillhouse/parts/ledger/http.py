@@ -6,7 +6,7 @@ An API key posts only kinds that a module declared open to machines, and sees on
 import hashlib
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.db import JsonObject
@@ -15,6 +15,7 @@ from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.idempotency import IdempotentRoute, RequiredKey
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.money import MAX_MINOR, Money
+from tillhouse.kernel.paging import MAX_PAGE, Page, cut, decode_cursor
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.errors import sentence_of
 from tillhouse.parts.ledger import schemas
@@ -28,6 +29,7 @@ from tillhouse.parts.ledger.domain import (
     Transaction,
     UnknownKind,
 )
+from tillhouse.parts.ledger.domain.lists import TransactionFilter, account_named, said
 from tillhouse.parts.ledger.flows.grouping import GroupedPosts
 from tillhouse.parts.ledger.service import posting as writing
 from tillhouse.parts.ledger.service import reading
@@ -38,6 +40,7 @@ Reader = Annotated[Principal, Depends(require("ledger.read"))]
 Number = Annotated[int, Path(alias="id", ge=0, le=MAX_MINOR)]
 
 _SCOPE = "ledger.api"
+_METADATA = "What the metadata says, as name and value: by itself or among its `tags`. Found by an index."
 
 singles = APIRouter(prefix="/ledger")
 others = APIRouter(prefix="/ledger", route_class=IdempotentRoute)
@@ -68,14 +71,42 @@ async def post_bulk(session: Write, poster: Poster, key: RequiredKey, body: sche
     return schemas.BulkOut(written=len(items) - refused, refused=refused, items=items)
 
 
+@singles.get("/transactions")
+async def list_transactions(  # noqa: PLR0917  FastAPI passes parameters by name
+    session: Read,
+    reader: Reader,
+    metadata: Annotated[str | None, Query(max_length=200, description=_METADATA, examples=["order: A-1042"])] = None,
+    kind: Annotated[str | None, Query(max_length=200)] = None,
+    account: Annotated[
+        str | None, Query(max_length=300, description="As owner, code and unit.", examples=["house/bank/INR"])
+    ] = None,
+    since: Annotated[schemas.Instant | None, Query(alias="from", description="Took effect then or later.")] = None,
+    until: Annotated[schemas.Instant | None, Query(alias="to", description="Took effect before.")] = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+) -> Page[schemas.TransactionNow]:
+    """Transactions by what is known of them, the last recorded first. An API key sees those of open kinds."""
+    wanted = TransactionFilter(
+        said=said(metadata) if metadata else (),
+        kind=kind,
+        kinds=_open_kinds(session) if reader.kind == "machine" else None,
+        account=account_named(account) if account else None,
+        since=since,
+        until=until,
+    )
+    before = int(decode_cursor(cursor, (int,))[0]) if cursor else None
+    found = await reading.transactions(session, wanted=wanted, limit=limit + 1, before=before)
+    shown, following = cut(found, limit, lambda one: (one.id,))
+    return Page(items=[_now(one) for one in shown], next_cursor=following)
+
+
 @singles.get("/transactions/{id}")
 async def get_transaction(session: Read, reader: Reader, number: Number) -> schemas.TransactionNow:
     """One transaction as it stands now."""
     found = await reading.transaction(session, number)
     if reader.kind == "machine":
         await _require_open(session, found)
-    reversed_by = None if found.reversed_by is None else str(found.reversed_by)
-    return schemas.TransactionNow.model_validate({**_fields(found), "reversed_by": reversed_by})
+    return _now(found)
 
 
 @others.post("/transactions/{id}/reverse", status_code=201, dependencies=[Depends(rate_limit("60000/minute"))])
@@ -103,6 +134,10 @@ class KeyReused(InvalidInput):
     """The key came before, with another request."""
 
     code = "idempotency_key_reused"
+
+
+def _open_kinds(session: Read) -> list[str]:
+    return [kind.name for kind in chart_of(session).transaction_kinds if kind.open_to_machines]
 
 
 async def _require_open(session: Read, found: Transaction) -> None:
@@ -138,6 +173,11 @@ def _leg(body: schemas.LegIn) -> Leg:
     amount = Money.parse(body.amount, body.currency)
     account = AccountRef(body.owner_kind, body.owner_id, body.code, body.currency)
     return account, amount if body.side == "debit" else -amount
+
+
+def _now(found: Transaction) -> schemas.TransactionNow:
+    reversed_by = None if found.reversed_by is None else str(found.reversed_by)
+    return schemas.TransactionNow.model_validate({**_fields(found), "reversed_by": reversed_by})
 
 
 def _fields(written: Transaction) -> dict[str, object]:

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Sequence,
     Text,
     UniqueConstraint,
-    literal_column,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -59,12 +58,12 @@ class TransactionRow(Base):
     __tablename__ = "transactions"
     __table_args__ = (
         Index(
-            "ix_transactions_tags",
-            literal_column("(metadata -> 'tags'::text)").label("tags"),
-            postgresql_ops={"tags": "jsonb_path_ops"},
+            "ix_transactions_metadata",
+            "metadata",
+            postgresql_ops={"metadata": "jsonb_path_ops"},
             postgresql_using="gin",
             postgresql_with={"fastupdate": "off"},
-            postgresql_where=text("metadata ? 'tags'"),
+            postgresql_where=text("metadata IS NOT NULL"),
         ),
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (id)"},
     )

@@ -29,7 +29,14 @@ class TransactionIn(Strict):
     kind: str = Field(ENTRY, max_length=100, description="A kind that is open to API keys.")
     legs: list[LegIn] = Field(min_length=2, max_length=MAX_LEGS)
     effective_at: Instant | None = Field(None, description="When it took effect; left out: when it is written.")
-    metadata: dict[str, JsonValue] = Field(default_factory=dict, description="At most 4,000 characters as JSON.")
+    metadata: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description=(
+            "What you want to find it by: at most 4,000 characters as JSON. Texts and numbers at the top, and those in "
+            "an object `tags`, are found by `?metadata=name: value`."
+        ),
+        examples=[{"order": "A-1042", "tags": {"channel": "web"}}],
+    )
 
 
 class BulkIn(Strict):

@@ -75,8 +75,15 @@ def key_faults(key: str) -> Iterator[tuple[str, str, str]]:
 
 
 def metadata_faults(metadata: Mapping[str, JsonValue]) -> Iterator[tuple[str, str, str]]:
-    """What keeps metadata from being stored: PostgreSQL knows no NUL, UTF-8 no lone surrogate."""
-    text = json.dumps(dict(metadata), ensure_ascii=False) if metadata else ""
+    """What keeps metadata from being stored: PostgreSQL knows no NUL, UTF-8 no lone surrogate, JSON no infinity."""
+    try:
+        text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False) if metadata else ""
+    except ValueError:
+        yield "/metadata", "bad_number", N_("Metadata holds a number that JSON has no word for: NaN, or one too large.")
+        return
+    except RecursionError:
+        yield "/metadata", "too_deep", N_("Metadata is nested too deeply.")
+        return
     if len(text) > MAX_METADATA:
         yield "/metadata", "too_large", N_("Metadata has at most 4,000 characters.")
     if _NUL_OR_SURROGATE.search(text.replace("\\\\", "")):

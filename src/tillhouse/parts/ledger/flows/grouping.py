@@ -73,16 +73,14 @@ class GroupedPosts:
     async def _answer(self, group: Sequence[_Asked]) -> None:
         try:
             results = await self._post([asked.order for asked in group])
-        except TransientError as error:
-            if len(group) == 1:
-                _give(group[0], error)
-                return
-            for asked in group:  # one of them may be why: each by itself, and the key tells what was written after all
-                await self._answer([asked])
         except Exception as error:  # noqa: BLE001  whoever asked is told; the writer goes on for the others
-            for asked in group:
-                if not asked.answer.done():
-                    asked.answer.set_exception(error)
+            if len(group) == 1:
+                _tell(group[0], error)
+                return
+            # One of them may be why: halves, until it is by itself, and the key tells what was written after all.
+            middle = len(group) // 2
+            await self._answer(group[:middle])
+            await self._answer(group[middle:])
         else:
             for asked, result in zip(group, results, strict=True):
                 _give(asked, result)
@@ -95,6 +93,13 @@ class GroupedPosts:
             call.take(written.outcomes)
             chart.known.learn(written.looked_up)
         return call.results()
+
+
+def _tell(asked: _Asked, error: Exception) -> None:
+    if isinstance(error, TransientError):
+        _give(asked, error)
+    elif not asked.answer.done():
+        asked.answer.set_exception(error)
 
 
 def _give(asked: _Asked, result: Result) -> None:

@@ -9,7 +9,7 @@ from fastapi import Depends
 
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.db import ReadSession
-from tillhouse.kernel.errors import FieldError, InvalidInput, NotFound
+from tillhouse.kernel.errors import NotFound
 from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.paging import decode_cursor
 from tillhouse.kernel.text import N_
@@ -88,19 +88,6 @@ def account_at(owner: str, code: str, unit: str) -> AccountRef:
         return AccountRef(kind, UUID(number) if number else None, code, unit)
     except ValueError:
         raise NotFound(N_("There is no such account.")) from None
-
-
-def typed_account(text: str) -> AccountRef:
-    """An account as it is written everywhere: `house/bank/INR`. Raises `InvalidInput` (pointer `/account`)."""
-    owner, _, rest = text.strip().partition("/")
-    code, _, unit = rest.rpartition("/")
-    try:
-        if not (owner and code and unit):
-            raise NotFound(N_("There is no such account."))
-        return account_at(owner, code, unit)
-    except NotFound:
-        sentence = N_("Write an account as owner, code and unit: house/bank/INR.")
-        raise InvalidInput(sentence, errors=[FieldError("/account", "bad_account", sentence)]) from None
 
 
 def kind_options(session: ReadSession) -> list[Option]:

@@ -6,17 +6,16 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.db import JsonObject, ReadSession
 from tillhouse.kernel.errors import InvalidInput
 from tillhouse.kernel.http import Read, TheHouse
 from tillhouse.kernel.paging import cut
 from tillhouse.kernel.web.deps import Pages
 from tillhouse.kernel.web.filters import Day, begin_of, end_of, filter_of, is_filtered, valid
 from tillhouse.kernel.web.forms import Form
-from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.sheets import csv_download
 from tillhouse.parts.ledger.domain import AccountRef, Transaction
-from tillhouse.parts.ledger.domain.lists import TransactionFilter
+from tillhouse.parts.ledger.domain.lists import TransactionFilter, account_named, said
 from tillhouse.parts.ledger.pages.common import (
     BITE,
     PAGE,
@@ -25,7 +24,6 @@ from tillhouse.parts.ledger.pages.common import (
     kind_options,
     number_in_range,
     number_of,
-    typed_account,
     words,
 )
 from tillhouse.parts.ledger.service import holding, lots_reading, reading, sealing
@@ -38,7 +36,7 @@ class TransactionForm(BaseModel):
 
     kind: str | None = Field(default=None, max_length=200)
     account: str | None = Field(default=None, max_length=300)
-    tag: str | None = Field(default=None, max_length=200)
+    metadata: str | None = Field(default=None, max_length=200)
     first: Day | None = None
     last: Day | None = None
 
@@ -110,16 +108,14 @@ def _wanted(form: Form[TransactionForm]) -> TransactionFilter:
     if not form.is_valid:
         return TransactionFilter()
     asked, account = form.data, None
-    name, equals, value = (asked.tag or "").partition("=")
-    if asked.tag and not (name.strip() and equals and value.strip()):
-        form.refuse_field("tag", gettext("Write a tag as its name and value: order=A-1042."))
-    if asked.account:
-        try:
-            account = typed_account(asked.account)
-        except InvalidInput as refusal:
-            form.refuse(refusal)
+    wanted: tuple[JsonObject, ...] = ()
+    try:
+        account = account_named(asked.account) if asked.account else None
+        wanted = said(asked.metadata) if asked.metadata else ()
+    except InvalidInput as refusal:
+        form.refuse(refusal)
     return TransactionFilter(
-        metadata={"tags": {name.strip(): value.strip()}} if asked.tag else {},
+        said=wanted,
         kind=asked.kind,
         account=account,
         since=begin_of(asked.first) if asked.first else None,

@@ -14,7 +14,7 @@ from tillhouse.parts.ledger.ports import Anchors
 from tillhouse.parts.ledger.store import sealing
 from tillhouse.parts.ledger.store.sealing import Checked
 
-# How far the server's clock may be set back without a recorded time getting under a block that is sealed already.
+# What is newer waits for the next block: it would make one of its own. Nothing gets under a block in any case.
 MARGIN = timedelta(seconds=10)
 MOST_IN_A_BLOCK = 10_000
 _RECENT = 32

@@ -1,13 +1,13 @@
 """Reads of the ledger. Account rows come back as domain objects, amounts in the natural sign."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, cast, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Select, cast, func, literal_column, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 
-from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.db import JsonObject, JsonValue, ReadSession
 from tillhouse.kernel.money import Money
 from tillhouse.parts.ledger.domain import (
     AccountRef,
@@ -145,22 +145,27 @@ async def transactions(
         account_id = select(AccountRow.id).where(is_account(wanted.account)).scalar_subquery()
         query = query.join(EntryRow, EntryRow.transaction_id == TransactionRow.id)
         query, number = query.where(EntryRow.account_id == account_id), EntryRow.transaction_id
-    if "tags" in wanted.metadata:
-        tags = TransactionRow.details.op("->")(literal_column("'tags'"))
-        query = query.where(
-            TransactionRow.details.op("?")(literal_column("'tags'")),
-            tags.op("@>")(cast(wanted.metadata["tags"], JSONB)),
-        )
-    if wanted.metadata:
-        query = query.where(TransactionRow.details.op("@>")(cast(dict(wanted.metadata), JSONB)))
+    order: ColumnElement[int] = number.desc()
+    if wanted.metadata or wanted.said:
+        # Few fit, as a rule. In the order of the numbers themselves the planner might walk through all there are.
+        order = (number + literal_column("0")).desc() if wanted.account is None else order
+        query = query.where(*_says(wanted.metadata, wanted.said))
     conditions = _given(
+        None if wanted.kinds is None else TransactionRow.kind.in_(wanted.kinds),
         None if wanted.kind is None else TransactionRow.kind == wanted.kind,
         None if wanted.since is None else TransactionRow.effective_at >= wanted.since,
         None if wanted.until is None else TransactionRow.effective_at < wanted.until,
         None if before is None else number < before,
     )
-    query = query.where(*conditions).order_by(number.desc())
+    query = query.where(*conditions).order_by(order)
     return await _with_legs(session, (await session.scalars(query)).all())
+
+
+def _says(metadata: Mapping[str, JsonValue], said: Sequence[JsonObject]) -> Iterator[ColumnElement[bool]]:
+    if metadata:
+        yield TransactionRow.details.op("@>", is_comparison=True)(cast(dict(metadata), JSONB))
+    if said:
+        yield or_(*(TransactionRow.details.op("@>", is_comparison=True)(cast(one, JSONB)) for one in said))
 
 
 async def _with_legs(session: ReadSession, rows: Sequence[TransactionRow]) -> list[Transaction]:

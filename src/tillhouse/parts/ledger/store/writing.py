@@ -14,6 +14,7 @@ from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger.domain import AccountKind, AccountRef, Chart
 
+_NEVER = ("22", "23")  # SQLSTATE: a value that cannot be stored, a constraint that forbids it
 HOUSE = UUID(int=0)  # stands for "no owner" in a column that is part of a unique key
 
 
@@ -138,11 +139,13 @@ async def post_at_once(database: Database, batch: Batch) -> Written:
     """Write the postings in a transaction of their own, committed when this returns; refusals are remembered.
 
     Raises `TransientError` when the database was away or would not, and nobody knows whether they were written: the
-    same keys again tell.
+    same keys again tell; `DBAPIError` when it cannot take what one of them holds: nothing was written, nor will be.
     """
     try:
         rows = await database.call(_POST, *_columns(batch), False, True)
     except (DBAPIError, OSError) as error:
+        if str(getattr(getattr(error, "orig", None), "sqlstate", "")).startswith(_NEVER):
+            raise
         raise TransientError(N_("The books could not be reached. Send the same again: it is written once.")) from error
     return _written(batch, rows)
 
