@@ -26,6 +26,7 @@ from tillhouse.parts.billing.domain import (
     Owner,
     State,
     Tax,
+    organisation,
     person,
     window_of,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "invoice",
     "invoices_of",
     "make_coupon",
+    "organisation",
     "packages",
     "pay_from_wallet",
     "person",

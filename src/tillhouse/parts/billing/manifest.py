@@ -63,9 +63,14 @@ def _invariants() -> Sequence[Invariant]:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.billing.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
-    from tillhouse.parts.billing.service.checks import erase_person, reasons_to_keep
+    from tillhouse.parts.billing.service.checks import (
+        close_organisation,
+        erase_person,
+        reasons_to_keep,
+        reasons_to_keep_organisation,
+    )
     from tillhouse.parts.billing.service.selling import PURPOSE
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto, OrganisationClosing
 
     return (
         PURPOSE,
@@ -73,6 +78,7 @@ def _provides(house: House) -> Sequence[object]:
         *TRANSACTION_KINDS,
         ErasureVeto("billing", reasons_to_keep),
         Erasure("billing", erase_person),
+        OrganisationClosing("billing", reasons_to_keep_organisation, close_organisation),
     )
 
 

@@ -15,3 +15,8 @@ class Owner:
 def person(person_id: UUID) -> Owner:
     """A person as an owner."""
     return Owner("person", person_id)
+
+
+def organisation(organisation_id: UUID) -> Owner:
+    """An organisation as an owner."""
+    return Owner("organisation", organisation_id)
