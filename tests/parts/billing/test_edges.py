@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.parts.billing.counter import Counter
+from tests.parts.billing.counter import Counter, make_coupon
 from tests.parts.documents.reading import text_of
 from tests.parts.identity.town import Resident, Town
 from tests.parts.payments.till import START, new_person
@@ -229,15 +229,6 @@ async def test_whoever_pays_an_invoice_by_card_may_keep_it_there(counter: Counte
     assert "•••• 4242" in (await page(town, "GET", "/billing/", cookie)).text
     points = await counter.buy(UUID(asha.id))
     assert 'name="keep_card"' not in (await page(town, "GET", f"/billing/invoices/{points.id}", cookie)).text
-
-
-async def make_coupon(counter: Counter, code: str, basis_points: int, **more: Any) -> None:
-    terms: dict[str, Any] = {
-        "offers": (), "starts_at": None, "ends_at": None, "most": None, "redeemed": 0, "once_per_owner": True,
-        "periods": 1, **more,
-    }  # fmt: skip
-    async with counter.till.house.database.transaction() as session:
-        await api.make_coupon(session, api.Coupon(code=code, discount=api.Discount(basis_points), **terms), by=None)
 
 
 async def test_a_paid_invoice_has_a_receipt_with_its_tax_for_its_owner_alone(counter: Counter, town: Town) -> None:

@@ -23,6 +23,7 @@ from tillhouse.parts.billing.settings import BillingSettings
 from tillhouse.parts.billing.store import coupons as coupon_store
 from tillhouse.parts.ledger import api as ledger
 
+_AT_ONCE = 200
 PLAN_POINTS_FIRST, BOUGHT_POINTS_LATER = 0, 10  # priorities: what ends with the period is spent before what was bought
 
 
@@ -129,6 +130,19 @@ async def void(session: Session, invoice: InvoiceRow, state: InvoiceState = Invo
     invoice.state, invoice.updated_at = state, clock.now()
     await session.flush()
     await coupon_store.take_back(session, invoice.id)
+
+
+async def void_abandoned(session: Session) -> bool:
+    """Void what somebody began to buy and did not pay for in BILLING_PATIENCE_HOURS. Returns whether there may be more.
+
+    The first invoice of a plan is given up with it. An order that is under way lapses by itself; what is paid for it
+    all the same is in the wallet.
+    """
+    patience = house_of(session).settings_of(BillingSettings).dunning.patience
+    due = await store.lock_abandoned(session, clock.now() - patience, _AT_ONCE)
+    for invoice in due:
+        await void(session, invoice)
+    return len(due) == _AT_ONCE
 
 
 async def _extend(session: Session, subscription: SubscriptionRow, invoice: InvoiceRow) -> None:
