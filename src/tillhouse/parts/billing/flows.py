@@ -9,7 +9,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.formats import day
 from tillhouse.kernel.web.i18n import gettext, reader
 from tillhouse.parts.billing import store
-from tillhouse.parts.billing.domain import InvoiceState, Owner
+from tillhouse.parts.billing.domain import InvoiceState, Owner, page_of
 from tillhouse.parts.billing.service import charging
 from tillhouse.parts.billing.service.books import owner_of
 from tillhouse.parts.billing.service.invoices import NotOpen
@@ -65,7 +65,7 @@ async def begin_payment(
         token=how.token,
         email=how.email,
         locale=how.locale,
-        return_path=f"/billing/invoices/{invoice.id}",
+        return_path=page_of(owner, f"/billing/invoices/{invoice.id}"),
         keep_card=how.keep_card,
     )
     return await payments.start_order(house, wish)

@@ -26,6 +26,7 @@ class Role(StrEnum):
 
 MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
 MONEY_READERS = frozenset({Role.OWNER, Role.ADMIN, Role.ACCOUNTANT})
+MONEY_MOVERS = frozenset({Role.OWNER, Role.ADMIN})
 
 INVITATION_LIFE = timedelta(days=7)
 INVITATION_PAUSE = timedelta(minutes=2)  # between two messages of one invitation
