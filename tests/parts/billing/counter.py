@@ -144,6 +144,10 @@ class Counter:
         async with self.till.house.database.reading() as session:
             return await api.invoice(session, view.owner, view.id)
 
+    async def subscriptions(self, person: UUID | api.Owner) -> list[api.SubscriptionView]:
+        async with self.till.house.database.reading() as session:
+            return list(await api.subscriptions_of(session, owner(person)))
+
     async def invoices(self, person: UUID | api.Owner) -> list[api.InvoiceView]:
         async with self.till.house.database.reading() as session:
             found, _ = await api.invoices_of(session, owner(person), limit=50, cursor=None)

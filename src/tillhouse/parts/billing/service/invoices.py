@@ -24,7 +24,11 @@ from tillhouse.parts.billing.store import coupons as coupon_store
 from tillhouse.parts.ledger import api as ledger
 
 _AT_ONCE = 200
-PLAN_POINTS_FIRST, BOUGHT_POINTS_LATER = 0, 10  # priorities: what ends with the period is spent before what was bought
+PLAN_POINTS_FIRST, GIFTS_BETWEEN, BOUGHT_POINTS_LATER = (
+    0,
+    5,
+    10,
+)  # priorities: what ends with the period is spent before what was bought
 
 
 class NotOpen(Conflict):
@@ -204,6 +208,22 @@ async def _give_points(session: Session, invoice: InvoiceRow) -> None:
         priority=BOUGHT_POINTS_LATER,
     )
     invoice.lot_id = lot.id
+
+
+async def grant(
+    session: Session, owner: Owner, amount: Money, *, source: ledger.LotSource, days: int | None, key: str
+) -> ledger.Lot:
+    """Give points that nothing was paid for; `days` None: they do not end. The same key gives them once."""
+    return await ledger.grant(
+        session,
+        points_of(owner, amount.unit),
+        amount,
+        key=f"billing.grant:{key}",
+        kind=GRANTED,
+        source=source,
+        expires_at=clock.now() + timedelta(days=days) if days else None,
+        priority=BOUGHT_POINTS_LATER if source == "purchased" else GIFTS_BETWEEN,
+    )
 
 
 def unused_time(invoice: InvoiceRow) -> Money:
