@@ -21,6 +21,7 @@ from tillhouse.parts.payments.api.paying_in import (
     receipt_pdf,
     start_deposit,
     start_refund,
+    undelivered,
 )
 from tillhouse.parts.payments.api.paying_out import (
     WaitingPayout,
@@ -120,6 +121,7 @@ from tillhouse.parts.payments.service.reconciliation.resolving import ExceptionS
 from tillhouse.parts.payments.service.reconciliation.resolving import exception_for as exception
 from tillhouse.parts.payments.service.reconciliation.three_way import DayStatement, Difference, day_statement
 from tillhouse.parts.payments.service.refunds import CannotRefund
+from tillhouse.parts.payments.service.settle import settle_purpose
 from tillhouse.parts.payments.service.views import (
     DisputeView,
     EventView,
@@ -254,6 +256,7 @@ __all__ = [
     "remove_payee",
     "removed_card",
     "replay_event",
+    "settle_purpose",
     "start_deposit",
     "start_order",
     "start_refund",
@@ -261,6 +264,7 @@ __all__ = [
     "statement_max_bytes",
     "title_of",
     "transfers_seen",
+    "undelivered",
     "verify_checkout",
     "withdraw",
 ]
