@@ -168,18 +168,19 @@ async def _about(
     charges: str | None = None,
 ) -> dict[str, object]:
     name = (await owners.names(session, [owner])).get(owner)
-    if name is None:
-        raise NotFound(N_("There is nobody with this id."))
+    subscriptions = await api.subscriptions_of(session, owner)
     found_invoices, more_invoices = await api.invoices_of(session, owner, limit=_LATEST, cursor=invoices)
     found_lots, more_lots = await api.open_lots(session, owner, limit=_LATEST, cursor=lots)
     found_charges, more_charges = await api.charges(session, owner, limit=_LATEST, cursor=charges)
+    if name is None and not (subscriptions or found_invoices):
+        raise NotFound(N_("There is nobody with this id."))
     return {
         **words(session),
         "owner": owner,
-        "name": name,
+        "name": name or gettext("A deleted account"),
         "here": _address(owner),
-        "may_grant": staff.may("billing.grant"),
-        "subscriptions": await api.subscriptions_of(session, owner),
+        "may_grant": name is not None and staff.may("billing.grant"),
+        "subscriptions": subscriptions,
         "points": await ledger.lots_summary(session, api.points_of(owner)),
         "invoices": found_invoices,
         "lots": found_lots,
