@@ -209,7 +209,7 @@ async def test_an_owner_buys_for_their_organisation_and_staff_look_after_it(stre
     await street.enters("meera@example.com")
     await street.does("go", "/console/billing/subscriptions")
     await street.shows("billing-console")
-    await street.does("click", f'a[href="/console/billing/owners/organisation/{firm.id}"]')
+    await street.does("click", f'a[href="/console/billing/subscriptions/owners/organisation/{firm.id}"]')
     await street.does("type", "#points", "50")
     await street.does("type", "#reason", "a bad answer")
     await street.does("click", 'form[action$="/grant"] button[type=submit]')

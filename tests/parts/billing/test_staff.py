@@ -89,10 +89,10 @@ async def test_staff_find_an_owner_see_what_they_have_give_points_once_and_limit
     await town.resident("meera@example.com", role="staff")
     await counter.subscribed(UUID(asha.id))
     cookie = await staff_browser(town, "meera@example.com")
-    found = await page(town, "GET", f"{CONSOLE}/owners?who=asha@example.com", cookie)
-    here = f"{CONSOLE}/owners/person/{asha.id}"
+    found = await page(town, "GET", f"{CONSOLE}/subscriptions/owners?who=asha@example.com", cookie)
+    here = f"{CONSOLE}/subscriptions/owners/person/{asha.id}"
     assert (found.status_code, found.headers["location"]) == (303, here)
-    nobody = await page(town, "GET", f"{CONSOLE}/owners?who=nobody@example.com", cookie)
+    nobody = await page(town, "GET", f"{CONSOLE}/subscriptions/owners?who=nobody@example.com", cookie)
     assert (nobody.status_code, "Nobody here has this address or id." in nobody.text) == (422, True)
     shown = (await page(town, "GET", here, cookie)).text
     assert all(part in shown for part in ("Asha Rao", "Small", "Active", "₹300.00", "With your plan, or a gift"))
@@ -129,14 +129,14 @@ async def test_the_page_of_one_owner_is_for_staff_who_have_shown_their_second_fa
     asha = await town.resident()
     await town.resident("meera@example.com", role="staff")
     hers, theirs = await town.browser("asha@example.com"), await town.browser("meera@example.com")
-    here = f"{CONSOLE}/owners/person/{asha.id}"
-    for path in (here, f"{CONSOLE}/owners?who={asha.id}"):
+    here = f"{CONSOLE}/subscriptions/owners/person/{asha.id}"
+    for path in (here, f"{CONSOLE}/subscriptions/owners?who={asha.id}"):
         assert (await page(town, "GET", path, hers)).status_code == 403
         assert (await page(town, "GET", path, theirs)).status_code == 303  # second factor first
     for path in (f"{here}/grant", f"{here}/limit", f"{CONSOLE}/limit", f"{here}/payments/{asha.id}/activate"):
         assert (await page(town, "POST", path, hers)).status_code == 403
     staff = await staff_browser(town, "meera@example.com")
-    assert (await page(town, "GET", f"{CONSOLE}/owners/person/{UUID(int=1)}", staff)).status_code == 404
+    assert (await page(town, "GET", f"{CONSOLE}/subscriptions/owners/person/{UUID(int=1)}", staff)).status_code == 404
     assert await noted(town) == []
 
 
@@ -159,7 +159,7 @@ async def test_what_was_paid_for_and_not_given_is_activated_again_once(
         assert (await counter.till.see_order(order)).state == OrderState.CAPTURED
         assert (await counter.points(UUID(asha.id)), await counter.till.wallet(UUID(asha.id))) == (0, "500.00")
         cookie = await staff_browser(town, "meera@example.com")
-        here = f"{CONSOLE}/owners/person/{asha.id}"
+        here = f"{CONSOLE}/subscriptions/owners/person/{asha.id}"
         shown = (await page(town, "GET", here, cookie)).text
         action = re.search(rf'action="({here}/payments/[^"]+/activate)"', shown)
         assert action

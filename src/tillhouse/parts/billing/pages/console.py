@@ -46,7 +46,7 @@ async def subscriptions(
     return pages.render_page(request, "billing/console_subscriptions.html", values)
 
 
-@router.get("/owners", dependencies=[Depends(rate_limit("60/minute"))])
+@router.get("/subscriptions/owners", dependencies=[Depends(rate_limit("60/minute"))])
 async def find(request: Request, session: Read, staff: Staff, pages: Pages) -> Response:
     """To the page of whoever has this address or id."""
     form = Form.parse(FormData(request.query_params), Wanted)
@@ -56,7 +56,7 @@ async def find(request: Request, session: Read, staff: Staff, pages: Pages) -> R
         except DomainError as refusal:
             form.refuse(refusal)
         else:
-            return redirect(request, f"/console/billing/owners/{owner.kind}/{quote(str(owner.id))}")
+            return redirect(request, f"{_LIST}/owners/{owner.kind}/{quote(str(owner.id))}")
     values = {**await _values(session, staff), "wanted": form}
     return pages.render_form(request, "billing/console_subscriptions.html", form, values)
 

@@ -39,8 +39,8 @@ async def _usage(session: ReadSession, owner: api.Owner, cursor: str | None) -> 
 _Find = Callable[[ReadSession, api.Owner, str | None], Awaitable[tuple[Sequence[object], str | None]]]
 _LISTS: Mapping[What, tuple[str, str, _Find]] = {
     "invoices": (N_("Invoices"), "invoices", _invoices),
-    "points": (N_("Where they came from"), "lots", _points),
-    "usage": (N_("What they went for"), "charges", _usage),
+    "points": (N_("Points by where they came from"), "lots", _points),
+    "usage": (N_("What points went for"), "charges", _usage),
 }
 
 

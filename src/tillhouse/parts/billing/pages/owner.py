@@ -26,7 +26,7 @@ from tillhouse.parts.billing.service import giving, owners
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api as payments
 
-_ROOT = "/console/billing/owners"
+_ROOT = "/console/billing/subscriptions/owners"
 _LATEST = 20
 
 _log = structlog.get_logger("tillhouse.billing")
