@@ -81,7 +81,6 @@ __all__ = [
     "begin_payment",
     "buy_points",
     "cancel",
-    "cap",
     "caps_of",
     "capture_work",
     "change_plan",
@@ -347,11 +346,6 @@ async def set_cap(session: Session, owner: Owner | None, most: Money, window: Wi
 async def caps_of(session: ReadSession, owner: Owner | None, *, zone: str) -> Sequence[CapView]:
     """The limits of an owner, or (None) of the whole house, and what is spent of them: those that are set."""
     return [one for one in await work.caps_of(session, owner, POINTS, zone) if one.most is not None]
-
-
-async def cap(session: ReadSession, owner: Owner | None, window: WindowKind, *, zone: str) -> CapView:
-    """The limit of one window, set or not."""
-    return next(one for one in await work.caps_of(session, owner, POINTS, zone) if one.window == window)
 
 
 async def quota_of(session: ReadSession, owner: Owner, family: str, metric: str, *, free: Quota) -> Quota:

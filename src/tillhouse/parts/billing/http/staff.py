@@ -14,7 +14,7 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.billing import api, schemas
 from tillhouse.parts.billing.http.shapes import coupon_out
-from tillhouse.parts.billing.service import giving
+from tillhouse.parts.billing.service import giving, work
 from tillhouse.parts.identity import api as identity
 
 Seller = Annotated[Principal, Depends(require("billing.sell"))]
@@ -97,7 +97,8 @@ async def set_cap(session: Write, granter: Granter, body: schemas.CapIn) -> sche
     owner = _owner(body.person_id, body.organisation_id)
     most = Money.parse(body.points, api.POINTS) if body.points is not None else None
     await giving.limit(session, granter, owner, most, body.window)
-    return _cap_out(owner, await api.cap(session, owner, body.window, zone=granter.zone))
+    every = await work.caps_of(session, owner, api.POINTS, granter.zone)
+    return _cap_out(owner, next(one for one in every if one.window == body.window))
 
 
 def _owner(person_id: UUID | None, organisation_id: UUID | None) -> api.Owner | None:
