@@ -122,10 +122,10 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     },
     ("POST", "/points/purchases"): {"package": "nothing.pack", "currency": "INR", "coupon": None},
     ("POST", "/points/grants"): {
-        "person_id": "01a2172d-0000-7000-8000-000000000000", "points": "5", "source": "promotional", "days": 30,
-        "reason": "a gift",
+        "person_id": "01a2172d-0000-7000-8000-000000000000", "organisation_id": None, "points": "5",
+        "source": "promotional", "days": 30, "reason": "a gift",
     },
-    ("PUT", "/points/caps"): {"person_id": None, "points": "100", "window": "day"},
+    ("PUT", "/points/caps"): {"person_id": None, "organisation_id": None, "points": "100", "window": "day"},
     ("POST", "/organisations"): {"name": "Rao & Sons", "country": "IN", "slug": "rao-and-sons"},
     ("PATCH", "/organisations/{organisation_id}"): {"name": "Rao & Daughters"},
     ("POST", "/organisations/{organisation_id}/transfer"): {"person_id": ELSEWHERE},

@@ -22,6 +22,7 @@ from tests.e2e.conftest import _FLAGS, Screen, free_ports
 from tests.e2e.conftest import Town as Places
 from tests.parts.billing.counter import Counter, open_counter
 from tests.parts.billing.test_mandate_renewals import until
+from tests.parts.billing.test_organisations import firm_of
 from tests.parts.identity.town import Town
 from tillhouse.kernel import clock
 from tillhouse.kernel.money import Money
@@ -232,6 +233,45 @@ async def test_staff_make_a_coupon_and_end_it(street: Street) -> None:
             one.code for one in await api.coupons_made(session, limit=9) if one.ends_at and one.ends_at <= clock.now()
         }
     assert ended == {"AUTUMN"}
+
+
+async def test_an_owner_buys_for_their_organisation_and_staff_look_after_it(street: Street) -> None:
+    counter = street.counter
+    asha = await street.town.resident()
+    await street.town.resident("meera@example.com", role="staff")
+    firm = await firm_of(street.town, asha)
+    await street.enters("asha@example.com")
+    await street.does("go", "/billing/")
+    await street.does("click", 'nav.tab-list a[href*="organisation_id"]')
+    await street.does("reads", "main", "What Rao and Sons has")
+    await street.does("click", 'form:has(input[value="shop.small"]) button[type=submit]')
+    await street.does("reads", "main h1", "Small")
+    await street.shows("billing-organisation-invoice")
+    (due,) = await counter.invoices(firm)
+    await counter.pay(due)
+    for number in range(12):
+        await counter.give(firm, 100 + number, days=1000 - number)
+        await counter.capture(await counter.reserve(firm, 1), 1)
+    async with counter.till.house.database.transaction() as session:
+        await api.use_quota(session, firm, "chats", api.Quota(20, "day"), zone="Asia/Kolkata", amount=3)
+    await street.does("go", f"/billing/?organisation_id={firm.id}")
+    await street.does("reads", "main", "3 of 20")
+    await street.shows("billing-organisation")
+    await street.does("click", 'a[href^="/billing/all/points"]')
+    await street.does("arrives", "/billing/all/points")
+    await street.shows("billing-all-points")
+    await street.enters("meera@example.com")
+    await street.does("go", "/console/billing/subscriptions")
+    await street.shows("billing-console")
+    await street.does("click", f'a[href="/console/billing/subscriptions/owners/organisation/{firm.id}"]')
+    await street.does("type", "#points", "50")
+    await street.does("type", "#reason", "a bad answer")
+    await street.does("click", 'form[action$="/grant"] button[type=submit]')
+    await street.does("reads", "main", "To spend")
+    await street.does("type", "#most", "20")
+    await street.does("click", 'form[action$="/limit"] button[type=submit]')
+    await street.does("reads", "main", "12 of 20")
+    await street.shows("billing-console-owner")
 
 
 BAHT = api.Plan(

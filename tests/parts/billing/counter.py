@@ -77,6 +77,11 @@ def product(*offers: object) -> Module:
     )
 
 
+def owner(who: UUID | api.Owner) -> api.Owner:
+    """A person by their id, or whoever owns things."""
+    return who if isinstance(who, api.Owner) else api.person(who)
+
+
 @dataclass
 class Counter:
     """What people do with plans and points; each shortcut opens a transaction."""
@@ -84,13 +89,13 @@ class Counter:
     till: Till
 
     async def subscribe(
-        self, person: UUID, plan: str = "shop.small", **more: Any
+        self, person: UUID | api.Owner, plan: str = "shop.small", **more: Any
     ) -> tuple[api.SubscriptionView, api.InvoiceView | None]:
         terms: dict[str, Any] = {"currency": "INR", "months": 1, "zone": "Asia/Kolkata", **more}
         async with self.till.house.database.transaction() as session:
-            return await api.subscribe(session, api.person(person), plan=plan, **terms)
+            return await api.subscribe(session, owner(person), plan=plan, **terms)
 
-    async def subscribed(self, person: UUID, plan: str = "shop.small", **more: Any) -> api.SubscriptionView:
+    async def subscribed(self, person: UUID | api.Owner, plan: str = "shop.small", **more: Any) -> api.SubscriptionView:
         """A subscription whose first period is paid for."""
         view, due = await self.subscribe(person, plan, **more)
         assert due
@@ -112,10 +117,10 @@ class Counter:
         async with self.till.house.database.transaction() as session:
             return await api.pay_from_wallet(session, due.owner, due.id)
 
-    async def buy(self, person: UUID, **more: Any) -> api.InvoiceView:
+    async def buy(self, person: UUID | api.Owner, **more: Any) -> api.InvoiceView:
         terms: dict[str, Any] = {"package": "shop.pack", "currency": "INR", **more}
         async with self.till.house.database.transaction() as session:
-            return await api.buy_points(session, api.person(person), **terms)
+            return await api.buy_points(session, owner(person), **terms)
 
     async def change(
         self, view: api.SubscriptionView, plan: str, months: int = 1
@@ -139,25 +144,29 @@ class Counter:
         async with self.till.house.database.reading() as session:
             return await api.invoice(session, view.owner, view.id)
 
-    async def invoices(self, person: UUID) -> list[api.InvoiceView]:
+    async def subscriptions(self, person: UUID | api.Owner) -> list[api.SubscriptionView]:
         async with self.till.house.database.reading() as session:
-            found, _ = await api.invoices_of(session, api.person(person), limit=50, cursor=None)
+            return list(await api.subscriptions_of(session, owner(person)))
+
+    async def invoices(self, person: UUID | api.Owner) -> list[api.InvoiceView]:
+        async with self.till.house.database.reading() as session:
+            found, _ = await api.invoices_of(session, owner(person), limit=50, cursor=None)
         return list(found)
 
-    async def points(self, person: UUID) -> int:
+    async def points(self, person: UUID | api.Owner) -> int:
         async with self.till.house.database.reading() as session:
-            return (await ledger.lots_summary(session, api.points_of(api.person(person)))).total.minor
+            return (await ledger.lots_summary(session, api.points_of(owner(person)))).total.minor
 
-    async def give(self, person: UUID, amount: int, **more: Any) -> None:
+    async def give(self, person: UUID | api.Owner, amount: int, **more: Any) -> None:
         terms: dict[str, Any] = {"source": "promotional", "days": None, "key": f"gift-{next(_keys)}", **more}
         async with self.till.house.database.transaction() as session:
-            await api.grant_points(session, api.person(person), points(amount), **terms)
+            await api.grant_points(session, owner(person), points(amount), **terms)
 
-    async def reserve(self, person: UUID, most: int, key: str = "", **more: Any) -> api.ChargeView:
+    async def reserve(self, person: UUID | api.Owner, most: int, key: str = "", **more: Any) -> api.ChargeView:
         terms: dict[str, Any] = {"action": "shop.chat", "price_version": 1, "zone": "Asia/Kolkata", **more}
         async with self.till.house.database.transaction() as session:
             wanted = key or f"work-{next(_keys)}"
-            return await api.reserve_work(session, api.person(person), points(most), key=wanted, **terms)
+            return await api.reserve_work(session, owner(person), points(most), key=wanted, **terms)
 
     async def capture(self, charge: api.ChargeView, cost: int) -> api.ChargeView:
         async with self.till.house.database.transaction() as session:
@@ -192,6 +201,15 @@ class Counter:
 
     async def owed(self, what: str) -> str:
         return await self.till.house_balance(f"deferred:{what}")
+
+
+async def make_coupon(counter: Counter, code: str, basis_points: int, **more: Any) -> None:
+    terms: dict[str, Any] = {
+        "offers": (), "starts_at": None, "ends_at": None, "most": None, "redeemed": 0, "once_per_owner": True,
+        "periods": 1, **more,
+    }  # fmt: skip
+    async with counter.till.house.database.transaction() as session:
+        await api.make_coupon(session, api.Coupon(code=code, discount=api.Discount(basis_points), **terms), by=None)
 
 
 @asynccontextmanager

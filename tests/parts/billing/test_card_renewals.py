@@ -1,26 +1,21 @@
 """Renewals that a kept card pays for: charged once, refused into dunning, and never a plan lost without a word."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
-from tests.parts.billing.counter import Counter, open_counter
+from tests.parts.billing.counter import Counter
 from tests.parts.billing.test_mandate_renewals import authorised, token, until
 from tests.parts.identity.town import Town
 from tests.parts.payments.cards import ASKS_ALWAYS, DECLINED_LATER, give_card
 from tests.parts.payments.till import new_person, rupees
-from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.billing import api
 from tillhouse.parts.billing.flows import charge_renewal
 from tillhouse.parts.billing.models import CardChargeRow
 from tillhouse.parts.billing.service.checks import cards_are_charged_once
 from tillhouse.parts.payments import api as payments
-from tillhouse.sandbox.app import create_sandbox
-from tillhouse.sandbox.settings import SandboxSettings
-from tillhouse.sandbox.smtp import smtp_server
 from tillhouse.sandbox.stripe.payment_schemas import PaymentIntent
 
 
@@ -199,16 +194,6 @@ async def test_an_invoice_that_was_paid_meanwhile_is_not_charged(counter: Counte
     counter.till.at.advance(timedelta(minutes=11))
     await counter.look_after()
     assert (await charges(counter), charged(counter)) == ([(1, "dropped", None)], [])
-
-
-@pytest.fixture
-async def mailed(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Counter, Town]]:
-    """The counter, and people of whom one can read the mail."""
-    post = create_sandbox(SandboxSettings(web="http://testserver"))
-    async with smtp_server(post.world.inbox, "127.0.0.1", 0) as port:
-        monkeypatch.setenv("SMTP_PORT", str(port))
-        async with open_counter(settings) as counter:
-            yield counter, Town(counter.till.house, counter.till.app, post)
 
 
 @pytest.mark.parametrize("days", [28, 31])

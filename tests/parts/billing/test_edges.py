@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.parts.billing.counter import Counter
+from tests.parts.billing.counter import Counter, make_coupon
 from tests.parts.documents.reading import text_of
 from tests.parts.identity.town import Resident, Town
 from tests.parts.payments.till import START, new_person
@@ -253,15 +253,6 @@ async def test_over_the_api_a_plan_is_paid_so_that_upi_pays_the_next_ones(counte
         "most": "300.00", "currency": "INR",
     }  # fmt: skip
     assert (card["paused"], card["expired"], card["ends_at"][:4]) == (False, False, "2036")
-
-
-async def make_coupon(counter: Counter, code: str, basis_points: int, **more: Any) -> None:
-    terms: dict[str, Any] = {
-        "offers": (), "starts_at": None, "ends_at": None, "most": None, "redeemed": 0, "once_per_owner": True,
-        "periods": 1, **more,
-    }  # fmt: skip
-    async with counter.till.house.database.transaction() as session:
-        await api.make_coupon(session, api.Coupon(code=code, discount=api.Discount(basis_points), **terms), by=None)
 
 
 async def test_a_paid_invoice_has_a_receipt_with_its_tax_for_its_owner_alone(counter: Counter, town: Town) -> None:

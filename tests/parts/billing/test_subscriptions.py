@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from tests.money.test_ledger_races import together
-from tests.parts.billing.counter import PACK, SMALL, Counter, open_counter, points
+from tests.parts.billing.counter import PACK, SMALL, Counter, make_coupon, open_counter, points
 from tests.parts.payments.till import START, new_person, rupees
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import Conflict, NotFound
@@ -257,12 +257,7 @@ async def test_who_subscribed_stays_on_their_version_until_they_change(settings:
 
 
 async def test_a_coupon_takes_off_and_is_counted_once_per_payer(counter: Counter) -> None:
-    half = api.Coupon(
-        code="HALF", discount=api.Discount(basis_points=5000), offers=("shop.small",), starts_at=None, ends_at=None,
-        most=2, redeemed=0, once_per_owner=True, periods=1,
-    )  # fmt: skip
-    async with counter.till.house.database.transaction() as session:
-        await api.make_coupon(session, half, by=None)
+    await make_coupon(counter, "HALF", 5000, offers=("shop.small",), most=2)
     asha = new_person()
     view, due = await counter.subscribe(asha, coupon=" half ")
     assert due
@@ -276,12 +271,7 @@ async def test_a_coupon_takes_off_and_is_counted_once_per_payer(counter: Counter
 
 
 async def test_a_coupon_of_one_period_is_over_at_the_renewal(counter: Counter) -> None:
-    free = api.Coupon(
-        code="FREE", discount=api.Discount(basis_points=10_000), offers=(), starts_at=None, ends_at=None,
-        most=None, redeemed=0, once_per_owner=True, periods=1,
-    )  # fmt: skip
-    async with counter.till.house.database.transaction() as session:
-        await api.make_coupon(session, free, by=None)
+    await make_coupon(counter, "FREE", 10_000)
     asha = new_person()
     view, due = await counter.subscribe(asha, coupon="FREE")
     assert due
@@ -290,6 +280,48 @@ async def test_a_coupon_of_one_period_is_over_at_the_renewal(counter: Counter) -
     await counter.pass_days(32)
     assert await counter.till.wallet(asha) == "0.00"
     assert await states(counter, view) == "active"
+
+
+async def test_points_that_nobody_pays_for_are_given_up_and_their_coupon_is_free_for_the_next(counter: Counter) -> None:
+    asha, ravi = new_person(), new_person()
+    await make_coupon(counter, "ONCE", 5000, most=1)
+    due = await counter.buy(asha, coupon="ONCE")
+    await counter.pass_days(1.9)
+    assert (await counter.see_invoice(due)).state == "open"
+    with pytest.raises(api.CouponRefused, match="used up"):
+        await counter.buy(ravi, coupon="ONCE")
+    await counter.pass_days(0.2)
+    assert (await counter.see_invoice(due)).state == "void"
+    with pytest.raises(api.NotOpen):
+        await counter.order(due)
+    assert str((await counter.buy(ravi, coupon="ONCE")).total) == "250.00"
+
+
+async def test_points_that_are_paid_for_too_late_leave_the_money_in_the_wallet(counter: Counter) -> None:
+    asha = new_person()
+    await make_coupon(counter, "ONCE", 5000, most=1)
+    due = await counter.buy(asha, coupon="ONCE")
+    counter.till.at.advance(timedelta(hours=47, minutes=59))
+    order = await counter.order(due)
+    counter.till.at.advance(timedelta(minutes=1))
+    await counter.look_after()
+    await counter.till.pay(order)
+    await counter.till.quiet()
+    assert ((await counter.see_invoice(due)).state, await counter.points(asha)) == ("void", 0)
+    assert await counter.till.wallet(asha) == "250.00"
+    assert ("purpose", "purpose_refused") in await counter.till.exceptions()
+    assert str((await counter.buy(asha, coupon="ONCE")).total) == "250.00"
+
+
+async def test_paying_and_giving_up_have_one_winner(counter: Counter) -> None:
+    asha = new_person()
+    await counter.till.give(asha, rupees("500.00"))
+    due = await counter.buy(asha)
+    counter.till.at.advance(timedelta(hours=48))
+    await together([counter.pay_from_wallet(due), counter.look_after()])
+    await counter.look_after()
+    end = ((await counter.see_invoice(due)).state, await counter.points(asha), await counter.till.wallet(asha))
+    assert end in {("paid", 500, "0.00"), ("void", 0, "500.00")}
 
 
 async def test_points_are_there_once_they_are_paid_and_their_lot_knows_its_price(counter: Counter) -> None:

@@ -26,16 +26,18 @@ from tillhouse.parts.billing.domain import (
     Owner,
     State,
     Tax,
+    organisation,
     person,
     window_of,
 )
+from tillhouse.parts.billing.domain.periods import WindowKind
 from tillhouse.parts.billing.domain.subscriptions import LIVE, SERVED
 from tillhouse.parts.billing.flows import How, begin_payment, receipt_pdf
 from tillhouse.parts.billing.ports import Plan, PointsPackage, Price, Quota
 from tillhouse.parts.billing.service import charging, coupons, giving_back, invoices, offers, subscribing, work
-from tillhouse.parts.billing.service.books import GRANTED, POINTS, lock_owner, owner_of, points_of
+from tillhouse.parts.billing.service.books import POINTS, lock_owner, owner_of, points_of
 from tillhouse.parts.billing.service.coupons import discount_of
-from tillhouse.parts.billing.service.invoices import BOUGHT_POINTS_LATER, NotOpen
+from tillhouse.parts.billing.service.invoices import NotOpen
 from tillhouse.parts.billing.service.offers import TermsChanged
 from tillhouse.parts.billing.service.subscribing import AlreadySubscribed
 from tillhouse.parts.billing.service.views import (
@@ -46,7 +48,7 @@ from tillhouse.parts.billing.service.views import (
     invoice_view,
     subscription_view,
 )
-from tillhouse.parts.billing.service.work import QuotaReached, SpendCapReached, WorkEnded
+from tillhouse.parts.billing.service.work import CapView, QuotaReached, SpendCapReached, WorkEnded
 from tillhouse.parts.billing.store import coupons as coupon_store
 from tillhouse.parts.billing.store import work as work_store
 from tillhouse.parts.ledger import api as ledger
@@ -54,6 +56,7 @@ from tillhouse.parts.ledger import api as ledger
 __all__ = [
     "POINTS",
     "AlreadySubscribed",
+    "CapView",
     "ChargeView",
     "Coupon",
     "CouponRefused",
@@ -78,6 +81,7 @@ __all__ = [
     "begin_payment",
     "buy_points",
     "cancel",
+    "caps_of",
     "capture_work",
     "change_plan",
     "charges",
@@ -91,6 +95,8 @@ __all__ = [
     "invoices_of",
     "is_being_charged",
     "make_coupon",
+    "open_lots",
+    "organisation",
     "packages",
     "pay_from_wallet",
     "person",
@@ -279,16 +285,7 @@ async def grant_points(
     session: Session, owner: Owner, amount: Money, *, source: ledger.LotSource, days: int | None, key: str
 ) -> ledger.Lot:
     """Give points that nothing was paid for; `days` None: they do not end. The same key gives them once."""
-    return await ledger.grant(
-        session,
-        points_of(owner, amount.unit),
-        amount,
-        key=f"billing.grant:{key}",
-        kind=GRANTED,
-        source=source,
-        expires_at=clock.now() + timedelta(days=days) if days else None,
-        priority=BOUGHT_POINTS_LATER if source == "purchased" else 5,
-    )
+    return await invoices.grant(session, owner, amount, source=source, days=days, key=key)
 
 
 async def reserve_work(
@@ -338,9 +335,23 @@ async def charges(
     return [charge_view(row) for row in shown], next_cursor
 
 
-async def set_cap(session: Session, owner: Owner | None, most: Money, window: str) -> None:
+async def open_lots(
+    session: ReadSession, owner: Owner, *, limit: int, cursor: str | None
+) -> tuple[Sequence[ledger.Lot], str | None]:
+    """An owner's points that are left, those that end soonest first, and the cursor of the next page."""
+    after = ledger.place_in(cursor)
+    found = await ledger.lots_by_expiry(session, account=points_of(owner), limit=limit + 1, after=after)
+    return cut(found, limit, ledger.place_of)
+
+
+async def set_cap(session: Session, owner: Owner | None, most: Money, window: WindowKind) -> None:
     """The most that may be spent in a calendar `day` or `month`: by one owner, or (None) by the whole house."""
     await work.set_cap(session, owner, most, window)
+
+
+async def caps_of(session: ReadSession, owner: Owner | None, *, zone: str) -> Sequence[CapView]:
+    """The limits of an owner, or (None) of the whole house, and what is spent of them: those that are set."""
+    return [one for one in await work.caps_of(session, owner, POINTS, zone) if one.most is not None]
 
 
 async def quota_of(session: ReadSession, owner: Owner, family: str, metric: str, *, free: Quota) -> Quota:

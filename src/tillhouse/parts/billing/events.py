@@ -50,7 +50,9 @@ class ChargeRenewal(Task):
 
 @task("billing.look_after", lane="money")
 class LookAfter(Task):
-    """Plan a look at every subscription and charge that is due for one, and free what abandoned work has reserved."""
+    """Plan a look at every subscription and charge that is due for one, free what abandoned work has reserved, and give
+    up what nobody has paid for.
+    """
 
 
 @task("billing.recognise", lane="slow")

@@ -10,7 +10,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.formats import day
 from tillhouse.kernel.web.i18n import gettext, reader
 from tillhouse.parts.billing import store
-from tillhouse.parts.billing.domain import InvoiceState, Owner
+from tillhouse.parts.billing.domain import InvoiceState, Owner, page_of
 from tillhouse.parts.billing.service import charging
 from tillhouse.parts.billing.service.books import owner_of
 from tillhouse.parts.billing.service.invoices import NotOpen
@@ -66,7 +66,7 @@ async def begin_payment(
         token=how.token,
         email=how.email,
         locale=how.locale,
-        return_path=f"/billing/invoices/{invoice.id}",
+        return_path=page_of(owner, f"/billing/invoices/{invoice.id}"),
         keep_card=how.keep_card,
         keep_up_to=Money(invoice.price, invoice.currency) if how.keep_card else None,
     )

@@ -1,18 +1,17 @@
-"""Messages about plans and invoices. A house without a part that sends messages sends none."""
+"""Messages about plans and invoices."""
 
 from zoneinfo import ZoneInfo
 
-from tillhouse.kernel.db import JsonObject, JsonValue, Session, house_of
+from tillhouse.kernel.db import JsonValue, Session, house_of
 from tillhouse.kernel.web.formats import to_be_said
 from tillhouse.kernel.work import AnyHandler, Handler
 from tillhouse.parts.billing import store
-from tillhouse.parts.billing.domain import InvoiceState, Owner, State
+from tillhouse.parts.billing.domain import InvoiceState, Owner, State, page_of
 from tillhouse.parts.billing.domain.subscriptions import SERVED
 from tillhouse.parts.billing.events import InvoicePaid, InvoiceWritten, PaymentAskedFor, SubscriptionChanged
 from tillhouse.parts.billing.models import InvoiceRow, SubscriptionRow
-from tillhouse.parts.billing.service import charging
+from tillhouse.parts.billing.service import charging, owners
 from tillhouse.parts.billing.service.books import owner_of, wallet_of
-from tillhouse.parts.identity import api as identity
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api as payments
 from tillhouse.parts.payments.events import CardRemoved
@@ -57,11 +56,9 @@ async def _card_removed(session: Session, event: CardRemoved) -> None:
         for one in await store.subscriptions_of(session, owner)
         if State(one.state) in SERVED and not one.ends_at_period_end
     ]
-    if not goes_on or owner.kind != "person" or not house_of(session).provided(identity.MessageSender):
-        return
-    link = house_of(session).settings.address("/billing/")
-    data: JsonObject = {"by": card.kind, "card": card.mark, "link": link}
-    await identity.notify(session, owner.id, "billing.card_removed", data)
+    if goes_on:
+        link = _link(session, owner, "/billing/")
+        await owners.tell(session, owner, "billing.card_removed", {"by": card.kind, "card": card.mark, "link": link})
 
 
 async def _wallet_pays(session: Session, subscription: SubscriptionRow, invoice: InvoiceRow) -> bool:
@@ -81,20 +78,18 @@ async def _ended(session: Session, event: SubscriptionChanged) -> None:
     subscription = await store.subscription(session, event.subscription_id)
     if subscription is None or subscription.state != State.EXPIRED or not subscription.periods:
         return
-    if subscription.owner_kind == "person" and house_of(session).provided(identity.MessageSender):
-        data: JsonObject = {"link": house_of(session).settings.address("/billing/")}
-        await identity.notify(session, subscription.owner_id, "billing.ended", data)
+    owner = Owner(subscription.owner_kind, subscription.owner_id)
+    await owners.tell(session, owner, "billing.ended", {"link": _link(session, owner, "/billing/")})
 
 
 async def _tell(session: Session, invoice: InvoiceRow, template: str, **more: JsonValue) -> None:
-    if invoice.owner_kind != "person" or not house_of(session).provided(identity.MessageSender):
-        return
-    data: JsonObject = {
-        "amount": to_be_said(invoice.money),
-        "link": house_of(session).settings.address(f"/billing/invoices/{invoice.id}"),
-        **more,
-    }
-    await identity.notify(session, invoice.owner_id, template, data)
+    owner = owner_of(invoice)
+    link = _link(session, owner, f"/billing/invoices/{invoice.id}")
+    await owners.tell(session, owner, template, {"amount": to_be_said(invoice.money), "link": link, **more})
+
+
+def _link(session: Session, owner: Owner, path: str) -> str:
+    return house_of(session).settings.address(page_of(owner, path))
 
 
 # What a bank's reason asks of a card's holder; any other is told as it is: the bank said no.

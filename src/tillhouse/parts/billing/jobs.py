@@ -9,7 +9,7 @@ from tillhouse.kernel.work import Job, JobRun, Schedule, enqueue
 from tillhouse.parts.billing import store
 from tillhouse.parts.billing.events import Advance, ChargeRenewal, LookAfter, Recognise
 from tillhouse.parts.billing.flows import charge_renewal
-from tillhouse.parts.billing.service import earning, subscribing, work
+from tillhouse.parts.billing.service import earning, invoices, subscribing, work
 from tillhouse.parts.billing.store import charging
 
 _AT_ONCE = 500
@@ -31,10 +31,11 @@ async def _look_after(run: JobRun, _task: LookAfter) -> None:
         for invoice_id, attempt, look_at in await charging.due(session, clock.now(), _AT_ONCE):
             once = f"{invoice_id}:{attempt}:{look_at.isoformat()}"
             await enqueue(session, ChargeRenewal(invoice_id=invoice_id, attempt=attempt), unique=once)
-    more = True
-    while more:
-        async with run.transaction() as session:
-            more = await work.free_abandoned(session)
+    for give_up in (work.free_abandoned, invoices.void_abandoned):
+        more = True
+        while more:
+            async with run.transaction() as session:
+                more = await give_up(session)
 
 
 async def _recognise(run: JobRun, _task: Recognise) -> None:

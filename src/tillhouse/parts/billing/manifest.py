@@ -63,9 +63,14 @@ def _invariants() -> Sequence[Invariant]:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.billing.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
-    from tillhouse.parts.billing.service.checks import erase_person, reasons_to_keep
+    from tillhouse.parts.billing.service.checks import (
+        close_organisation,
+        erase_person,
+        reasons_to_keep,
+        reasons_to_keep_organisation,
+    )
     from tillhouse.parts.billing.service.selling import PURPOSE
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto, MessageKind
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto, MessageKind, OrganisationClosing
 
     return (
         PURPOSE,
@@ -79,6 +84,7 @@ def _provides(house: House) -> Sequence[object]:
         MessageKind("billing.ended", "account", ("link",)),
         ErasureVeto("billing", reasons_to_keep),
         Erasure("billing", erase_person),
+        OrganisationClosing("billing", reasons_to_keep_organisation, close_organisation),
     )
 
 

@@ -90,6 +90,7 @@ class InvoiceRow(Base):
         ),
         Index("ix_invoices_owner_id_id", "owner_id", "id"),
         Index("ix_invoices_unearned", "id", postgresql_where=text("state = 'paid' AND NOT earned")),
+        Index("ix_invoices_waiting", "written_at", postgresql_where=text("state = 'open' AND subscription_id IS NULL")),
         UniqueConstraint("lot_id"),
         {"schema": _SCHEMA},
     )

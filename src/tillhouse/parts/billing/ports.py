@@ -26,10 +26,13 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How much of something may be used in each calendar day or month of the person's zone."""
+    """How much of something may be used in each calendar day or month of the person's zone. `title` (a message id) is
+    what people read of it.
+    """
 
     limit: int
     window: WindowKind
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -231,9 +231,10 @@ class PurchaseIn(Strict):
 
 
 class GrantIn(Strict):
-    """Points to give to a person, and why."""
+    """Points to give to a person or to an organisation (one of them), and why."""
 
-    person_id: UUID
+    person_id: UUID | None = None
+    organisation_id: UUID | None = None
     points: Amount
     source: Literal["earned", "promotional"] = "promotional"
     days: Annotated[int, Field(ge=1, le=3650)] | None = None
@@ -243,7 +244,8 @@ class GrantIn(Strict):
 class GrantOut(BaseModel):
     """Points that were given."""
 
-    person_id: UUID
+    person_id: UUID | None
+    organisation_id: UUID | None
     points: str
     expires_at: datetime | None
 
@@ -280,16 +282,22 @@ class CouponOut(BaseModel):
 
 
 class CapIn(Strict):
-    """The most points that may be spent in a calendar day or month: by a person, or (none named) by everyone."""
+    """The most points that may be spent in a calendar day or month: by a person, by an organisation, or (none named) by
+    everyone together. `points` null: as many as they like.
+    """
 
     person_id: UUID | None = None
-    points: Amount
+    organisation_id: UUID | None = None
+    points: Amount | None
     window: Literal["day", "month"]
 
 
 class CapOut(BaseModel):
-    """A cap that was set."""
+    """A limit as it stands; `points` null: there is none. `spent` counts from the beginning of the window."""
 
     person_id: UUID | None
-    points: str
+    organisation_id: UUID | None
+    points: str | None
     window: str
+    spent: str
+    resets_at: datetime

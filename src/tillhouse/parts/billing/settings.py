@@ -18,7 +18,9 @@ class BillingSettings(ModuleSettings):
         (1, 3, 7), "Days after an invoice was due at which it is asked for again, separated by commas."
     )
     grace_days: NonNegativeInt = setting(7, "Days that a subscription goes on after it was asked for the last time.")
-    patience_hours: PositiveInt = setting(48, "Hours that the first invoice of a subscription waits to be paid.")
+    patience_hours: PositiveInt = setting(
+        48, "Hours that the first invoice of a subscription, or one for points, waits to be paid."
+    )
     charge_minutes: PositiveInt = setting(
         30, "Minutes after which points that work has reserved are free again, unless the work says otherwise."
     )

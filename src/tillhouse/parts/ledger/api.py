@@ -81,10 +81,13 @@ from tillhouse.parts.ledger.service.lots_reading import (
     lot_movements,
     lot_revenue,
     lot_value,
+    lots_by_expiry,
     lots_moved_by,
     lots_of,
     lots_reserved_by,
     lots_summary,
+    place_in,
+    place_of,
 )
 from tillhouse.parts.ledger.service.posting import capture, post, post_many, reverse
 from tillhouse.parts.ledger.service.reading import (
@@ -182,11 +185,14 @@ __all__ = [
     "lot_movements",
     "lot_revenue",
     "lot_value",
+    "lots_by_expiry",
     "lots_moved_by",
     "lots_of",
     "lots_reserved_by",
     "lots_summary",
     "open_holds",
+    "place_in",
+    "place_of",
     "post",
     "post_many",
     "refund",

@@ -58,7 +58,7 @@ def _cli() -> "click.Group":
 
 
 def _provides(house: House) -> Sequence[object]:
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto, OrganisationClosing
     from tillhouse.parts.ledger.domain import ENTRY_KIND, REVERSAL_KIND, book_accounts
     from tillhouse.parts.ledger.domain.exchange import EXCHANGE_ACCOUNTS
     from tillhouse.parts.ledger.domain.lots import LOT_ACCOUNTS, LOT_KINDS
@@ -69,7 +69,13 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.ledger.providers.anchor_log import LogAnchor
     from tillhouse.parts.ledger.service.attention import CARDS
     from tillhouse.parts.ledger.service.charts import HouseChart
-    from tillhouse.parts.ledger.service.leaving import give_points_up, points_at_work, points_paid_for
+    from tillhouse.parts.ledger.service.leaving import (
+        close_organisation,
+        give_points_up,
+        points_at_work,
+        points_paid_for,
+        reasons_to_keep_organisation,
+    )
 
     settings = house.settings_of(LedgerSettings)
     file = settings.anchor_file or Path(house.settings.data_folder) / "anchors" / "ledger.jsonl"
@@ -82,6 +88,7 @@ def _provides(house: House) -> Sequence[object]:
         ErasureVeto("points_at_work", points_at_work),
         ErasureVeto("points", points_paid_for, may_be_given_up=True),
         Erasure("points", give_points_up),
+        OrganisationClosing("points", reasons_to_keep_organisation, close_organisation),
     )
     return (HouseChart(house), GroupedPosts(house), anchors, allowance, *kinds, *accounts, *CARDS, *leaving)
 

@@ -1,7 +1,7 @@
 """Rules of billing: periods, states, prices. Pure: no clock, no database."""
 
 from tillhouse.parts.billing.domain.coupons import Coupon, CouponRefused, Discount
-from tillhouse.parts.billing.domain.owners import Owner, person
+from tillhouse.parts.billing.domain.owners import Owner, organisation, page_of, person
 from tillhouse.parts.billing.domain.periods import Period, Window, period_of, window_of
 from tillhouse.parts.billing.domain.prices import Tax, earned_share, tax_within, unused_share
 from tillhouse.parts.billing.domain.subscriptions import (
@@ -33,6 +33,8 @@ __all__ = [
     "earned_share",
     "next_look",
     "next_step",
+    "organisation",
+    "page_of",
     "period_of",
     "person",
     "tax_within",

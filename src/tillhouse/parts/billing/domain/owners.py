@@ -15,3 +15,13 @@ class Owner:
 def person(person_id: UUID) -> Owner:
     """A person as an owner."""
     return Owner("person", person_id)
+
+
+def organisation(organisation_id: UUID) -> Owner:
+    """An organisation as an owner."""
+    return Owner("organisation", organisation_id)
+
+
+def page_of(owner: Owner, path: str) -> str:
+    """The page of billing at `path`, of what `owner` has."""
+    return f"{path}?organisation_id={owner.id}" if owner.kind == "organisation" else path

@@ -11,6 +11,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 WindowKind = Literal["day", "month"]
+WINDOWS: tuple[WindowKind, ...] = ("day", "month")
 
 
 @dataclass(frozen=True, slots=True)

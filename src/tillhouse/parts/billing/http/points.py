@@ -1,4 +1,6 @@
-"""The caller's points: what there is, where it came from, what it went for, and how to buy more."""
+"""The caller's points, or (with `organisation_id`) an organisation's: what there is, where it came from, what it went
+for, and how to buy more.
+"""
 
 from typing import Annotated
 
@@ -11,18 +13,19 @@ from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.paging import MAX_PAGE, Page, cut, decode_cursor
 from tillhouse.parts.billing import api, schemas
-from tillhouse.parts.billing.http.shapes import charge_out, invoice_out, package_out
+from tillhouse.parts.billing.http.shapes import For, charge_out, invoice_out, package_out
+from tillhouse.parts.billing.service import owners
 from tillhouse.parts.ledger import api as ledger
 
-Owner = Annotated[Principal, Depends(require("billing.own"))]
+Me = Annotated[Principal, Depends(require("billing.own"))]
 
 router = APIRouter(prefix="/points", route_class=IdempotentRoute)
 
 
 @router.get("")
-async def get_points(session: Read, owner: Owner) -> schemas.PointsOut:
+async def get_points(session: Read, me: Me, organisation_id: For = None) -> schemas.PointsOut:
     """What can be spent now."""
-    found = await ledger.lots_summary(session, api.points_of(api.person(owner.person_id)))
+    found = await ledger.lots_summary(session, api.points_of(await owners.readable(session, me, organisation_id)))
     nothing = Money(0, api.POINTS)
     return schemas.PointsOut(
         unit=api.POINTS,
@@ -39,8 +42,9 @@ async def get_points(session: Read, owner: Owner) -> schemas.PointsOut:
 @router.get("/lots")
 async def list_lots(
     session: Read,
-    owner: Owner,
+    me: Me,
     *,
+    organisation_id: For = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> Page[schemas.LotOut]:
@@ -49,7 +53,7 @@ async def list_lots(
     if cursor is not None:
         (decoded,) = decode_cursor(cursor, [int])
         before = max(0, min(int(decoded), MAX_MINOR))
-    account = api.points_of(api.person(owner.person_id))
+    account = api.points_of(await owners.readable(session, me, organisation_id))
     found = await ledger.lots_of(session, account, limit=limit + 1, before=before)
     shown, next_cursor = cut(found, limit, lambda lot: (lot.id,))
     return Page(items=[_lot(lot) for lot in shown], next_cursor=next_cursor)
@@ -58,13 +62,15 @@ async def list_lots(
 @router.get("/history")
 async def list_history(
     session: Read,
-    owner: Owner,
+    me: Me,
     *,
+    organisation_id: For = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> Page[schemas.ChargeOut]:
     """What points were set aside and charged for, newest first."""
-    found, next_cursor = await api.charges(session, api.person(owner.person_id), limit=limit, cursor=cursor)
+    owner = await owners.readable(session, me, organisation_id)
+    found, next_cursor = await api.charges(session, owner, limit=limit, cursor=cursor)
     return Page(items=[charge_out(one) for one in found], next_cursor=next_cursor)
 
 
@@ -75,11 +81,12 @@ async def list_packages(house: TheHouse) -> list[schemas.PackageOut]:
 
 
 @router.post("/purchases", status_code=201, dependencies=[Depends(rate_limit("20/minute"))])
-async def buy(session: Write, owner: Owner, key: RequiredKey, body: schemas.PurchaseIn) -> schemas.InvoiceOut:
+async def buy(
+    session: Write, me: Me, key: RequiredKey, body: schemas.PurchaseIn, organisation_id: For = None
+) -> schemas.InvoiceOut:
     """An invoice for a package: its points are there once it is paid (`/subscriptions/invoices/{id}/pay`)."""
-    invoice = await api.buy_points(
-        session, api.person(owner.person_id), package=body.package, currency=body.currency, coupon=body.coupon
-    )
+    owner = await owners.usable(session, me, organisation_id)
+    invoice = await api.buy_points(session, owner, package=body.package, currency=body.currency, coupon=body.coupon)
     return invoice_out(invoice)
 
 

@@ -1,8 +1,15 @@
 """What goes over the wire, from what the house knows."""
 
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.parts.billing import api, schemas
+
+For = Annotated[UUID | None, Query(description="An organisation that the caller belongs to; without it, the caller.")]
 
 
 def invoice_out(view: api.InvoiceView) -> schemas.InvoiceOut:

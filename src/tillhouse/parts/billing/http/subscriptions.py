@@ -1,4 +1,4 @@
-"""Plans, subscriptions and invoices of the caller."""
+"""Plans, subscriptions and invoices of the caller, or (with `organisation_id`) of an organisation of theirs."""
 
 from typing import Annotated
 from uuid import UUID
@@ -14,8 +14,10 @@ from tillhouse.kernel.paging import MAX_PAGE, Page
 from tillhouse.kernel.web.downloads import PDF_ANSWER, pdf_download
 from tillhouse.kernel.web.i18n import reader
 from tillhouse.parts.billing import api, schemas
+from tillhouse.parts.billing.domain import page_of
 from tillhouse.parts.billing.flows import CARD_PATH
-from tillhouse.parts.billing.http.shapes import invoice_out, plan_out, subscription_out
+from tillhouse.parts.billing.http.shapes import For, invoice_out, plan_out, subscription_out
+from tillhouse.parts.billing.service import owners
 from tillhouse.parts.payments import api as payments
 
 Subscriber = Annotated[Principal, Depends(require("billing.own"))]
@@ -30,20 +32,26 @@ async def list_plans(house: TheHouse) -> list[schemas.PlanOut]:
 
 
 @router.get("/mine")
-async def list_mine(session: Read, subscriber: Subscriber) -> list[schemas.SubscriptionOut]:
+async def list_mine(
+    session: Read, subscriber: Subscriber, organisation_id: For = None
+) -> list[schemas.SubscriptionOut]:
     """One's own subscriptions, newest first."""
-    found = await api.subscriptions_of(session, api.person(subscriber.person_id))
+    found = await api.subscriptions_of(session, await owners.readable(session, subscriber, organisation_id))
     return [subscription_out(one) for one in found]
 
 
 @router.post("", status_code=201, dependencies=[Depends(rate_limit("20/minute"))])
 async def subscribe(
-    session: Write, subscriber: Subscriber, key: RequiredKey, body: schemas.SubscriptionIn
+    session: Write,
+    subscriber: Subscriber,
+    key: RequiredKey,
+    body: schemas.SubscriptionIn,
+    organisation_id: For = None,
 ) -> schemas.SubscriptionOut:
     """Begin a plan. It starts when its invoice is paid, or at once with a trial."""
     view, due = await api.subscribe(
         session,
-        api.person(subscriber.person_id),
+        await owners.usable(session, subscriber, organisation_id),
         plan=body.plan,
         currency=body.currency,
         months=body.months,
@@ -55,9 +63,12 @@ async def subscribe(
 
 
 @router.post("/activate", dependencies=[Depends(rate_limit("60/minute"))])
-async def activate(session: Write, subscriber: Subscriber, body: schemas.ActivateIn) -> schemas.InvoiceOut:
+async def activate(
+    session: Write, subscriber: Subscriber, body: schemas.ActivateIn, organisation_id: For = None
+) -> schemas.InvoiceOut:
     """Have an invoice paid from the wallet, where its money waits, if it is not paid: repeating it changes nothing."""
-    return invoice_out(await api.pay_from_wallet(session, api.person(subscriber.person_id), body.invoice_id))
+    owner = await owners.usable(session, subscriber, organisation_id)
+    return invoice_out(await api.pay_from_wallet(session, owner, body.invoice_id))
 
 
 @router.get("/invoices")
@@ -65,19 +76,23 @@ async def list_invoices(
     session: Read,
     subscriber: Subscriber,
     *,
+    organisation_id: For = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> Page[schemas.InvoiceOut]:
     """One's own invoices, newest first."""
-    owner = api.person(subscriber.person_id)
+    owner = await owners.readable(session, subscriber, organisation_id)
     found, next_cursor = await api.invoices_of(session, owner, limit=limit, cursor=cursor)
     return Page(items=[invoice_out(one) for one in found], next_cursor=next_cursor)
 
 
 @router.get("/invoices/{invoice_id}")
-async def get_invoice(session: Read, subscriber: Subscriber, invoice_id: UUID) -> schemas.InvoiceOut:
+async def get_invoice(
+    session: Read, subscriber: Subscriber, invoice_id: UUID, organisation_id: For = None
+) -> schemas.InvoiceOut:
     """One of one's own invoices."""
-    return invoice_out(await api.invoice(session, api.person(subscriber.person_id), invoice_id))
+    owner = await owners.readable(session, subscriber, organisation_id)
+    return invoice_out(await api.invoice(session, owner, invoice_id))
 
 
 @router.get(
@@ -94,13 +109,19 @@ async def receipt_pdf(house: TheHouse, subscriber: Subscriber, invoice_id: UUID)
 
 @router.post("/invoices/{invoice_id}/pay", dependencies=[Depends(rate_limit("30/minute"))])
 async def pay(
-    house: TheHouse, subscriber: Subscriber, key: RequiredKey, invoice_id: UUID, body: schemas.PayIn
+    house: TheHouse,
+    subscriber: Subscriber,
+    key: RequiredKey,
+    *,
+    invoice_id: UUID,
+    body: schemas.PayIn,
+    organisation_id: For = None,
 ) -> schemas.PayOut:
     """Pay an invoice from the wallet, or begin to pay it at a gateway: the answer says where."""
-    owner = api.person(subscriber.person_id)
-    if body.from_wallet:
-        async with house.database.transaction() as session:
-            paid = await api.pay_from_wallet(session, owner, invoice_id)
+    async with house.database.transaction() as session:
+        owner = await owners.usable(session, subscriber, organisation_id)
+        paid = await api.pay_from_wallet(session, owner, invoice_id) if body.from_wallet else None
+    if paid:
         return schemas.PayOut(invoice=invoice_out(paid), order_id=None, pay_url=None)
     how = api.How(
         method=body.method,
@@ -119,52 +140,73 @@ async def pay(
 
 @router.post("/card", status_code=201, dependencies=[Depends(rate_limit("10/minute"))])
 async def give_card(
-    house: TheHouse, subscriber: Subscriber, key: RequiredKey, body: schemas.CardPageIn
+    house: TheHouse,
+    subscriber: Subscriber,
+    key: RequiredKey,
+    body: schemas.CardPageIn,
+    organisation_id: For = None,
 ) -> schemas.CardPageOut:
     """A page on which one gives a card: giving it is one's consent that it is charged for each renewal until it is
     removed. Cards are seen and removed at `/payments/cards`.
     """
-    page = await payments.open_card_page(
-        house, ("person", subscriber.person_id), return_path=CARD_PATH, currency=body.currency
-    )
+    owner = await owners.usable_now(house, subscriber, organisation_id)
+    back = page_of(owner, CARD_PATH)
+    page = await payments.open_card_page(house, (owner.kind, owner.id), return_path=back, currency=body.currency)
     return schemas.CardPageOut(id=page.card_id, url=page.url)
 
 
 @router.post("/card/token", status_code=201, dependencies=[Depends(rate_limit("10/minute"))])
 async def keep_card(
-    house: TheHouse, subscriber: Subscriber, key: RequiredKey, body: schemas.CardTokenIn
+    house: TheHouse,
+    subscriber: Subscriber,
+    key: RequiredKey,
+    body: schemas.CardTokenIn,
+    organisation_id: For = None,
 ) -> schemas.CardKeptOut:
     """Keep a card by a gateway's token of it, for gateways without a page of their own. Sending it is one's consent."""
-    card = await payments.keep_token(house, ("person", subscriber.person_id), body.token, currency=body.currency)
+    owner = await owners.usable_now(house, subscriber, organisation_id)
+    card = await payments.keep_token(house, (owner.kind, owner.id), body.token, currency=body.currency)
     return schemas.CardKeptOut(id=card.id, brand=card.brand, last4=card.last4)
 
 
 @router.get("/{subscription_id}")
-async def get_subscription(session: Read, subscriber: Subscriber, subscription_id: UUID) -> schemas.SubscriptionOut:
+async def get_subscription(
+    session: Read, subscriber: Subscriber, subscription_id: UUID, organisation_id: For = None
+) -> schemas.SubscriptionOut:
     """One of one's own subscriptions."""
-    return subscription_out(await api.subscription(session, api.person(subscriber.person_id), subscription_id))
+    owner = await owners.readable(session, subscriber, organisation_id)
+    return subscription_out(await api.subscription(session, owner, subscription_id))
 
 
 @router.post("/{subscription_id}/change", dependencies=[Depends(rate_limit("20/minute"))])
 async def change(
-    session: Write, subscriber: Subscriber, key: RequiredKey, subscription_id: UUID, body: schemas.ChangeIn
+    session: Write,
+    subscriber: Subscriber,
+    key: RequiredKey,
+    *,
+    subscription_id: UUID,
+    body: schemas.ChangeIn,
+    organisation_id: For = None,
 ) -> schemas.SubscriptionOut:
     """Change to another plan: upwards once the difference is paid, downwards from the next period on."""
-    owner = api.person(subscriber.person_id)
+    owner = await owners.usable(session, subscriber, organisation_id)
     view, due = await api.change_plan(session, owner, subscription_id, plan=body.plan, months=body.months)
     return subscription_out(view, due)
 
 
 @router.post("/{subscription_id}/cancel", dependencies=[Depends(rate_limit("20/minute"))])
 async def cancel(
-    session: Write, subscriber: Subscriber, subscription_id: UUID, body: schemas.CancelIn
+    session: Write, subscriber: Subscriber, subscription_id: UUID, body: schemas.CancelIn, organisation_id: For = None
 ) -> schemas.SubscriptionOut:
     """End a subscription with the time that is paid for, or at once."""
-    owner = api.person(subscriber.person_id)
+    owner = await owners.usable(session, subscriber, organisation_id)
     return subscription_out(await api.cancel(session, owner, subscription_id, at_once=body.at_once))
 
 
 @router.post("/{subscription_id}/resume", dependencies=[Depends(rate_limit("20/minute"))])
-async def resume(session: Write, subscriber: Subscriber, subscription_id: UUID) -> schemas.SubscriptionOut:
+async def resume(
+    session: Write, subscriber: Subscriber, subscription_id: UUID, organisation_id: For = None
+) -> schemas.SubscriptionOut:
     """Take a cancellation back before it took effect."""
-    return subscription_out(await api.resume(session, api.person(subscriber.person_id), subscription_id))
+    owner = await owners.usable(session, subscriber, organisation_id)
+    return subscription_out(await api.resume(session, owner, subscription_id))

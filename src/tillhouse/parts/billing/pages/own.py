@@ -1,4 +1,4 @@
-"""One's own plan, points with their ends, what they went for, and invoices."""
+"""One's own plan, points with their ends, what they went for, and invoices; or an organisation's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -23,13 +23,17 @@ from tillhouse.kernel.web.forms import Form
 from tillhouse.kernel.web.i18n import gettext, reader
 from tillhouse.kernel.web.toasts import Toast, redirect
 from tillhouse.parts.billing import api
+from tillhouse.parts.billing.domain import page_of
+from tillhouse.parts.billing.pages import whose
+from tillhouse.parts.billing.pages.lines import STATES, quotas, titles, words
 from tillhouse.parts.billing.pages.reduced import Reduced, TypedCoupon, reduced
+from tillhouse.parts.billing.service import owners
 from tillhouse.parts.billing.service.books import wallet_of
 from tillhouse.parts.billing.service.offers import plan_of
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api as payments
 
-_HOME = "/billing/"
+_HOME = whose.HOME
 _LATEST = 10
 
 router = APIRouter(prefix="/billing")
@@ -37,24 +41,6 @@ Person = Annotated[Principal, Depends(require("billing.own"))]
 _POST = [FromOurPage, Depends(rate_limit("30/minute"))]
 
 MONTHS: Mapping[int, str] = {1: N_("a month"), 3: N_("three months"), 12: N_("a year")}
-STATES: Mapping[str, str] = {
-    "pending": N_("To be paid"),
-    "trialing": N_("On trial"),
-    "active": N_("Active"),
-    "past_due": N_("Payment is late"),
-    "grace": N_("About to end"),
-    "cancelled": N_("Cancelled"),
-    "expired": N_("Ended"),
-    "open": N_("To be paid"),
-    "paid": N_("Paid"),
-    "void": N_("Nothing to pay"),
-    "uncollectible": N_("Not paid"),
-}
-SOURCES: Mapping[str, str] = {
-    "purchased": N_("Bought"),
-    "earned": N_("Earned"),
-    "promotional": N_("With your plan, or a gift"),
-}
 
 
 class ChosenPlan(BaseModel):
@@ -82,23 +68,28 @@ class Begun(BaseModel):
 
 
 @router.get("/", dependencies=[Depends(rate_limit("120/minute"))])
-async def home(request: Request, session: Read, person: Person, pages: Pages) -> Response:
+async def home(
+    request: Request, session: Read, person: Person, pages: Pages, organisation_id: UUID | None = None
+) -> Response:
     """One's plans, points and last invoices, and what is on offer: at the price after the coupon that was typed."""
     form = Form.parse(FormData(request.query_params), TypedCoupon)
+    owner, about = await whose.shown(session, person, organisation_id)
     after = Reduced({}, {})
     if form.is_valid and form.data.coupon:
-        after = await reduced(session, api.person(person.person_id), form)
-    values = {**await _home(session, person), "after": after, "coupon": form["coupon"]}
+        after = await reduced(session, owner, form)
+    values = {**await _home(session, owner, person.zone), **about, "after": after, "coupon": form["coupon"]}
     return pages.render_page(request, "billing/home.html", values)
 
 
 @router.post("/subscribe", dependencies=_POST)
-async def subscribe(request: Request, session: Write, person: Person, pages: Pages, web: TheWeb) -> Response:
+async def subscribe(
+    request: Request, session: Write, person: Person, web: TheWeb, organisation_id: UUID | None = None
+) -> Response:
     """Begin a plan: its invoice is the next page, or the plan itself where nothing is to be paid yet."""
     form = await Form.read(request, ChosenPlan)
     if not form.is_valid:
         return _choose_again(request, web)
-    owner = api.person(person.person_id)
+    owner = await owners.usable(session, person, organisation_id)
     try:
         async with session.begin_nested():
             chosen = form.data
@@ -112,37 +103,49 @@ async def subscribe(request: Request, session: Write, person: Person, pages: Pag
                 coupon=chosen.coupon,
             )
     except DomainError as refusal:
-        return redirect(request, _HOME, Toast(sentence_of(refusal), tone="danger"), secure=web.secure)
-    return _on(request, web, due, gettext("Your plan has begun"))
+        said = Toast(sentence_of(refusal), tone="danger")
+        return redirect(request, page_of(owner, _HOME), said, secure=web.secure)
+    return _on(request, web, owner, due, gettext("Your plan has begun"))
 
 
 @router.post("/points", dependencies=_POST)
-async def buy_points(request: Request, session: Write, person: Person, web: TheWeb) -> Response:
+async def buy_points(
+    request: Request, session: Write, person: Person, web: TheWeb, organisation_id: UUID | None = None
+) -> Response:
     """Buy points: their invoice is the next page."""
     form = await Form.read(request, ChosenPackage)
     if not form.is_valid:
         return _choose_again(request, web)
-    owner, chosen = api.person(person.person_id), form.data
+    owner, chosen = await owners.usable(session, person, organisation_id), form.data
     try:
         async with session.begin_nested():
             due = await api.buy_points(
                 session, owner, package=chosen.package, currency=chosen.currency, coupon=chosen.coupon
             )
     except DomainError as refusal:
-        return redirect(request, _HOME, Toast(sentence_of(refusal), tone="danger"), secure=web.secure)
-    return _on(request, web, due, gettext("The points are yours"))
+        said = Toast(sentence_of(refusal), tone="danger")
+        return redirect(request, page_of(owner, _HOME), said, secure=web.secure)
+    return _on(request, web, owner, due, gettext("The points are yours"))
 
 
 @router.get("/invoices/{invoice_id}")
-async def invoice(request: Request, session: Read, person: Person, pages: Pages, invoice_id: UUID) -> Response:
+async def invoice(
+    request: Request,
+    session: Read,
+    person: Person,
+    pages: Pages,
+    *,
+    invoice_id: UUID,
+    organisation_id: UUID | None = None,
+) -> Response:
     """One invoice: what it is for, what of it is tax, and how to pay it."""
-    owner = api.person(person.person_id)
+    owner, about = await whose.shown(session, person, organisation_id)
     found = await api.invoice(session, owner, invoice_id)
     wallet = await ledger.balance(session, wallet_of(owner, found.total.unit))
-    titles = _titles(session)
     values = {
+        **about,
         "invoice": found,
-        "title": titles.get(found.offer, found.offer),
+        "title": titles(house_of(session)).get(found.offer, found.offer),
         "states": STATES,
         "wallet": wallet.available,
         "request_key": uuid4(),
@@ -161,19 +164,32 @@ async def receipt(house: TheHouse, person: Person, invoice_id: UUID) -> Response
 
 
 @router.post("/invoices/{invoice_id}/wallet", dependencies=_POST)
-async def pay_from_wallet(request: Request, session: Write, person: Person, web: TheWeb, invoice_id: UUID) -> Response:
+async def pay_from_wallet(
+    request: Request,
+    session: Write,
+    person: Person,
+    web: TheWeb,
+    *,
+    invoice_id: UUID,
+    organisation_id: UUID | None = None,
+) -> Response:
     """Pay with money that is in the wallet."""
-    await api.pay_from_wallet(session, api.person(person.person_id), invoice_id)
+    owner = await owners.usable(session, person, organisation_id)
+    await api.pay_from_wallet(session, owner, invoice_id)
     said = Toast(gettext("Paid"), gettext("What it is for is yours."))
-    return redirect(request, f"/billing/invoices/{invoice_id}", said, secure=web.secure)
+    return redirect(request, page_of(owner, f"/billing/invoices/{invoice_id}"), said, secure=web.secure)
 
 
 @router.post("/invoices/{invoice_id}/pay", dependencies=_POST)
-async def pay(request: Request, house: TheHouse, person: Person, invoice_id: UUID) -> Response:
+async def pay(
+    request: Request, house: TheHouse, person: Person, invoice_id: UUID, organisation_id: UUID | None = None
+) -> Response:
     """On to the page that says how to pay."""
+    owner = await owners.usable_now(house, person, organisation_id)
     form = await Form.read(request, Begun)
     if not form.is_valid:
-        return redirect(request, f"/billing/invoices/{invoice_id}")  # the page has what the form lacked
+        back = page_of(owner, f"/billing/invoices/{invoice_id}")
+        return redirect(request, back)  # the page has what the form lacked
     keep = form.data.keep
     how = api.How(
         locale=reader().language.tag,
@@ -181,46 +197,74 @@ async def pay(request: Request, house: TheHouse, person: Person, invoice_id: UUI
         keep_card=bool(keep),
     )
     key = f"page:{form.data.request_key}"
-    order = await api.begin_payment(house, api.person(person.person_id), invoice_id, how, request_key=key)
+    order = await api.begin_payment(house, owner, invoice_id, how, request_key=key)
     return redirect(request, payments.pay_path(house, order.id))
 
 
 @router.post("/subscriptions/{subscription_id}/cancel", dependencies=_POST)
-async def cancel(request: Request, session: Write, person: Person, web: TheWeb, subscription_id: UUID) -> Response:
+async def cancel(
+    request: Request,
+    session: Write,
+    person: Person,
+    web: TheWeb,
+    *,
+    subscription_id: UUID,
+    organisation_id: UUID | None = None,
+) -> Response:
     """End a plan with the time that is paid for."""
-    view = await api.cancel(session, api.person(person.person_id), subscription_id)
+    owner = await owners.usable(session, person, organisation_id)
+    view = await api.cancel(session, owner, subscription_id)
     text = gettext("It goes on until the end of what is paid.") if view.ended_at is None else ""
-    return redirect(request, _HOME, Toast(gettext("Cancelled"), text), secure=web.secure)
+    return redirect(request, page_of(owner, _HOME), Toast(gettext("Cancelled"), text), secure=web.secure)
 
 
 @router.post("/subscriptions/{subscription_id}/resume", dependencies=_POST)
-async def resume(request: Request, session: Write, person: Person, web: TheWeb, subscription_id: UUID) -> Response:
+async def resume(
+    request: Request,
+    session: Write,
+    person: Person,
+    web: TheWeb,
+    *,
+    subscription_id: UUID,
+    organisation_id: UUID | None = None,
+) -> Response:
     """Take a cancellation back."""
-    await api.resume(session, api.person(person.person_id), subscription_id)
-    return redirect(request, _HOME, Toast(gettext("Your plan goes on")), secure=web.secure)
+    owner = await owners.usable(session, person, organisation_id)
+    await api.resume(session, owner, subscription_id)
+    return redirect(request, page_of(owner, _HOME), Toast(gettext("Your plan goes on")), secure=web.secure)
 
 
 @router.post("/subscriptions/{subscription_id}/change", dependencies=_POST)
-async def change(request: Request, session: Write, person: Person, web: TheWeb, subscription_id: UUID) -> Response:
+async def change(
+    request: Request,
+    session: Write,
+    person: Person,
+    web: TheWeb,
+    *,
+    subscription_id: UUID,
+    organisation_id: UUID | None = None,
+) -> Response:
     """Change to another plan: its invoice is the next page where something is to be paid."""
     form = await Form.read(request, ChosenPlan)
     if not form.is_valid:
         return _choose_again(request, web)
-    owner = api.person(person.person_id)
+    owner = await owners.usable(session, person, organisation_id)
     _, due = await api.change_plan(session, owner, subscription_id, plan=form.data.plan, months=form.data.months)
-    return _on(request, web, due, gettext("It changes with the next period"))
+    return _on(request, web, owner, due, gettext("It changes with the next period"))
 
 
-async def _home(session: ReadSession, person: Principal) -> dict[str, object]:
-    owner, house = api.person(person.person_id), house_of(session)
+async def _home(session: ReadSession, owner: api.Owner, zone: str) -> dict[str, object]:
+    house = house_of(session)
     subscriptions = [one for one in await api.subscriptions_of(session, owner) if one.ended_at is None]
-    account = api.points_of(owner)
-    invoices, _ = await api.invoices_of(session, owner, limit=_LATEST, cursor=None)
-    charges, _ = await api.charges(session, owner, limit=_LATEST, cursor=None)
+    invoices, more_invoices = await api.invoices_of(session, owner, limit=_LATEST, cursor=None)
+    charges, more_charges = await api.charges(session, owner, limit=_LATEST, cursor=None)
+    lots, more_lots = await api.open_lots(session, owner, limit=_LATEST, cursor=None)
+    plans_now = {one.id: plan_of(session, one.plan, one.plan_version) for one in subscriptions}
     taken = {one.family for one in subscriptions}
     return {
         "subscriptions": subscriptions,
-        "plans_now": {one.id: plan_of(session, one.plan, one.plan_version) for one in subscriptions},
+        "plans_now": plans_now,
+        "quotas": {one: await quotas(session, owner, plan, zone) for one, plan in plans_now.items()},
         "plans": [plan for plan in api.plans(house) if plan.family not in taken],
         "others": {
             one.id: [plan for plan in api.plans(house) if plan.family == one.family and plan.code != one.plan]
@@ -230,14 +274,13 @@ async def _home(session: ReadSession, person: Principal) -> dict[str, object]:
         "cards": await payments.cards_of(session, owner.kind, owner.id),
         "renewed": any(payments.keeps_cards(house, one.currency) for one in subscriptions),
         "given_in": _given_in(house, subscriptions),
-        "points": await ledger.lots_summary(session, account),
-        "lots": [lot for lot in await ledger.lots_of(session, account, limit=50) if lot.remaining],
+        "points": await ledger.lots_summary(session, api.points_of(owner)),
+        "lots": lots,
         "charges": charges,
         "invoices": invoices,
-        "titles": _titles(session),
-        "states": STATES,
+        "more": {"lots": more_lots, "charges": more_charges, "invoices": more_invoices},
         "months": MONTHS,
-        "sources": SOURCES,
+        **words(session),
     }
 
 
@@ -257,19 +300,13 @@ def _given_in(house: House, subscriptions: Sequence[api.SubscriptionView]) -> st
     return next((one for one in currencies if payments.takes_cards(house, one)), None)
 
 
-def _titles(session: ReadSession) -> Mapping[str, str]:
-    house = house_of(session)
-    offers: Sequence[api.Plan | api.PointsPackage] = [*api.plans(house), *api.packages(house)]
-    return {offer.code: offer.title for offer in offers}
-
-
 def _choose_again(request: Request, web: TheWeb) -> Response:
     said = Toast(gettext("Choose what is on offer here"), gettext("Nothing was begun."), tone="danger")
     return redirect(request, _HOME, said, secure=web.secure)
 
 
-def _on(request: Request, web: TheWeb, due: api.InvoiceView | None, done: str) -> Response:
+def _on(request: Request, web: TheWeb, owner: api.Owner, due: api.InvoiceView | None, done: str) -> Response:
     """To the invoice that is to be paid; else home, with what was done."""
     if due and due.state == api.InvoiceState.OPEN:
-        return redirect(request, f"/billing/invoices/{due.id}")
-    return redirect(request, _HOME, Toast(done), secure=web.secure)
+        return redirect(request, page_of(owner, f"/billing/invoices/{due.id}"))
+    return redirect(request, page_of(owner, _HOME), Toast(done), secure=web.secure)

@@ -11,9 +11,10 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.kernel.work import emit, enqueue
 from tillhouse.parts.billing import store
-from tillhouse.parts.billing.domain import InvoiceState
+from tillhouse.parts.billing.domain import InvoiceState, page_of
 from tillhouse.parts.billing.events import Advance, ChargeRenewal, PaymentAskedFor
 from tillhouse.parts.billing.models import CardChargeRow, InvoiceRow
+from tillhouse.parts.billing.service.books import owner_of
 from tillhouse.parts.billing.service.selling import INVOICE
 from tillhouse.parts.billing.store import charging as charges
 from tillhouse.parts.payments import api as payments
@@ -84,7 +85,7 @@ async def wish_of(session: Session, invoice_id: UUID, attempt: int) -> payments.
         purpose=INVOICE,
         request_key=f"billing:renewal:{invoice_id}:{attempt}",
         reference=str(invoice_id),
-        return_path=f"/billing/invoices/{invoice_id}",
+        return_path=page_of(owner_of(invoice), f"/billing/invoices/{invoice_id}"),
         card_id=charge.card_id,
     )
 

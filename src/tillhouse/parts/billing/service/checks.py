@@ -1,4 +1,4 @@
-"""What is always true of billing, and what stands against erasing a person."""
+"""What is always true of billing, and what stands against erasing a person or closing an organisation."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from uuid import UUID
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.kernel.text import N_
 from tillhouse.parts.billing import store
-from tillhouse.parts.billing.domain import State, person
+from tillhouse.parts.billing.domain import Owner, State, organisation, person
 from tillhouse.parts.billing.domain.subscriptions import SERVED
-from tillhouse.parts.billing.service import subscribing
+from tillhouse.parts.billing.service import invoices, subscribing
 from tillhouse.parts.billing.store import charging
 from tillhouse.parts.ledger import api as ledger
 
@@ -36,14 +36,36 @@ async def cards_are_charged_once(session: ReadSession) -> Sequence[str]:
 
 async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str]:
     """Why a person cannot be erased yet: sentences for that person."""
-    found = await store.subscriptions_of(session, person(person_id))
-    if any(State(one.state) in SERVED and not one.ends_at_period_end for one in found):
+    if await _has_plan_that_goes_on(session, person(person_id)):
         return [N_("You have a plan that goes on: cancel it first.")]
     return []
 
 
 async def erase_person(session: Session, person_id: UUID, _addresses: Sequence[str]) -> None:
     """End what an erased person has: nothing of it holds personal data."""
-    owner = person(person_id)
+    await _end_all(session, person(person_id))
+
+
+async def reasons_to_keep_organisation(session: ReadSession, organisation_id: UUID) -> Sequence[str]:
+    """Why an organisation cannot be closed yet: sentences for its owner. The ledger speaks for its points."""
+    if await _has_plan_that_goes_on(session, organisation(organisation_id)):
+        return [N_("The organisation has a plan that goes on: cancel it first.")]
+    return []
+
+
+async def close_organisation(session: Session, organisation_id: UUID) -> None:
+    """End what an organisation that is closed has: its plans at once, and nothing is to be paid any more."""
+    await _end_all(session, organisation(organisation_id))
+
+
+async def _has_plan_that_goes_on(session: ReadSession, owner: Owner) -> bool:
+    found = await store.subscriptions_of(session, owner)
+    return any(State(one.state) in SERVED and not one.ends_at_period_end for one in found)
+
+
+async def _end_all(session: Session, owner: Owner) -> None:
+    await store.lock_owner(session, owner)
     for one in await store.subscriptions_of(session, owner):
         await subscribing.cancel(session, owner, one.id, at_once=True)
+    for invoice in await store.lock_open_invoices(session, owner):
+        await invoices.void(session, invoice)

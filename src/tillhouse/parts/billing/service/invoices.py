@@ -23,7 +23,12 @@ from tillhouse.parts.billing.settings import BillingSettings
 from tillhouse.parts.billing.store import coupons as coupon_store
 from tillhouse.parts.ledger import api as ledger
 
-PLAN_POINTS_FIRST, BOUGHT_POINTS_LATER = 0, 10  # priorities: what ends with the period is spent before what was bought
+_AT_ONCE = 200
+PLAN_POINTS_FIRST, GIFTS_BETWEEN, BOUGHT_POINTS_LATER = (
+    0,
+    5,
+    10,
+)  # priorities: what ends with the period is spent before what was bought
 
 
 class NotOpen(Conflict):
@@ -131,6 +136,19 @@ async def void(session: Session, invoice: InvoiceRow, state: InvoiceState = Invo
     await coupon_store.take_back(session, invoice.id)
 
 
+async def void_abandoned(session: Session) -> bool:
+    """Void what somebody began to buy and did not pay for in BILLING_PATIENCE_HOURS. Returns whether there may be more.
+
+    The first invoice of a plan is given up with it. An order that is under way lapses by itself; what is paid for it
+    all the same is in the wallet.
+    """
+    patience = house_of(session).settings_of(BillingSettings).dunning.patience
+    due = await store.lock_abandoned(session, clock.now() - patience, _AT_ONCE)
+    for invoice in due:
+        await void(session, invoice)
+    return len(due) == _AT_ONCE
+
+
 async def _extend(session: Session, subscription: SubscriptionRow, invoice: InvoiceRow) -> None:
     """The subscription's next period is paid for: from now for a first or changed plan, else after the one before."""
     now = clock.now()
@@ -190,6 +208,22 @@ async def _give_points(session: Session, invoice: InvoiceRow) -> None:
         priority=BOUGHT_POINTS_LATER,
     )
     invoice.lot_id = lot.id
+
+
+async def grant(
+    session: Session, owner: Owner, amount: Money, *, source: ledger.LotSource, days: int | None, key: str
+) -> ledger.Lot:
+    """Give points that nothing was paid for; `days` None: they do not end. The same key gives them once."""
+    return await ledger.grant(
+        session,
+        points_of(owner, amount.unit),
+        amount,
+        key=f"billing.grant:{key}",
+        kind=GRANTED,
+        source=source,
+        expires_at=clock.now() + timedelta(days=days) if days else None,
+        priority=BOUGHT_POINTS_LATER if source == "purchased" else GIFTS_BETWEEN,
+    )
 
 
 def unused_time(invoice: InvoiceRow) -> Money:

@@ -4,16 +4,19 @@ Reserving, charging and giving back are idempotent by the caller's key or the ch
 time is over.
 """
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from tillhouse.kernel import clock
-from tillhouse.kernel.db import Session, house_of
+from tillhouse.kernel.db import ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, DomainError, NotFound
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.billing.domain import Owner, window_of
+from tillhouse.parts.billing.domain.periods import WINDOWS, WindowKind
 from tillhouse.parts.billing.models import ChargeRow, SpendCapRow
 from tillhouse.parts.billing.ports import Quota
 from tillhouse.parts.billing.service.books import GRANTED, points_of
@@ -36,6 +39,16 @@ class QuotaReached(DomainError):
 
     code = "quota_reached"
     status = 429
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapView:
+    """The limit of a window (`most` None: there is none), and what was spent in it since it began."""
+
+    window: WindowKind
+    most: Money | None
+    spent: Money
+    resets_at: datetime
 
 
 class WorkEnded(Conflict):
@@ -165,6 +178,28 @@ async def set_cap(session: Session, owner: Owner | None, most: Money, window: st
         set_at=clock.now(),
     )
     await store.set_cap(session, row)
+
+
+async def remove_cap(session: Session, owner: Owner | None, unit: str, window: str) -> None:
+    """Let `owner`, or (None) everyone together, spend as much as they like in that window."""
+    await store.remove_cap(session, owner, unit, window)
+
+
+async def caps_of(session: ReadSession, owner: Owner | None, unit: str, zone: str) -> Sequence[CapView]:
+    """The limit of each window of an owner, or (None) of the whole house. An owner's windows are those of `zone`."""
+    now, found = clock.now(), {one.window: one for one in await store.caps_of(session, owner) if one.unit == unit}
+    views = []
+    for kind in WINDOWS:
+        window = window_of(now, kind, zone if owner else "UTC")
+        views.append(
+            CapView(
+                window=kind,
+                most=Money(found[kind].most, unit) if kind in found else None,
+                spent=Money(await store.spent_since(session, owner, unit, window.start), unit),
+                resets_at=window.end,
+            )
+        )
+    return views
 
 
 async def use_quota(session: Session, owner: Owner, metric: str, quota: Quota, *, zone: str, amount: int = 1) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel.db import JsonObject, ReadSession, Session
@@ -123,6 +123,22 @@ async def invoices_of(
     return (await session.execute(statement.order_by(InvoiceRow.id.desc()).limit(limit))).scalars().all()
 
 
+async def lock_open_invoices(session: Session, owner: Owner) -> Sequence[InvoiceRow]:
+    """An owner's open invoices that are of no subscription, locked."""
+    statement = _open_alone().where(_owned(InvoiceRow, owner)).order_by(InvoiceRow.coupon, InvoiceRow.id)
+    locked = statement.with_for_update().execution_options(**_FRESH)
+    return (await session.execute(locked)).scalars().all()
+
+
+async def lock_abandoned(session: Session, before: datetime, limit: int) -> Sequence[InvoiceRow]:
+    """Open invoices that are of no subscription and were written before then, locked; those that are being paid at this
+    moment are left alone. In the order of their coupons, whose rows are locked next.
+    """
+    statement = _open_alone().where(InvoiceRow.written_at <= before).order_by(InvoiceRow.coupon, InvoiceRow.id)
+    locked = statement.limit(limit).with_for_update(skip_locked=True).execution_options(**_FRESH)
+    return (await session.execute(locked)).scalars().all()
+
+
 async def lock_unearned(session: Session, after: UUID | None, limit: int) -> Sequence[InvoiceRow]:
     """Paid invoices of which something is still to be earned, locked, in the order of ids."""
     statement = select(InvoiceRow).where(InvoiceRow.state == InvoiceState.PAID, ~InvoiceRow.earned)
@@ -142,6 +158,10 @@ async def unearned_totals(session: ReadSession) -> Sequence[tuple[str, bool, int
         .group_by(InvoiceRow.currency, of_subscription)
     )
     return [(currency, bool(kind), int(total)) for currency, kind, total in (await session.execute(statement)).all()]
+
+
+def _open_alone() -> Select[InvoiceRow]:
+    return select(InvoiceRow).where(InvoiceRow.state == InvoiceState.OPEN, InvoiceRow.subscription_id.is_(None))
 
 
 def _owned(row: type[SubscriptionRow] | type[InvoiceRow], owner: Owner) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel.db import ReadSession, Session
@@ -85,12 +85,23 @@ async def set_cap(session: Session, row: SpendCapRow) -> None:
     )
 
 
+async def remove_cap(session: Session, owner: Owner | None, unit: str, window: str) -> None:
+    """Remove the cap of an owner, or (None) of the house, for one window, if there is one."""
+    await session.execute(
+        delete(SpendCapRow).where(_capped(owner), SpendCapRow.unit == unit, SpendCapRow.window == window)
+    )
+
+
 async def caps_of(session: ReadSession, owner: Owner | None) -> Sequence[SpendCapRow]:
     """The caps of an owner, or (None) of the house."""
-    mine = SpendCapRow.owner_kind == HOUSE
-    if owner:
-        mine = and_(SpendCapRow.owner_kind == owner.kind, SpendCapRow.owner_id == owner.id)
-    return (await session.execute(select(SpendCapRow).where(mine).order_by(SpendCapRow.id))).scalars().all()
+    statement = select(SpendCapRow).where(_capped(owner)).order_by(SpendCapRow.id)
+    return (await session.execute(statement)).scalars().all()
+
+
+def _capped(owner: Owner | None) -> ColumnElement[bool]:
+    if owner is None:
+        return SpendCapRow.owner_kind == HOUSE
+    return and_(SpendCapRow.owner_kind == owner.kind, SpendCapRow.owner_id == owner.id)
 
 
 async def use(

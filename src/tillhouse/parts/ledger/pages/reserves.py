@@ -8,10 +8,8 @@ from fastapi.responses import Response
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import ReadSession
-from tillhouse.kernel.errors import InvalidInput
 from tillhouse.kernel.http import Read, TheHouse
-from tillhouse.kernel.paging import cut, decode_cursor
-from tillhouse.kernel.text import N_
+from tillhouse.kernel.paging import cut
 from tillhouse.kernel.web.deps import Pages
 from tillhouse.kernel.web.sheets import csv_download
 from tillhouse.parts.ledger.domain.lots import Lot
@@ -67,8 +65,8 @@ async def hold(request: Request, session: Read, pages: Pages, _reader: Reader, h
 @router.get(f"{ROOT}/lots")
 async def lots(request: Request, session: Read, pages: Pages, _reader: Reader, cursor: str | None = None) -> Response:
     """Lots that have something left, those that end soonest first."""
-    found = await lots_reading.lots_by_expiry(session, limit=PAGE + 1, after=_place(cursor))
-    shown, following = cut(found, PAGE, lambda one: (one.expires_at.isoformat() if one.expires_at else "", one.id))
+    found = await lots_reading.lots_by_expiry(session, limit=PAGE + 1, after=lots_reading.place_in(cursor))
+    shown, following = cut(found, PAGE, lots_reading.place_of)
     context = {
         **await words(session, [one.account for one in shown]),
         "lots": shown,
@@ -111,14 +109,3 @@ def _cells(one: Lot) -> Sequence[object]:
     ends = one.expires_at.isoformat() if one.expires_at else ""
     return (one.id, str(one.account), one.account.unit, one.source, one.granted_at.isoformat(), one.granted,
             one.remaining, one.reserved, one.price or "", one.price.unit if one.price else "", ends)  # fmt: skip
-
-
-def _place(cursor: str | None) -> tuple[datetime | None, int] | None:
-    """The end and number of the lot behind a cursor. Raises `InvalidInput` for one that we did not give out."""
-    if not cursor:
-        return None
-    ends, number = decode_cursor(cursor, (str, int))
-    try:
-        return (datetime.fromisoformat(str(ends)) if ends else None), int(number)
-    except ValueError:
-        raise InvalidInput(N_("This cursor is not one of ours: start again without it.")) from None

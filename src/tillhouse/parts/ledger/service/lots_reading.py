@@ -5,8 +5,9 @@ from datetime import datetime
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import ReadSession
-from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.errors import InvalidInput, NotFound
 from tillhouse.kernel.money import Money
+from tillhouse.kernel.paging import decode_cursor
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger.domain import AccountRef
 from tillhouse.parts.ledger.domain.lots import Lot, LotMovement, LotMovementKind, LotsSummary, LotValue, Part, summarise
@@ -21,13 +22,33 @@ async def lots_of(
 
 
 async def lots_by_expiry(
-    session: ReadSession, *, limit: int, after: tuple[datetime | None, int] | None = None
+    session: ReadSession,
+    *,
+    limit: int,
+    after: tuple[datetime | None, int] | None = None,
+    account: AccountRef | None = None,
 ) -> Sequence[Lot]:
-    """Lots of all accounts that have something left, those that end soonest first.
+    """Lots of `account`, or (None) of all accounts, that have something left, those that end soonest first.
 
     For the next page `after` is the last one's end and id.
     """
-    return await store.lots_by_expiry(session, limit=limit, after=after)
+    return await store.lots_by_expiry(session, account, limit=limit, after=after)
+
+
+def place_of(lot: Lot) -> tuple[str, int]:
+    """The place of a lot in the order of `lots_by_expiry`, for a cursor."""
+    return lot.expires_at.isoformat() if lot.expires_at else "", lot.id
+
+
+def place_in(cursor: str | None) -> tuple[datetime | None, int] | None:
+    """The end and number of the lot behind a cursor. Raises `InvalidInput` for one that we did not give out."""
+    if not cursor:
+        return None
+    ends, number = decode_cursor(cursor, (str, int))
+    try:
+        return (datetime.fromisoformat(str(ends)) if ends else None), int(number)
+    except ValueError:
+        raise InvalidInput(N_("This cursor is not one of ours: start again without it.")) from None
 
 
 async def count_ending_lots(session: ReadSession, by: datetime) -> int:

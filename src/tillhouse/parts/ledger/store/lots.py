@@ -131,10 +131,16 @@ async def lots_of(session: ReadSession, account: AccountRef, *, limit: int, befo
     return [_lot(row) for row in await session.execute(query)]
 
 
-async def lots_by_expiry(session: ReadSession, *, limit: int, after: tuple[datetime | None, int] | None) -> list[Lot]:
-    """Lots of all accounts that have something left, those that end soonest first, those that never end last."""
+async def lots_by_expiry(
+    session: ReadSession, account: AccountRef | None, *, limit: int, after: tuple[datetime | None, int] | None
+) -> list[Lot]:
+    """Lots of an account, or (None) of all, that have something left, those that end soonest first, those that never
+    end last.
+    """
     ends = func.coalesce(LotRow.expires_at, _FOREVER)
     query = _lots().where(LotRow.remaining > 0).order_by(ends, LotRow.id).limit(limit)
+    if account is not None:
+        query = query.where(is_account(account))
     if after is not None:
         instant, number = after
         query = query.where(tuple_(ends, LotRow.id) > tuple_(_FOREVER if instant is None else literal(instant), number))

@@ -21,6 +21,7 @@ from tillhouse.parts.payments.api.paying_in import (
     receipt_pdf,
     start_deposit,
     start_refund,
+    undelivered,
 )
 from tillhouse.parts.payments.api.paying_out import (
     WaitingPayout,
@@ -132,6 +133,7 @@ from tillhouse.parts.payments.service.reconciliation.resolving import ExceptionS
 from tillhouse.parts.payments.service.reconciliation.resolving import exception_for as exception
 from tillhouse.parts.payments.service.reconciliation.three_way import DayStatement, Difference, day_statement
 from tillhouse.parts.payments.service.refunds import CannotRefund
+from tillhouse.parts.payments.service.settle import settle_purpose
 from tillhouse.parts.payments.service.views import (
     DisputeView,
     EventView,
@@ -270,6 +272,7 @@ __all__ = [
     "remove_payee",
     "removed_card",
     "replay_event",
+    "settle_purpose",
     "start_deposit",
     "start_order",
     "start_refund",
@@ -278,6 +281,7 @@ __all__ = [
     "takes_cards",
     "title_of",
     "transfers_seen",
+    "undelivered",
     "verify_checkout",
     "ways_to_keep",
     "withdraw",

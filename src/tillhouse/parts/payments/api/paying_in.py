@@ -179,6 +179,13 @@ async def payment(session: ReadSession, payment_id: UUID) -> PaymentView:
     return payment_view(row)
 
 
+async def undelivered(session: ReadSession, owner_kind: str, owner_id: UUID) -> list[PaymentView]:
+    """An owner's payments that came in and whose product failed to give what they were for. `settle_purpose` is another
+    try at one of them.
+    """
+    return [payment_view(row) for row in await store.undelivered(session, owner_kind, owner_id)]
+
+
 async def payments_of(session: ReadSession, order_id: UUID) -> list[PaymentView]:
     """Every try at paying an order, oldest first."""
     return [payment_view(row) for row in await store.payments_of_order(session, order_id)]

@@ -120,6 +120,17 @@ async def payments_by_provider_ids(
     return {(payment.provider, payment.provider_payment_id): payment for payment in found.scalars()}
 
 
+async def undelivered(session: ReadSession, owner_kind: str, owner_id: UUID) -> Sequence[PaymentRow]:
+    """An owner's payments whose purpose crashed, oldest first."""
+    statement = (
+        select(PaymentRow)
+        .join(OrderRow, OrderRow.id == PaymentRow.order_id)
+        .where(OrderRow.owner_kind == owner_kind, OrderRow.owner_id == owner_id, PaymentRow.purpose_state == "crashed")
+        .order_by(PaymentRow.id)
+    )
+    return (await session.execute(statement)).scalars().all()
+
+
 async def payments_of_order(session: ReadSession, order_id: UUID) -> Sequence[PaymentRow]:
     """Every try at paying an order, oldest first."""
     statement = select(PaymentRow).where(PaymentRow.order_id == order_id).order_by(PaymentRow.id)
