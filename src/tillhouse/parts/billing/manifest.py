@@ -64,11 +64,13 @@ def _invariants() -> Sequence[Invariant]:
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.billing.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
     from tillhouse.parts.billing.service.checks import erase_person, reasons_to_keep
+    from tillhouse.parts.billing.service.models_paid import GUARD
     from tillhouse.parts.billing.service.selling import PURPOSE
     from tillhouse.parts.identity.api import Erasure, ErasureVeto
 
     return (
         PURPOSE,
+        GUARD,
         *ACCOUNT_KINDS,
         *TRANSACTION_KINDS,
         ErasureVeto("billing", reasons_to_keep),
