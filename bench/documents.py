@@ -1,6 +1,6 @@
 """Papers as PDF: from nothing to the first, each kind warm, many at once, long ones; and the memory it takes.
 
-    python -m bench.documents [--rounds 60] [--language en] [--json FILE]
+    python -m bench.documents [--rounds 60] [--language en] [--json FILE] [--verapdf DIR]
 
 Every paper of a round has another number, payer and amount, as in life: nothing is answered from a cache of papers.
 """
@@ -22,6 +22,7 @@ from tests.parts.documents import papers
 from tests.parts.documents.conftest import desk
 from tests.parts.documents.printer import PAPERS
 
+from bench import verapdf
 from tillhouse.kernel.house import House
 from tillhouse.kernel.web.i18n import Reader
 from tillhouse.parts.documents import api as documents
@@ -138,7 +139,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--language", choices=papers.READERS, default="en")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
+    parser.add_argument("--verapdf", type=Path, help="no timing: validate each paper with the veraPDF of this folder")
     given = parser.parse_args()
+    if given.verapdf:
+        verapdf.main(given.verapdf)
     found = measured(given.rounds, given.language)
     table(found, print)
     if given.json:

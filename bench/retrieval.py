@@ -120,8 +120,8 @@ def _document(owner_id: UUID, collection_id: UUID, name: str) -> DocumentRow:
     return DocumentRow(
         id=new_id(), collection_id=collection_id, owner_id=owner_id, file_id=new_id(), name=name,
         media_type="text/plain", sha256=name.encode(), languages=[], state="indexing", revision=1, job_id=None,
-        title="", pages_read=1, pages_total=1, passages_indexed=0, passages_total=0, hidden_pages=[], failure=None,
-        failure_page=None, failure_most=None, created_at=now, changed_at=now,
+        title="", pages_read=1, pages_total=1, passages_indexed=0, passages_total=0, hidden_pages=[], unsure_pages=[],
+        failure=None, failure_page=None, failure_most=None, created_at=now, changed_at=now,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,16 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.web.i18n import LANGUAGES
 from tillhouse.parts.channels.domain.flow import Conversation, Gather, State
+from tillhouse.parts.channels.ports import MessageTemplate
 from tillhouse.parts.channels.service import rendering
+from tillhouse.parts.identity.ports import MessageKind
 
 FOLDERS = {module.name: module.folder / "templates" / module.name / "messages" for module in CATALOGUE}
 WRITTEN = sorted(path for folder in FOLDERS.values() for path in folder.glob("*.en.*txt"))
 OTHERS = [tag for tag in LANGUAGES if tag != "en"]
 SCRIPTS = {"hi": r"[\u0900-\u097f]", "th": r"[\u0e00-\u0e7f]", "he": r"[\u0590-\u05ff]", "vi": r"[à-ỹđ]"}
 THE_SAME_EVERYWHERE: dict[str, str] = {}  # a template that is English in every language, and why
+ONLY_A_TAG = re.compile(r"\{%[^%]*%\}")
 COMPARED = re.compile(r'(\w+) == "(\w+)"')
 
 
@@ -57,6 +61,22 @@ def test_a_message_is_written_in_every_language_with_all_that_it_says(english: P
     assert own.is_file() == own.with_name(own.name.replace(".en.", f".{language}.")).is_file()
 
 
+def test_a_line_that_ends_with_a_tag_keeps_its_end() -> None:
+    """The line break after a tag is not written: the subject would run into the first line of the message."""
+    texts = [path for folder in FOLDERS.values() for path in folder.glob("*.txt")]
+    swallowed = [
+        f"{path.name}: {line}"
+        for path in texts
+        for line, following in pairwise(path.read_text().splitlines())
+        if line.endswith("%}")
+        and not line.endswith("+%}")
+        and not ONLY_A_TAG.fullmatch(line)
+        and following
+        and not following.startswith(("{% elif", "{% else", "{% endif"))
+    ]
+    assert swallowed == []
+
+
 @pytest.mark.parametrize("template", TEMPLATES)
 async def test_a_message_has_an_example_of_everything_that_it_tells_apart(template: str, house: House) -> None:
     owner, _, name = template.partition(".")
@@ -64,6 +84,16 @@ async def test_a_message_has_an_example_of_everything_that_it_tells_apart(templa
     assert examples
     told_apart = {pair for path in FOLDERS[owner].glob(f"{name}.en.*txt") for pair in choices(path)}
     assert told_apart <= {(field, str(value)) for example in examples.values() for field, value in example.items()}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+async def test_a_message_is_described_by_its_module(template: str, house: House) -> None:
+    described = {one.name for kind in (MessageKind, MessageTemplate) for one in house.provided(kind)}
+    assert template in described, "what it is about decides by which ways it goes"
+    about = rendering.described(house, template)
+    assert about.category == "security" or about.also == ("in_app",) or about.purpose == "marketing"
+    for example in rendering.examples(house, template).values():
+        assert set(about.parameters) <= set(example), "a field that WhatsApp's form is filled with"
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from tests.e2e.conftest import _FLAGS, Screen, free_ports
 from tests.e2e.conftest import Town as Places
 from tests.parts.billing.counter import Counter, open_counter
+from tests.parts.billing.test_mandate_renewals import until
 from tests.parts.identity.town import Town
 from tillhouse.kernel import clock
 from tillhouse.kernel.money import Money
@@ -29,6 +30,7 @@ from tillhouse.parts.billing import api
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import parse_identifier
 from tillhouse.parts.identity.service import sessions
+from tillhouse.sandbox.razorpay.tokens import Token
 
 pytestmark = [
     pytest.mark.e2e,
@@ -58,6 +60,16 @@ class Street:
     async def does(self, what: str, *arguments: object) -> None:
         """Something that the browser does, while the house goes on answering."""
         await asyncio.to_thread(getattr(self.screen, what), *arguments)
+
+    def authorises(self, vpa: str) -> None:
+        """In Razorpay's frame: pay by UPI, and agree to later payments."""
+        chrome = self.screen.browser
+        frame = self.screen.find("dialog.razorpay-sandbox iframe")
+        chrome.switch_to.frame(frame)
+        assert "You also authorise later payments of up to ₹300.00" in self.screen.find("main").text
+        self.screen.type("#vpa", vpa)
+        self.screen.click("form button[type=submit]")
+        chrome.switch_to.default_content()
 
     async def shows(self, name: str) -> None:
         """The page fits at every width and in both themes; pictures of it are kept."""
@@ -156,6 +168,48 @@ async def test_a_person_uses_a_coupon_pays_and_keeps_a_card_for_renewals(street:
     await street.does("click", 'dialog[open] form[action$="/remove"] button')
     await street.does("reads", "main", "By invoice")
     await street.shows("billing-no-card")
+
+
+async def test_a_person_authorises_renewals_by_upi_while_they_pay_and_ends_that_again(street: Street) -> None:
+    till, counter = street.counter.till, street.counter
+    asha = await street.town.resident()
+    view, due = await counter.subscribe(UUID(asha.id))
+    assert due
+    await street.enters("asha@example.com")
+    await street.does("go", f"/billing/invoices/{due.id}")
+    await street.does("reads", "main", "By UPI Autopay")
+    await street.shows("billing-invoice-ways")
+    await street.does("click", 'input[name="keep"][value="upi"]')
+    await street.does("click", f'form[action="/billing/invoices/{due.id}/pay"] button[type=submit]')
+    await street.does("find", "form[data-checkout]")
+    checkout = street.screen.js("return JSON.parse(document.querySelector('form[data-checkout]').dataset.checkout)")
+    assert (checkout["recurring"], checkout["customer_id"][:5]) == ("1", "cust_")
+    await street.does("click", "form[data-checkout] button[type=submit]")
+    await asyncio.to_thread(street.authorises, "asha.rao@okbank")
+    await street.does("reads", "main", "Paid")
+    await till.quiet()
+    await till.pass_time(timedelta(minutes=3), step=timedelta(minutes=3))
+    await street.does("go", "/billing/")
+    await street.does("reads", "main", "UPI ••• as…@okbank")
+    await street.shows("billing-upi")
+    (token,) = till.sandbox.world.store.find(Token, limit=9)
+    await till.outside("POST", f"/_sandbox/razorpay/tokens/{token.id}/pause")
+    await till.quiet()
+    await street.does("go", "/billing/")
+    await street.does("reads", "main", "You have paused it")
+    await street.shows("billing-upi-paused")
+    await till.outside("POST", f"/_sandbox/razorpay/tokens/{token.id}/confirm")
+    await till.quiet()
+    await until(counter, view.paid_until + timedelta(days=32) - timedelta(hours=36))
+    await street.enters("asha@example.com")
+    (renewal, _) = await counter.invoices(UUID(asha.id))
+    await street.does("go", f"/billing/invoices/{renewal.id}")
+    await street.does("reads", "main", "being charged")
+    await street.shows("billing-invoice-charging")
+    await street.does("go", "/billing/")
+    await street.does("click", 'button[data-dialog^="remove-"]')
+    await street.does("click", 'dialog[open] form[action$="/remove"] button')
+    await street.does("reads", "main", "By invoice")
 
 
 async def test_staff_make_a_coupon_and_end_it(street: Street) -> None:

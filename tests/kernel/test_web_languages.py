@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -94,6 +95,9 @@ def test_the_nearest_wish_decides_the_language(wishes: dict[str, str], expected:
         ("en", Money(1_23_456_78, "INR"), "₹1,23,456.78"),
         ("hi", Money(1_23_456_78, "INR"), "₹1,23,456.78"),
         ("en", Money(-5, "INR"), "-₹0.05"),
+        # CLDR groups by the reader's language and region, whatever the currency.
+        ("en", Money(1_250_000, "VND"), "₫12,50,000"),
+        ("hi", Money(1_250_000, "VND"), "₫12,50,000"),
         ("vi", Money(1_500_000, "VND"), "1.500.000\u00a0₫"),
         ("th", Money(150_050, "THB"), "฿1,500.50"),
         ("en", Money(150_050, "THB"), "THB\u00a01,500.50"),
@@ -105,6 +109,12 @@ def test_the_nearest_wish_decides_the_language(wishes: dict[str, str], expected:
 def test_money_is_exact_and_grouped_as_its_readers_group_it(tag: str, amount: Money, expected: str) -> None:
     with reading(_reader(tag)):
         assert formats.money(amount) == expected
+
+
+def test_who_reads_english_elsewhere_groups_by_thousands_and_rupees_by_lakhs() -> None:
+    with reading(replace(_reader("en"), region="GB")):
+        assert formats.money(Money(1_250_000, "VND")) == "₫1,250,000"
+        assert formats.money(Money(1_23_456_78, "INR")) == "₹1,23,456.78"
 
 
 def test_a_movement_shows_its_sign() -> None:

@@ -369,6 +369,8 @@ class PayoutWay:
 class Payout(Case):
     """Somebody withdraws all they have."""
 
+    owner_kind = "person"
+
     def __init__(self, town: Town, way: PayoutWay) -> None:
         super().__init__(town)
         self.way, self.owner = way, new_id()
@@ -378,7 +380,7 @@ class Payout(Case):
 
     async def begin(self) -> None:
         self.to = await self.way.to(self.town, self.owner)
-        await self.till.give(self.owner, self.way.amount)
+        await self.till.give(self.owner, self.way.amount, self.owner_kind)
 
     async def run(self) -> None:
         await self.again()
@@ -392,7 +394,7 @@ class Payout(Case):
     async def again(self) -> None:
         assert self.to
         wish = NewPayout(
-            owner_kind="person", owner_id=self.owner, amount=self.way.amount, to=self.to, payee_name="Asha Rao",
+            owner_kind=self.owner_kind, owner_id=self.owner, amount=self.way.amount, to=self.to, payee_name="Asha Rao",
             request_key="form", requested_by=self.owner,
         )  # fmt: skip
         async with self.till.house.database.transaction() as session:
@@ -415,10 +417,16 @@ class Payout(Case):
             return await self.ended()
         assert payout.state == self.way.end
         left = Money(0, self.way.amount.unit) if self.way.end == PayoutState.PROCESSED else self.way.amount
-        balance = await self.town.balance("person", self.owner, left.unit)
+        balance = await self.town.balance(self.owner_kind, self.owner, left.unit)
         assert balance.posted == balance.available == left
         assert len(self.way.found(self.town, str(payout.id))) == 1
         return None
+
+
+class OrganisationPayout(Payout):
+    """A member withdraws all that an organisation has."""
+
+    owner_kind = "organisation"
 
 
 def to_upi(address: str) -> To:
@@ -531,6 +539,9 @@ DISPUTES = tuple(
     for way in REFUNDABLE
     for end in (DisputeState.LOST, DisputeState.WON)
 )
-WITHDRAWALS = tuple(Flow(f"payout: {way.name}", way.provider, partial(Payout, way=way)) for way in PAYOUTS)
+WITHDRAWALS = (
+    *(Flow(f"payout: {way.name}", way.provider, partial(Payout, way=way)) for way in PAYOUTS),
+    Flow("payout: razorpayx, of an organisation", "razorpayx", partial(OrganisationPayout, way=UPI)),
+)
 
 FLOWS = (*DEPOSITS, VERIFIED, GUEST, LATE_SUCCESS, POLLED, *REFUNDS, *DASHBOARD, *DISPUTES, *WITHDRAWALS)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.parts.billing.counter import Counter, open_counter
+from tests.parts.billing.test_mandate_renewals import authorised, debits, until
 from tests.parts.payments.cards import give_card
 from tests.parts.payments.crashes import Killed, killed_at
 from tests.parts.payments.till import new_person, rupees
@@ -90,6 +91,42 @@ async def charged_to_a_card(counter: Counter) -> None:
     assert kill_at > 15
 
 
+async def charged_by_an_authorisation(counter: Counter) -> None:
+    """Between the order at Razorpay and its debit nobody can know whether the debit was begun: then the person is
+    asked, and nothing is taken. Everywhere else it is taken once, booked, and the plan goes on.
+    """
+    kill_at, unknown = 0, 0
+    while True:
+        kill_at += 1
+        assert kill_at < MOST_STEPS
+        asha = new_person()
+        view = await authorised(counter, asha)
+        due, before = view.paid_until, len(debits(counter))
+        await until(counter, due - timedelta(hours=49))
+        for side in (counter.till.at.advance, lambda by: counter.till.sandbox_clock.advance(by.total_seconds())):
+            side(timedelta(hours=2))
+        with suppress(Killed), killed_at(counter.till.house, kill_at, machinery=True) as steps:
+            async with counter.till.house.database.transaction() as session:
+                await enqueue(session, LookAfter())
+            await counter.till.quiet()
+        await counter.till.restart()
+        await until(counter, due + timedelta(hours=1), step=timedelta(hours=16))
+        made = debits(counter)[: len(debits(counter)) - before]
+        view, (renewal, *_) = await counter.see(view), await counter.invoices(asha)
+        if made:
+            assert (made, view.state, renewal.state) == (["captured"], "active", "paid"), steps.passed[-1]
+        else:
+            unknown += 1
+            assert (view.state, renewal.state) == ("past_due", "open"), steps.passed[-1]
+        assert await counter.till.wallet(asha) == "0.00", steps.passed[-1]
+        assert await counter.till.exceptions() == [], steps.passed[-1]
+        await counter.cancel(view, at_once=True)
+        if len(steps.passed) < kill_at:
+            break
+    assert kill_at > 15
+    assert unknown <= 2
+
+
 @pytest.mark.slow
 async def test_killed_anywhere_a_plan_that_was_paid_for_starts_once(settings: KernelSettings) -> None:
     async with open_counter(settings) as counter:
@@ -107,3 +144,12 @@ async def test_killed_anywhere_a_renewal_is_charged_once(settings: KernelSetting
 async def test_killed_anywhere_a_renewal_is_charged_to_its_card_once_and_booked(settings: KernelSettings) -> None:
     async with open_counter(settings) as counter:
         await charged_to_a_card(counter)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_killed_anywhere_a_renewal_is_charged_by_its_authorisation_once_or_asked_for(
+    settings: KernelSettings,
+) -> None:
+    async with open_counter(settings) as counter:
+        await charged_by_an_authorisation(counter)

@@ -144,9 +144,7 @@ def kinds() -> Iterator[Any]:
     yield from (flow for flow in WITHDRAWALS if "," not in str(flow))
 
 
-def hammer(
-    siege: Siege, loop: asyncio.AbstractEventLoop, *drawn: st.SearchStrategy[Any], knock: Any
-) -> Callable[[], None]:
+def hammer(loop: asyncio.AbstractEventLoop, *drawn: st.SearchStrategy[Any], knock: Any) -> Callable[[], None]:
     """Run `knock` with what Hypothesis draws, from a thread: the house lives in the loop that waits for it."""
 
     @_EFFORT
@@ -177,9 +175,7 @@ async def test_bytes_and_headers_of_any_kind_are_answered_and_change_nothing(doo
         assert await doors_alone.knock(door, body, headers) >= 300
 
     loop = asyncio.get_running_loop()
-    await asyncio.to_thread(
-        hammer(doors_alone, loop, doors, st.binary(max_size=300), st.dictionaries(names, values), knock=knock)
-    )
+    await asyncio.to_thread(hammer(loop, doors, st.binary(max_size=300), st.dictionaries(names, values), knock=knock))
 
 
 async def test_documents_of_any_shape_rightly_signed_change_nothing(doors_alone: Siege) -> None:
@@ -188,7 +184,7 @@ async def test_documents_of_any_shape_rightly_signed_change_nothing(doors_alone:
         await doors_alone.knock(door, body, {**signed(door, body), "x-razorpay-event-id": event_id})
 
     loop = asyncio.get_running_loop()
-    await asyncio.to_thread(hammer(doors_alone, loop, st.sampled_from(DOORS), documents, values, knock=knock))
+    await asyncio.to_thread(hammer(loop, st.sampled_from(DOORS), documents, values, knock=knock))
 
 
 @pytest.mark.slow
@@ -208,7 +204,7 @@ async def test_recorded_events_with_other_values_in_them_change_nothing(siege: S
 
     loop = asyncio.get_running_loop()
     changes = st.lists(st.tuples(st.integers(0, 400), st.sampled_from(NASTY) | documents), min_size=1, max_size=3)
-    await asyncio.to_thread(hammer(siege, loop, st.sampled_from(siege.recorded), changes, knock=knock))
+    await asyncio.to_thread(hammer(loop, st.sampled_from(siege.recorded), changes, knock=knock))
 
 
 async def test_bodies_made_to_break_a_reader_are_refused(doors_alone: Siege) -> None:
@@ -244,9 +240,7 @@ async def test_twilios_door_takes_nothing_that_breaks_it(doors_alone: Siege) -> 
     form, parts = "application/x-www-form-urlencoded", "multipart/form-data"
     kinds_of_body = st.sampled_from([form, parts, f"{parts}; boundary=x", "text/plain"])
     loop = asyncio.get_running_loop()
-    await asyncio.to_thread(
-        hammer(doors_alone, loop, st.lists(st.tuples(known, said), max_size=5), kinds_of_body, knock=knock)
-    )
+    await asyncio.to_thread(hammer(loop, st.lists(st.tuples(known, said), max_size=5), kinds_of_body, knock=knock))
 
 
 def every_field_may_hold_anything(siege: Siege) -> None:

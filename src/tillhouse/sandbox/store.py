@@ -31,6 +31,7 @@ CREATE INDEX IF NOT EXISTS record_by_due ON record (kind, due_at, seq) WHERE due
 _LOOKED_UP_BY = (
     "receipt",
     "order_id",
+    "customer_id",
     "payment_id",
     "reference_id",
     "contact_id",

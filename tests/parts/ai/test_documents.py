@@ -1,19 +1,28 @@
 """Documents: taken in once, read with visible progress, found by their owner alone, gone when they are deleted."""
 
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from tests.parts.ai.shelf import Concepts, Shelf
+from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.house import House
-from tillhouse.kernel.work import cancel, job, run_due
+from tillhouse.kernel.work import cancel, enqueue, job, run_due
 from tillhouse.parts.ai.api import retrieval
+from tillhouse.parts.ai.domain.reading import Draft, Unreadable, page_of
+from tillhouse.parts.ai.ports.reading import Reader, Total, What
 from tillhouse.parts.ai.service.documents import forget
 from tillhouse.parts.ai.store import passages as index
 from tillhouse.parts.ai.store.passages import strangers
+from tillhouse.parts.files import api as files
+from tillhouse.parts.files.events import Sweep
+
+End = Callable[[House, Shelf, UUID], Awaitable[None]]
 
 POLICY = """# Refunds
 
@@ -110,6 +119,66 @@ async def test_deleted_is_gone_everywhere_and_at_once_from_search(house: House) 
         assert await count(house, table) == 0, table
 
 
+async def end_by_owner(house: House, shelf: Shelf, file_id: UUID) -> None:
+    async with house.database.transaction() as session:
+        await files.delete(session, shelf.owner_id, file_id)
+
+
+async def end_by_erasure(house: House, shelf: Shelf, _file_id: UUID) -> None:
+    async with house.database.transaction() as session:
+        await files.delete_all_of(session, [shelf.owner_id])
+
+
+async def end_by_time(house: House, _shelf: Shelf, file_id: UUID) -> None:
+    async with house.database.transaction() as session:
+        await session.execute(
+            text("UPDATE files.files SET expires_at = :now WHERE id = :id"), {"now": clock.now(), "id": file_id}
+        )
+        await enqueue(session, Sweep())
+
+
+@pytest.mark.parametrize("end", [end_by_owner, end_by_erasure, end_by_time])
+async def test_with_its_file_a_document_is_gone_everywhere_however_the_file_ended(house: House, end: End) -> None:
+    house.provide([Concepts([frozenset({"canary"})]).installed()])
+    shelf, other = Shelf(house), Shelf(house)
+    document_id = await shelf.put(CANARY)
+    kept = await other.put("A canary of another owner.")
+    await end(house, shelf, (await shelf.see(document_id)).file_id)
+    await run_due(house)
+    for way in ("lexical", "vector", "fused"):
+        assert await shelf.find("canary", way) == []  # type: ignore[arg-type]  # a literal of the tuple above
+    with pytest.raises(NotFound):
+        await shelf.see(document_id)
+    for table in ("documents", "pages", "passages", "vectors"):
+        assert await count(house, table) == 1, table
+    assert [passage.document_id for passage in await other.find("canary")] == [kept]
+
+
+async def test_words_of_an_old_file_go_with_it_although_its_document_has_a_newer_one(house: House) -> None:
+    shelf = Shelf(house)
+    document_id = await shelf.put("The old paper speaks of zwischenspiel.")
+    old = (await shelf.see(document_id)).file_id
+    newer = await shelf.file("The new paper speaks of wolves.")
+    async with house.database.transaction() as session:
+        await retrieval.replace_document(session, shelf.owner_id, document_id, newer)
+        await files.delete(session, shelf.owner_id, old)
+    await run_due(house)
+    assert await shelf.find("zwischenspiel") == []
+    assert [passage.file_id for passage in await shelf.find("wolves")] == [newer]
+    assert (await shelf.see(document_id)).state == "ready"
+
+    broken = await shelf.file(b"PK\x03\x04 this is word/ no archive", "letter.docx")
+    async with house.database.transaction() as session:
+        await retrieval.replace_document(session, shelf.owner_id, document_id, broken)
+    await run_due(house)
+    assert [passage.document_id for passage in await shelf.find("wolves")] == [document_id]
+    await end_by_owner(house, shelf, newer)
+    await run_due(house)
+    assert await shelf.find("wolves") == []
+    assert (await shelf.see(document_id)).state == "failed"
+    assert await count(house, "pages") == 0
+
+
 async def test_of_a_new_file_only_what_changed_is_embedded_and_the_old_is_found_until_then(house: House) -> None:
     meanings = Concepts([])
     house.provide([meanings.installed()])
@@ -147,6 +216,49 @@ async def test_an_unreadable_document_says_why_and_can_be_tried_again(house: Hou
     assert (await shelf.see(document_id)).state == "received"
     await run_due(house)
     assert (await shelf.see(document_id)).state == "failed"
+
+
+async def test_pages_that_were_hard_to_read_are_named_to_the_owner(house: House) -> None:
+    reader = house.the(Reader)
+    pages = {"sharp": 0.97, "blurred": 0.71, "": 0.0, "worse": 0.5}
+
+    async def read(*_asked: object) -> AsyncGenerator[What, None]:
+        yield Total(4)
+        for number, (said, confidence) in enumerate(pages.items(), 1):
+            draft = Draft("paragraph", said)
+            yield page_of(number, [draft], source="ocr", confidence=confidence, fingerprint=f"f{number}")
+
+    put_in_place(house, lambda thing: thing is reader, Reader(read))
+    shelf = Shelf(house)
+    seen = await shelf.see(await shelf.put("anything"))
+    assert (seen.state, seen.unsure_pages, seen.pages) == ("ready", (2, 4), "2, 4")
+    assert seen.warning.format(pages=seen.pages).startswith("Hard to read: page 2, 4 of this document.")
+    assert (await shelf.find("blurred"))[0].page == 2
+
+    pages.update({"blurred": 0.99, "worse": 0.99})
+    newer = await shelf.file("anything else")
+    async with house.database.transaction() as session:
+        await retrieval.replace_document(session, shelf.owner_id, seen.id, newer)
+    await run_due(house)
+    seen = await shelf.see(seen.id)
+    assert (seen.unsure_pages, seen.warning) == ((), "")
+
+
+async def test_a_document_that_needs_an_engine_says_which_and_on_which_page(house: House) -> None:
+    reader = house.the(Reader)
+
+    async def read(*_asked: object) -> AsyncGenerator[What, None]:
+        yield Total(2)
+        yield page_of(1, [Draft("paragraph", "Words.")])
+        raise Unreadable("needs_tesseract_th", 2)
+
+    put_in_place(house, lambda thing: thing is reader, Reader(read))
+    shelf = Shelf(house)
+    seen = await shelf.see(await shelf.put("anything", languages=("th",)))
+    assert (seen.state, seen.failure_page) == ("failed", 2)
+    assert "Page 2" in seen.failure.format(page=seen.failure_page)
+    assert "Tesseract installed with Thai" in seen.failure
+    assert await shelf.find("words") == []
 
 
 async def test_a_job_that_is_cancelled_or_late_ends_the_document_visibly(house: House) -> None:

@@ -21,7 +21,8 @@ from tillhouse.kernel.outbound import Outbound
 from tillhouse.kernel.settings import SettingsError
 from tillhouse.parts.ai.api import chat, embedding
 from tillhouse.parts.ai.api.chat import Owner, Use
-from tillhouse.parts.ai.domain.failures import ModelFailure
+from tillhouse.parts.ai.api.retrieval import search
+from tillhouse.parts.ai.domain.failures import ModelFailure, ModelRefused
 from tillhouse.parts.ai.flows.embedding import batches
 from tillhouse.parts.ai.models import CallRow
 from tillhouse.parts.ai.providers.openai.dialects import Dialect
@@ -132,6 +133,28 @@ async def test_a_local_sentence_model_is_loaded_from_its_folder(
     assert asked
     assert kept
     assert (asked.model, asked.vectors, kept.vectors) == ("sentences/e5-small", ((1.0, 0.0),), ((0.0, 1.0),))
+
+
+class SafetensorError(Exception):
+    """What the library's reader of weights raises: of no kind that Python knows."""
+
+
+async def test_weights_that_cannot_be_read_leave_the_house_with_words(
+    open_house: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: str, **options: Any) -> None:
+        raise SafetensorError("header too large")
+
+    library = types.ModuleType("sentence_transformers")
+    library.SentenceTransformer = refuse  # type: ignore[attr-defined]
+    library.__spec__ = importlib.machinery.ModuleSpec("sentence_transformers", None)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", library)
+    house = open_house(SENTENCES_FOLDER=str(tmp_path), AI_EMBEDDING_MODEL=f"sentences/{tmp_path.name}")
+    with pytest.raises(ModelRefused):
+        await embedding.embed(house, USE, ["a"], side="question")
+    (row,) = await rows(house)
+    assert (row.state, row.failure) == ("failed", "refused:weights")
+    assert (await search(house, uuid4(), "manuals", "How long do refunds take?")).way == "lexical"
 
 
 def test_a_folder_that_is_not_there_or_a_library_that_is_missing_is_said_at_the_start(

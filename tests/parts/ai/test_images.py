@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from io import BytesIO
 from uuid import UUID
 
@@ -13,11 +13,10 @@ from PIL import Image
 from sqlalchemy import text
 
 from tests.parts.ai.points import Points
-from tillhouse.apps.compose import build_house, create_app
+from tillhouse.apps.compose import create_app
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import Conflict, InvalidInput, NotFound
 from tillhouse.kernel.house import House
-from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.ai.api import images, photos
 from tillhouse.parts.ai.api.images import ImageJob, PackOrder, PromptOrder, TuneOrder
@@ -30,11 +29,9 @@ from tillhouse.parts.billing.events import LookAfter
 from tillhouse.parts.files import api as files
 from tillhouse.parts.identity.domain import Identifier
 from tillhouse.parts.identity.service import people
-from tillhouse.sandbox.app import Sandbox, create_sandbox
+from tillhouse.sandbox.app import Sandbox
 from tillhouse.sandbox.astria.schemas import Prompt, Tune
 from tillhouse.sandbox.faults import FaultRequest
-from tillhouse.sandbox.settings import SandboxSettings
-from tillhouse.sandbox.transport import SandboxTransport
 
 POINTS = 1_000
 
@@ -43,28 +40,6 @@ def gradient(shade: int) -> bytes:
     out = BytesIO()
     Image.linear_gradient("L").resize((320, 240)).point(lambda value: (value + shade) % 256).save(out, "PNG")
     return out.getvalue()
-
-
-@pytest.fixture
-def at() -> "AsyncIterator[clock.TestClock]":
-    with clock.held(datetime(2026, 3, 2, 9, 30, tzinfo=UTC)) as held:
-        yield held
-
-
-@pytest.fixture
-async def sandbox(at: clock.TestClock) -> AsyncIterator[Sandbox]:
-    created = create_sandbox(
-        SandboxSettings(web="http://testserver", clock_scale=10), now_ms=lambda: int(at.at.timestamp() * 1000)
-    )
-    yield created
-    await created.aclose()
-
-
-@pytest.fixture
-async def house(settings: KernelSettings, sandbox: Sandbox) -> AsyncIterator[House]:
-    built = build_house(settings, serve=["ai"], mounts={"http://sandbox": SandboxTransport(sandbox)})
-    yield built
-    await built.close()
 
 
 @dataclass
@@ -143,17 +118,17 @@ class Studio:
 
 
 @pytest.fixture
-async def studio(house: House, sandbox: Sandbox, at: clock.TestClock) -> AsyncIterator[Studio]:
-    app: FastAPI = create_app(house)
-    sandbox.send_through(httpx.ASGITransport(app))
-    async with house.database.transaction() as session:
+async def studio(still_house: House, still_sandbox: Sandbox, at: clock.TestClock) -> AsyncIterator[Studio]:
+    app: FastAPI = create_app(still_house)
+    still_sandbox.send_through(httpx.ASGITransport(app))
+    async with still_house.database.transaction() as session:
         person = await people.create(session, "Asha Rao", [Identifier("email", "asha@example.com")])
-    photos = [(await files.store_bytes(house, person.id, f"{n}.png", gradient(n * 40))).id for n in range(3)]
-    house.provide([PaidPurpose("shop.pictures")])
-    points = Points.of(house, person.id)
+    photos = [(await files.store_bytes(still_house, person.id, f"{n}.png", gradient(n * 40))).id for n in range(3)]
+    still_house.provide([PaidPurpose("shop.pictures")])
+    points = Points.of(still_house, person.id)
     await points.give(POINTS)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
-        opened = Studio(house, sandbox, at, client, person.id, photos, points)
+        opened = Studio(still_house, still_sandbox, at, client, person.id, photos, points)
         yield opened
         await opened.paid()
 

@@ -1,9 +1,8 @@
 """People have their photos looked at and order pictures of themselves, over the API."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from io import BytesIO
 from uuid import UUID, uuid4
 
@@ -25,32 +24,9 @@ from tillhouse.parts.ai.domain.images import TuneOrder
 from tillhouse.parts.ai.events import FollowImages
 from tillhouse.parts.ai.flows.ordering import order_pictures
 from tillhouse.parts.files import api as files
-from tillhouse.sandbox.app import Sandbox, create_sandbox
+from tillhouse.sandbox.app import Sandbox
 from tillhouse.sandbox.astria.schemas import Tune
-from tillhouse.sandbox.settings import SandboxSettings
 from tillhouse.sandbox.transport import SandboxTransport
-
-
-@pytest.fixture
-def at() -> Iterator[clock.TestClock]:
-    with clock.held(datetime(2026, 3, 2, 9, 30, tzinfo=UTC)) as held:
-        yield held
-
-
-@pytest.fixture
-async def sandbox(at: clock.TestClock) -> AsyncIterator[Sandbox]:
-    created = create_sandbox(
-        SandboxSettings(web="http://testserver", clock_scale=10), now_ms=lambda: int(at.at.timestamp() * 1000)
-    )
-    yield created
-    await created.aclose()
-
-
-@pytest.fixture
-async def house(settings: KernelSettings, sandbox: Sandbox) -> AsyncIterator[House]:
-    built = build_house(settings, serve=["ai"], mounts={"http://sandbox": SandboxTransport(sandbox)})
-    yield built
-    await built.close()
 
 
 @dataclass
@@ -100,11 +76,11 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(house: House, sandbox: Sandbox, at: clock.TestClock) -> Shop:
-    town = Town(house, create_app(house), sandbox)
-    sandbox.send_through(httpx.ASGITransport(town.app))
+async def shop(still_house: House, still_sandbox: Sandbox, at: clock.TestClock) -> Shop:
+    town = Town(still_house, create_app(still_house), still_sandbox)
+    still_sandbox.send_through(httpx.ASGITransport(town.app))
     me = await town.resident("grace@example.com")
-    points = Points.of(house, UUID(me.id))
+    points = Points.of(still_house, UUID(me.id))
     await points.give(1_000)
     return Shop(town, at, me, points)
 
@@ -215,14 +191,14 @@ async def test_a_pack_costs_what_it_holds_and_not_what_is_said(shop: Shop) -> No
     assert await shop.points.charges() == [("captured", 80, 80)]
 
 
-async def test_an_order_that_is_sent_twice_is_one_order(shop: Shop, house: House) -> None:
+async def test_an_order_that_is_sent_twice_is_one_order(shop: Shop, still_house: House) -> None:
     wish = {"subject": "woman", "photos": [await shop.photo(hopper())]}
     assert (await shop.post("/ai/images/tunes", wish, key=None)).status_code == 400
     first, second = [await shop.post("/ai/images/tunes", wish, key="mine") for _ in range(2)]
     assert first.json() == second.json()
-    async with house.database.transaction() as session:  # as after a crash between the order and its answer
+    async with still_house.database.transaction() as session:  # as after a crash between the order and its answer
         await session.execute(text("DELETE FROM kernel.idempotency_keys"))
-    async with house.database.transaction() as session:
+    async with still_house.database.transaction() as session:
         await files.delete(session, UUID(shop.me.id), UUID(wish["photos"][0]))
     third = await shop.post("/ai/images/tunes", wish, key="mine")
     assert (third.status_code, third.json()["id"]) == (202, first.json()["id"])
@@ -230,10 +206,10 @@ async def test_an_order_that_is_sent_twice_is_one_order(shop: Shop, house: House
     assert await shop.points.charges() == [("open", 300, 0)]
 
 
-async def test_two_at_once_under_one_key_are_one_order(shop: Shop, house: House) -> None:
+async def test_two_at_once_under_one_key_are_one_order(shop: Shop, still_house: House) -> None:
     wanted = TuneOrder(subject="woman", photos=[UUID(await shop.photo(hopper()))])
     owner = UUID(shop.me.id)
-    taken = await asyncio.gather(*(order_pictures(house, owner, wanted, key="mine") for _ in range(4)))
+    taken = await asyncio.gather(*(order_pictures(still_house, owner, wanted, key="mine") for _ in range(4)))
     assert len({one.id for one in taken}) == 1
     assert await shop.points.charges() == [("open", 300, 0)]
 
@@ -262,10 +238,10 @@ async def test_the_most_that_an_order_takes_is_said_before(shop: Shop) -> None:
 
 
 async def test_where_the_house_pays_for_pictures_nothing_is_taken(
-    settings: KernelSettings, sandbox: Sandbox, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    settings: KernelSettings, still_sandbox: Sandbox, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BILLING_PAID_PURPOSES", "")
-    generous = build_house(settings, serve=["ai"], mounts={"http://sandbox": SandboxTransport(sandbox)})
+    generous = build_house(settings, serve=["ai"], mounts={"http://sandbox": SandboxTransport(still_sandbox)})
     shop.town.app = create_app(generous)
     assert (await shop.post("/ai/images/price", {"kind": "tune"})).json()["most"] == "0"
     taken = await shop.post("/ai/images/tunes", {"subject": "woman", "photos": [await shop.photo(hopper())]})
@@ -274,11 +250,11 @@ async def test_where_the_house_pays_for_pictures_nothing_is_taken(
 
 
 async def test_in_a_house_without_billing_nothing_is_ordered(
-    settings: KernelSettings, sandbox: Sandbox, shop: Shop
+    settings: KernelSettings, still_sandbox: Sandbox, shop: Shop
 ) -> None:
     without = [module for module in CATALOGUE if module.name in ("identity", "files", "channels", "ai")]
     unguarded = build_house(
-        settings, serve=["ai"], catalogue=without, mounts={"http://sandbox": SandboxTransport(sandbox)}
+        settings, serve=["ai"], catalogue=without, mounts={"http://sandbox": SandboxTransport(still_sandbox)}
     )
     shop.town.app = create_app(unguarded)
     wish = {"subject": "woman", "photos": [await shop.photo(hopper())]}

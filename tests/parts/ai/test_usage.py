@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import get_args
 from uuid import UUID, uuid4
 
 import httpx
@@ -17,13 +18,15 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.ai.api import chat
-from tillhouse.parts.ai.api.chat import HOUSE, Owner, Use
+from tillhouse.parts.ai.api.chat import HOUSE, Owner, PurposeTitle, Use
 from tillhouse.parts.ai.domain.calls import Amounts
+from tillhouse.parts.ai.domain.failures import Trouble
 from tillhouse.parts.ai.events import RemoveOldCalls, SweepCalls
 from tillhouse.parts.ai.flows.attempts import Attempt, Question
 from tillhouse.parts.ai.flows.health import endpoints_answer
 from tillhouse.parts.ai.flows.switchboard import Switchboard
 from tillhouse.parts.ai.models import CallRow
+from tillhouse.parts.ai.pages.naming import failure_name
 from tillhouse.parts.ai.service import metering
 from tillhouse.parts.billing.api import PaidPurpose
 from tillhouse.parts.identity.domain import parse_identifier
@@ -62,6 +65,7 @@ async def test_use_is_shown_to_whose_it_is_and_to_staff(house_with_models: House
     async with house.database.transaction() as session:
         staff = await people.create(session, "Meera", [parse_identifier("meera@example.com")], role="staff")
         cookie = (await sessions.begin(session, staff, "pages", "Firefox", 2)).cookie or ""
+    house.provide([PurposeTitle("wordai.answer", "Answers from books")])
     anyone = await town.browser("asha@example.com")
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(town.app), base_url="http://testserver", headers={"Accept": "text/html"}
@@ -70,7 +74,8 @@ async def test_use_is_shown_to_whose_it_is_and_to_staff(house_with_models: House
         assert (await browser.get("/console/ai/usage")).status_code == 403
         browser.cookies.set("till_session", cookie)
         page = (await browser.get("/console/ai/usage?days=7")).text
-        assert "wordai.answer" in page
+        assert "Answers from books" in page
+        assert "wordai.answer" not in page
         assert "wordai.index" in page
         assert "OpenAI · gpt-4.1-mini" in page
         assert "Quotes, built in" in page
@@ -134,3 +139,9 @@ async def test_an_endpoint_that_is_left_alone_shows_in_health(house: House, app:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
         shown = {one["name"]: one["state"] for one in (await client.get("/health")).json()["dependencies"]}
     assert shown["ai"] == "down"
+
+
+@pytest.mark.parametrize("trouble", get_args(Trouble))
+def test_how_a_call_failed_is_said_in_words_with_the_endpoints_code(trouble: str) -> None:
+    assert failure_name(trouble) != trouble
+    assert failure_name(f"{trouble}:http_500") == f"{failure_name(trouble)} (http_500)"

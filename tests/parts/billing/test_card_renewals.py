@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.parts.billing.counter import Counter, open_counter
+from tests.parts.billing.test_mandate_renewals import authorised, token, until
 from tests.parts.identity.town import Town
 from tests.parts.payments.cards import ASKS_ALWAYS, DECLINED_LATER, give_card
 from tests.parts.payments.till import new_person, rupees
@@ -141,6 +142,7 @@ async def test_without_its_card_a_plan_goes_on_and_is_renewed_by_invoice(counter
 
 async def test_a_card_that_is_kept_at_the_first_payment_pays_the_second(counter: Counter) -> None:
     asha = new_person()
+    counter.till.change_settings(gateways=("stripe", "razorpay"))
     view, due = await counter.subscribe(asha)
     assert due
     how = api.How(keep_card=True)
@@ -230,6 +232,24 @@ async def test_whoever_removes_their_card_hears_how_their_plan_goes_on(mailed: t
         await remove(counter, UUID(one.id), await give_card(counter.till, UUID(one.id)))
     assert "Your plan goes on" in (await town.messages_to("asha@example.com"))[0]
     assert not [text for text in await town.messages_to("ravi@example.com") if "Your plan" in text]
+
+
+async def test_whoever_authorised_by_upi_hears_of_a_charge_before_and_why_it_was_not_made(
+    mailed: tuple[Counter, Town],
+) -> None:
+    counter, town = mailed
+    asha = await town.resident()
+    view = await authorised(counter, UUID(asha.id))
+    await until(counter, view.paid_until - timedelta(hours=60))
+    assert "by UPI Autopay from as…@okbank" in (await town.messages_to("asha@example.com"))[0]
+    at = f"/_sandbox/razorpay/tokens/{token(counter)}"
+    await counter.till.outside("POST", f"{at}/pause")
+    await counter.till.quiet()
+    await until(counter, view.paid_until - timedelta(hours=47))
+    assert "you have paused it in your app" in (await town.messages_to("asha@example.com"))[0]
+    await counter.till.outside("POST", f"{at}/cancel")
+    await counter.till.quiet()
+    assert "UPI Autopay from as…@okbank has ended" in (await town.messages_to("asha@example.com"))[0]
 
 
 async def test_an_invoice_that_was_charged_twice_is_named(counter: Counter) -> None:

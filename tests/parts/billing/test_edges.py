@@ -213,22 +213,46 @@ async def test_a_card_is_removed_over_the_api_by_its_owner_alone(counter: Counte
 
 
 async def test_whoever_pays_an_invoice_by_card_may_keep_it_there(counter: Counter, town: Town) -> None:
+    counter.till.change_settings(gateways=("stripe",))
     asha = await town.resident()
     _, due = await counter.subscribe(UUID(asha.id))
     assert due
     cookie = await town.browser("asha@example.com")
     shown = (await page(town, "GET", f"/billing/invoices/{due.id}", cookie)).text
-    assert 'name="keep_card"' in shown
+    assert '<input type="checkbox" name="keep" value="card">' in shown
     key = re.search(r'name="request_key" value="([^"]+)"', shown)
     assert key
-    begun = await page(town, "POST", f"/billing/invoices/{due.id}/pay", cookie, request_key=key[1], keep_card="true")
+    begun = await page(town, "POST", f"/billing/invoices/{due.id}/pay", cookie, request_key=key[1], keep="card")
     assert begun.headers["location"].startswith("/pay/")
     (found,) = (await counter.till.outside("GET", "/_sandbox/stripe/checkout_sessions")).json()["items"]
     await counter.till.outside("POST", f"/_sandbox/stripe/checkout_sessions/{found['id']}/pay", {})
     await counter.till.quiet()
     assert "•••• 4242" in (await page(town, "GET", "/billing/", cookie)).text
     points = await counter.buy(UUID(asha.id))
-    assert 'name="keep_card"' not in (await page(town, "GET", f"/billing/invoices/{points.id}", cookie)).text
+    assert 'name="keep"' not in (await page(town, "GET", f"/billing/invoices/{points.id}", cookie)).text
+
+
+async def test_over_the_api_a_plan_is_paid_so_that_upi_pays_the_next_ones(counter: Counter, town: Town) -> None:
+    asha = await town.resident()
+    _, due = await counter.subscribe(UUID(asha.id))
+    assert due
+    path = f"/subscriptions/invoices/{due.id}/pay"
+    refused = await post(town, asha, path, {"method": "upi"}, "upi-1")
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/method")
+    begun = await post(town, asha, path, {"method": "upi", "keep_card": True}, "upi-2")
+    assert begun.status_code == 200, begun.text
+    async with counter.till.house.database.reading() as session:
+        order = await payments.order(session, UUID(begun.json()["order_id"]))
+    await counter.till.pay(order, vpa="asha.rao@okbank")
+    await counter.till.quiet()
+    await counter.till.pass_time(timedelta(minutes=3), step=timedelta(minutes=3))
+    (card,) = (await get(town, "/payments/cards", asha)).json()
+    shown = {name: card[name] for name in ("provider", "kind", "address", "last4", "expires", "most", "currency")}
+    assert shown == {
+        "provider": "razorpay", "kind": "upi", "address": "as…@okbank", "last4": None, "expires": None,
+        "most": "300.00", "currency": "INR",
+    }  # fmt: skip
+    assert (card["paused"], card["expired"], card["ends_at"][:4]) == (False, False, "2036")
 
 
 async def make_coupon(counter: Counter, code: str, basis_points: int, **more: Any) -> None:

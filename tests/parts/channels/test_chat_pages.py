@@ -9,10 +9,11 @@ import pytest
 
 from tests.parts.channels.receiver import Office, open_office
 from tests.parts.channels.test_webhook_pages import Desk, browser, sit_down
+from tests.parts.channels.town import picture
 from tillhouse.kernel import clock
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import run_due
-from tillhouse.parts.channels.api import PERSON, Choice, Conversation, Line, Press, State
+from tillhouse.parts.channels.api import PERSON, Choice, Conversation, Gather, Line, Place, Press, State
 from tillhouse.parts.channels.service.consent import opt_out_token
 from tillhouse.parts.identity.domain import parse_identifier
 from tillhouse.parts.identity.service import people
@@ -76,6 +77,54 @@ async def test_a_chat_is_tried_on_the_simulator_answered_by_staff_and_handed_bac
         await run_due(office.house)
         assert (await desk.page(SIMULATOR)).count("Tea or coffee?") == 2
         assert (await desk.send(f"{chat}/take", chat)).status_code == 303
+
+
+GATHERS = Conversation(
+    name="channels.gathers",
+    version=1,
+    begins="photos",
+    states=(
+        State("photos", says=Line("Send 3 photos."), accepts=(Gather("photos", to="place", most=3, least=3),)),
+        State("place", says=Line("Where are you?"), accepts=(Place("where", to="done"),)),
+        State("done", says=lambda talk: Line(f"Thank you: {talk.memory['where']['latitude']}.")),  # type: ignore[index,call-overload]  # a place
+    ),
+)
+
+
+async def test_a_flow_that_gathers_photos_and_asks_for_a_place_is_walked_through(
+    office: Office, at: clock.TestClock
+) -> None:
+    office.house.provide([GATHERS])
+    async with browser(office, await sit_down(office)) as client:
+        desk = Desk(client)
+        await desk.send(SIMULATOR, SIMULATOR, text="hello")
+        await run_due(office.house)
+        token = re.search(r'name="csrf_token" value="([^"]+)"', await desk.page(SIMULATOR))
+        assert token
+        typed = {"csrf_token": token[1]}
+        files = [("file", (f"{n}.jpg", picture(n), "image/jpeg")) for n in range(3)]
+        at.advance(timedelta(seconds=1))
+        sent = await client.post(SIMULATOR, data=typed, files=files)
+        assert sent.status_code == 303
+        await run_due(office.house)
+        page = await desk.page(SIMULATOR)
+        assert page.count("/small") == 3, "the pictures are seen"
+        assert "Where are you?" in page
+        for wrong, said in (({"latitude": "91", "longitude": "0"}, "90 or less"), ({"latitude": "12.97"}, "Fill")):
+            refused = await client.post(SIMULATOR, data={**typed, **wrong})
+            assert refused.status_code == 422
+            assert said in refused.text
+        at.advance(timedelta(seconds=1))
+        place = {"latitude": "12.97", "longitude": "77.59"}
+        assert (await client.post(SIMULATOR, data={**typed, **place})).status_code == 303
+        await run_due(office.house)
+        page = await desk.page(SIMULATOR)
+        assert "Thank you: 12.97." in page
+        assert "12.97, 77.59" in page
+        virus = [("file", ("a.jpg", b"\xff\xd8\xff no picture at all", "image/jpeg"))]
+        refused = await client.post(SIMULATOR, data=typed, files=virus)
+        assert refused.status_code == 422
+        assert 'role="alert"' in refused.text
 
 
 async def test_every_template_is_shown_in_every_language(office: Office) -> None:

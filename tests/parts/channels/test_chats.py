@@ -17,7 +17,7 @@ from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.work import enqueue
+from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.channels.api import (
     END,
     PERSON,
@@ -228,8 +228,11 @@ async def test_a_conversation_survives_a_new_version(phone: Phone, town: ChatTow
     assert await phone.hears() == ["Thank you, Asha."]
 
 
-async def test_a_flow_that_fails_is_handed_to_a_person(town: ChatTown) -> None:
-    async def breaks(_talk: Talk) -> None:
+async def test_a_flow_that_fails_six_times_is_handed_to_a_person(town: ChatTown, at: clock.TestClock) -> None:
+    entered = list[UUID]()
+
+    async def breaks(talk: Talk) -> None:
+        entered.append(talk.contact_id)
         raise RuntimeError("a flow's own mistake")
 
     flow = Conversation(
@@ -244,12 +247,27 @@ async def test_a_flow_that_fails_is_handed_to_a_person(town: ChatTown) -> None:
     town.house.provide([flow])
     phone = Phone(town, "+919845012345")
     await phone.writes("hello")
-    await phone.hears()
-    (contact,) = await rows(town.house, ChatContactRow)
-    assert isinstance(contact, ChatContactRow)
-    async with town.house.database.transaction() as session:
-        await conversations.converse_gave_up(session, conversations.Converse(contact_id=contact.id))
+    assert await phone.hears() == ["Well?"]
+    await phone._do("/messages", json={"type": "text", "text": "go"}, settle=False)
+    await town.sandbox.deliver_due()
+    for attempt in range(1, 7):
+        (row,) = await rows(town.house, ConversationRow)
+        assert isinstance(row, ConversationRow)
+        assert (row.mode, row.state, len(entered)) == ("flow", "ask", attempt - 1), "nothing of a failed step is kept"
+        await run_due(town.house, raise_bugs=False)
+        at.advance(timedelta(hours=2))  # longer than any wait between two attempts
     assert await phone.hears() == ["Somebody of us will answer you here."]
+    assert len(entered) == 6
+    (row,) = await rows(town.house, ConversationRow)
+    assert isinstance(row, ConversationRow)
+    assert (row.mode, bool(row.handed_at)) == ("person", True)
+    async with town.house.database.reading() as session:
+        query = text("SELECT state, attempt FROM kernel.jobs WHERE name = 'channels.converse' AND state <> 'done'")
+        assert [tuple(one) for one in await session.execute(query)] == [("dead", 6)]
+        unhandled = select(func.count()).select_from(InboundRow).where(InboundRow.handled_at.is_(None))
+        assert await session.scalar(unhandled) == 0
+    await phone.writes("go")
+    assert (await phone.hears(), len(entered)) == ([], 6), "the flow is silent while a person answers"
 
 
 async def test_outside_24_hours_only_what_was_approved_is_sent(
@@ -326,13 +344,6 @@ async def test_by_twilio_the_same_flow_is_answered_with_numbers(town: ChatTown) 
     assert (await phone.hears())[-1] == "Send 15 photos."
     await phone.sends_pictures(15)
     assert await phone.hears() == ["Complete: 15."]
-
-
-async def test_a_stop_ends_offers_and_is_answered_once(phone: Phone, town: ChatTown) -> None:
-    await phone.writes("Stop.")
-    assert await phone.hears() == ["You get no more offers from us. Write START to have them again."]
-    await phone.writes("hello")
-    assert await phone.hears() == ["Shall we begin?"]
 
 
 async def test_a_flow_goes_on_from_outside_the_chat(phone: Phone, town: ChatTown) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tillhouse.parts.channels.domain.chat import Arrived, Renamed, Reported
 from tillhouse.parts.channels.providers.twilio import is_signed as twilio_signed
-from tillhouse.parts.channels.providers.twilio import read_inbound
+from tillhouse.parts.channels.providers.twilio import read_inbound, signed_by
 from tillhouse.parts.channels.providers.whatsapp import is_signed, read_delivery
 
 CONTACT = {"profile": {"name": "Asha"}, "wa_id": "919845012345", "user_id": "IN.1502"}
@@ -120,7 +120,14 @@ def test_a_new_number_and_a_new_user_id_are_heard_of() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["", "[]", "{}", delivery(messages=[{"id": 5}]), delivery(messages=[{**BASE, "from": "", "from_user_id": ""}])],
+    [
+        "",
+        "[]",
+        "{}",
+        delivery(messages=[{"id": 5}]),
+        delivery(messages=[{**BASE, "from": "", "from_user_id": ""}]),
+        delivery("user_id_update", user_id_update=[{"wa_id": "", "user_id": {"previous": "", "current": "IN.2"}}]),
+    ],
 )
 def test_what_is_no_delivery_is_refused(body: str) -> None:
     with pytest.raises(ValueError, match=r"Meta|nobody"):
@@ -154,6 +161,25 @@ def test_twilios_signature_by_its_vector() -> None:
     form = [(name, TWILIO[name]) for name in ("From", "To", "Body", "MessageSid")]
     assert twilio_signed("tw_auth_token", "https://example.com/wa", form, "Qf5qyU6Vv9BYipA9QlM4jyz2QRk=")
     assert not twilio_signed("tw_auth_token", "https://example.com/wa?x=1", form, "Qf5qyU6Vv9BYipA9QlM4jyz2QRk=")
+    by_key = "hBrsiZIhYNtBaKUZGk6Ifucw4pZgPOhiaNlPThhBi/k="
+    assert twilio_signed("shared_key", "https://example.com/wa", form, by_key, algorithm="sha256")
+    assert not twilio_signed("shared_key", "https://example.com/wa", form, by_key)
+    assert not twilio_signed("tw_auth_token", "https://example.com/wa", form, by_key, algorithm="sha256")
+
+
+def test_twilios_callback_says_by_which_key_it_is_signed() -> None:
+    keys = {"webhooks_sharedkey_1": "one", "webhooks_sharedkey_2": "two"}
+    for named, expected in {
+        "": ("token", "sha1"),
+        "key=webhooks_sharedkey_2,algorithm=HMAC_SHA256": ("two", "sha256"),
+        " key = webhooks_sharedkey_1 , algorithm = hmac_sha256 ": ("one", "sha256"),
+        "key=webhooks_sharedkey_1,algorithm=HMAC_SHA1": ("one", "sha1"),
+        "key=webhooks_sharedkey_1": ("one", "sha1"),
+        "key=webhooks_sharedkey_3,algorithm=HMAC_SHA256": ("", "sha256"),
+        "key=webhooks_sharedkey_1,algorithm=HMAC_MD5": ("", "sha1"),
+        "nonsense": ("", "sha1"),
+    }.items():
+        assert signed_by(named, "token", keys) == expected, named
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A message: queued with the business row, sent by a job, its status only ever going forward."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
+from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # it has no types
 
 from tests.parts.identity.town import Town
 from tests.registry import put_in_place
@@ -19,6 +21,7 @@ from tillhouse.parts.channels.api import Recipient, send
 from tillhouse.parts.channels.models import MessageRow
 from tillhouse.parts.channels.ports import Carriers, Outgoing, Taken
 from tillhouse.parts.channels.providers.twilio import CALLBACK, is_signed
+from tillhouse.parts.channels.settings import ChannelsSettings
 from tillhouse.parts.identity.domain import Identifier
 from tillhouse.parts.identity.service import challenges
 from tillhouse.sandbox.app import Sandbox
@@ -26,12 +29,12 @@ from tillhouse.sandbox.twilio.signing import request_signature
 
 PHONE = Recipient("sms", "+919845012345", "en")
 MAIL = Recipient("email", "asha@example.com", "en")
-NOTICE = "identity.password_changed"
+NOTICE, NEWS = "identity.password_changed", "identity.organisation_changed"
 
 
-async def queue(house: House, to: Recipient, template: str = NOTICE) -> UUID:
+async def queue(house: House, to: Recipient, template: str = NOTICE, **data: str) -> UUID:
     async with house.database.transaction() as session:
-        return await send(session, to, template, {})
+        return await send(session, to, template, {**data})
 
 
 async def row_of(house: House, message_id: UUID) -> MessageRow:
@@ -209,6 +212,37 @@ async def report(app: FastAPI, message_id: UUID, signed: tuple[dict[str, str], s
         return await client.post(f"{CALLBACK}?message={message_id}", data=form, headers=headers)
 
 
+async def test_a_status_may_be_signed_by_a_shared_key_and_sha_256(house: House, app: FastAPI) -> None:
+    """As Twilio's own library has it; several keys are good while one is replaced."""
+    found = house.settings_of(ChannelsSettings)
+    keys = {"webhooks_sharedkey_old": "old secret", "webhooks_sharedkey_new": "new secret"}
+    changed = found.model_copy(update={"twilio_shared_keys": keys})
+    house.module_settings = {**house.module_settings, ChannelsSettings: changed}
+    message_id = await queue(house, PHONE)
+    await run_due(house)
+    form, url = {"MessageStatus": "delivered", "MessageSid": "SM1"}, f"http://testserver{CALLBACK}?message={message_id}"
+
+    async def send_signed(key: str, secret: str, algorithm: str = "HMAC_SHA256") -> int:
+        headers = {
+            "X-Twilio-Signature": RequestValidator(secret).compute_signature(url, form, "HMAC_SHA256"),
+            "X-Twilio-Webhooks-Signature-Settings": f"key={key},algorithm={algorithm}",
+        }
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
+            return (await client.post(f"{CALLBACK}?message={message_id}", data=form, headers=headers)).status_code
+
+    assert await send_signed("webhooks_sharedkey_new", "wrong secret") == 403
+    assert await send_signed("webhooks_sharedkey_none", "new secret") == 403
+    assert await send_signed("webhooks_sharedkey_none", "") == 403, "no key is no secret"
+    assert await send_signed("webhooks_sharedkey_new", "twilio_test_token_tillhouse") == 403, "the token is no key"
+    assert await send_signed("webhooks_sharedkey_new", "new secret", "HMAC_SHA1") == 403
+    assert await send_signed("webhooks_sharedkey_new", "new secret", "HMAC_MD5") == 403
+    assert (await row_of(house, message_id)).status == "sent"
+    assert await send_signed("webhooks_sharedkey_old", "old secret") == 204
+    assert (await row_of(house, message_id)).status == "delivered"
+    assert (await report(app, message_id, sign(house, message_id, MessageStatus="read"))).status_code == 204
+    assert (await row_of(house, message_id)).status == "read", "what no rule of Twilio's signs is signed by the token"
+
+
 async def test_a_status_never_goes_back(house: House, app: FastAPI) -> None:
     message_id = await queue(house, PHONE)
     await run_due(house)
@@ -244,3 +278,29 @@ def test_twilios_own_example_of_a_signature_is_accepted() -> None:
     assert is_signed("tw_auth_token", "https://example.com:443/wa", form.items(), signature)
     assert not is_signed("another", "https://example.com/wa", form.items(), signature)
     assert not is_signed("", "https://example.com/wa", form.items(), signature)
+
+
+async def test_the_sixty_first_message_of_an_hour_waits_for_the_next_and_a_code_does_not(
+    house: House, sandbox: Sandbox, at: clock.TestClock
+) -> None:
+    queued = [await queue(house, PHONE, NEWS, organisation="Rao", what="role", role="admin") for _ in range(61)]
+    await run_due(house)
+    inbox = sandbox.world.inbox
+    assert len(inbox.messages(PHONE.address)) == 60
+    assert [(await row_of(house, one)).status for one in queued].count("queued") == 1
+    other = await queue(house, Recipient("sms", "+919845054321", "en"))
+    async with house.database.transaction() as session:
+        await challenges.ask(
+            session, "sign_in", Identifier("phone", PHONE.address), person_id=None, decoy=False, locale="en"
+        )
+    await run_due(house)
+    assert (await row_of(house, other)).status == "sent", "the limit is of one address"
+    assert len(inbox.messages(PHONE.address)) == 61
+    assert re.search(r"\d{6}", inbox.messages(PHONE.address)[0].body), "a code waits for nothing"
+    at.advance(timedelta(minutes=59))
+    await run_due(house)
+    assert len(inbox.messages(PHONE.address)) == 61
+    at.advance(timedelta(minutes=2))
+    await run_due(house)
+    assert len(inbox.messages(PHONE.address)) == 62
+    assert {(await row_of(house, one)).status for one in queued} == {"sent"}

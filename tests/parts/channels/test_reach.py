@@ -18,7 +18,7 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.channels.api import MessageTemplate, Recipient, send, set_consent
-from tillhouse.parts.channels.domain.messages import may_follow, not_before, says_start, says_stop
+from tillhouse.parts.channels.domain.messages import lifts_stop, may_follow, not_before, says_start, says_stop
 from tillhouse.parts.channels.manifest import MODULE as CHANNELS
 from tillhouse.parts.channels.models import MessageRow, PushTargetRow
 from tillhouse.parts.channels.service.consent import opt_out_token
@@ -226,8 +226,23 @@ def test_quiet_hours_are_the_persons_own() -> None:
     assert not_before(night, "Asia/Kolkata", 9, 9) == night
 
 
-@pytest.mark.parametrize(("text", "stops"), [("STOP", True), (" Stop. ", True), ("please stop calling", False)])
-def test_only_the_word_alone_means_stop(text: str, stops: bool) -> None:
-    assert says_stop(text) == stops
-    assert says_start("Start", stopped=True)
-    assert not says_start("yes", stopped=False)
+@pytest.mark.parametrize("text", ["STOP", " Stop. ", "Opt  out", "หยุด", "Dừng!", "הסר", "रोकें।"])
+def test_a_word_alone_means_stop_in_every_language(text: str) -> None:
+    assert says_stop(text, "whatsapp")
+    assert says_stop(text, "sms")
+    assert not says_stop(f"please {text.strip()} calling", "sms")
+
+
+@pytest.mark.parametrize("text", ["CANCEL", "end", "Quit", "UNSUBSCRIBE", "STOP"])
+def test_carriers_take_more_words_for_a_stop_than_a_chat_does(text: str) -> None:
+    assert says_stop(text, "sms")
+    assert says_stop(text, "whatsapp") == (text in ("UNSUBSCRIBE", "STOP"))
+
+
+def test_start_is_asked_for_and_a_carrier_takes_yes_for_it() -> None:
+    for text in ("Start", "UNSTOP", "เริ่ม", "bắt đầu", "התחל", "शुरू करें"):
+        assert says_start(text)
+        assert lifts_stop(text, "whatsapp")
+    assert not says_start("yes")
+    assert lifts_stop("Yes!", "sms")
+    assert not lifts_stop("yes", "whatsapp")

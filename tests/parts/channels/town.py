@@ -97,6 +97,9 @@ class Phone:
         files = [("file", (f"{n}.jpg", picture(n), "image/jpeg")) for n in range(count)]
         await self._do("/photos", files=files, settle=settle)
 
+    async def sends(self, name: str, content: bytes, media_type: str) -> None:
+        await self._do("/photos", files=[("file", (name, content, media_type))])
+
     async def is_at(self, latitude: float, longitude: float) -> None:
         await self._do("/messages", json={"type": "location", "latitude": latitude, "longitude": longitude})
 

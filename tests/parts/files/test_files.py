@@ -1,5 +1,6 @@
 """Files: stored whole, typed by their bytes, seen by their owner alone, gone when deleted."""
 
+import asyncio
 import hashlib
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +14,16 @@ from tests.parts.identity.town import Resident, Town
 from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import NotFound, PayloadTooLarge, TransientError
+from tillhouse.kernel.house import House
+from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.parts.files import api
 from tillhouse.parts.files.domain import sniff, tidy_name
 from tillhouse.parts.files.events import Sweep
+from tillhouse.parts.files.flows import storing
+from tillhouse.parts.files.models import FileRow
 from tillhouse.parts.files.providers.objects import Objects
+from tillhouse.parts.files.store import broken_blobs
 
 PNG = samples.picture("PNG")
 PDF = b"%PDF-1.7 one page"
@@ -117,18 +123,109 @@ class Broken(Objects):
         raise TransientError("no answer")
 
 
-async def test_bytes_whose_storing_never_finished_are_swept_after_six_hours(town: Town, at: clock.TestClock) -> None:
-    asha = await town.resident()
+class Dying(Objects):
+    """A place in whose middle the process ends."""
+
+    async def put(self, key: str, content: bytes) -> None:
+        await super().put(key, content)
+        raise asyncio.CancelledError
+
+
+def broken(town: Town, kind: type[Objects]) -> None:
     whole = town.house.the(Objects)
-    put_in_place(town.house, lambda thing: thing is whole, Broken(whole.store))
+    put_in_place(town.house, lambda thing: thing is whole, kind(whole.store))
+
+
+async def kept(town: Town, who: Resident) -> tuple[list[tuple[str, str | None]], int]:
+    """States and reasons of what somebody has, and the room that it takes; whenever their token ends."""
+    async with town.house.database.reading() as session:
+        found = await api.list_of(session, UUID(who.id), 10, None)
+        return [(one.state, one.reason) for one in found], (await api.usage(session, UUID(who.id))).used
+
+
+async def test_bytes_whose_storing_failed_take_no_room_and_are_swept_after_six_hours(
+    town: Town, at: clock.TestClock
+) -> None:
+    asha = await town.resident()
+    broken(town, Broken)
     assert (await send(town, asha, "a.png", PNG)).status_code == 503
-    (item,) = (await town.call("GET", "/files", token=asha.token)).json()["items"]
-    assert item["state"] == "uploading"
+    assert await kept(town, asha) == ([("refused", "broken")], 0)
     await sweep(town)
     assert len(bytes_on_disk(town)) == 1  # it might still be under way
     at.advance(timedelta(hours=6, seconds=1))
     await sweep(town)
     assert bytes_on_disk(town) == []
+
+
+async def test_a_file_whose_process_died_is_refused_and_takes_no_room_after_six_hours(
+    town: Town, at: clock.TestClock
+) -> None:
+    asha = await town.resident()
+    broken(town, Dying)
+    with pytest.raises(asyncio.CancelledError):
+        await api.store_bytes(town.house, UUID(asha.id), "a.png", PNG)
+    await sweep(town)
+    states, used = await kept(town, asha)
+    assert (states, used > 0) == ([("uploading", None)], True)  # it might still be under way
+    at.advance(timedelta(hours=6, seconds=1))
+    await sweep(town)
+    assert await kept(town, asha) == ([("refused", "broken")], 0)
+    assert bytes_on_disk(town) == []
+
+
+@pytest.mark.parametrize("has_it_already", [False, True])
+async def test_a_file_whose_owner_became_another_while_it_was_stored_is_the_others(
+    town: Town, *, has_it_already: bool
+) -> None:
+    before, after = new_id(), new_id()
+    if has_it_already:
+        await api.store_bytes(town.house, after, "b.png", PNG)
+
+    class Joining(Objects):
+        async def put(self, key: str, content: bytes) -> None:
+            await super().put(key, content)
+            async with town.house.database.transaction() as session:
+                await api.change_owner(session, before, after)
+
+    broken(town, Joining)
+    stored = await api.store_bytes(town.house, before, "a.png", PNG)
+    assert stored.owner_id == after
+    assert (await api.read_bytes(town.house, after, stored.id))[1]
+    with pytest.raises(NotFound):
+        await api.read_bytes(town.house, before, stored.id)
+    await sweep(town)
+    async with town.house.database.reading() as session:
+        assert await broken_blobs(session) == []
+    assert len(bytes_on_disk(town)) == 1
+    assert (await api.read_bytes(town.house, after, stored.id))[1]
+
+
+async def test_a_file_whose_owner_became_another_before_its_bytes_were_begun_is_the_others(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = new_id(), new_id()
+    keep = storing.keep
+
+    async def late(house: House, row: FileRow, checked: storing.Checked) -> api.StoredFile:
+        async with house.database.transaction() as session:
+            await api.change_owner(session, before, after)
+        return await keep(house, row, checked)
+
+    monkeypatch.setattr(storing, "keep", late)
+    stored = await api.store_bytes(town.house, before, "a.png", PNG)
+    async with town.house.database.reading() as session:
+        assert await broken_blobs(session) == []
+    assert (await api.read_bytes(town.house, after, stored.id))[1]
+
+
+async def test_an_upload_that_goes_on_is_not_taken_for_one_whose_process_died(town: Town, at: clock.TestClock) -> None:
+    asha = await town.resident()
+    headers = {"Authorization": f"Bearer {asha.token}", "Tus-Resumable": "1.0.0", "Upload-Length": "5"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(town.app), base_url="http://testserver") as client:
+        assert (await client.post("/api/v1/files/uploads", headers=headers)).status_code == 201
+    at.advance(timedelta(hours=7))
+    await sweep(town)
+    assert (await kept(town, asha))[0] == [("uploading", None)]
 
 
 async def test_an_empty_and_a_too_large_file_are_refused_and_nothing_is_kept(town: Town) -> None:

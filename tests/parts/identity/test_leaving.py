@@ -16,13 +16,12 @@ from tillhouse.parts.identity.flows import COOKIE
 from tillhouse.parts.identity.models import PersonRow
 from tillhouse.parts.identity.service import sessions
 from tillhouse.parts.ledger import api as ledger
-from tillhouse.sandbox.smtp import smtp_server
 
 
 @pytest.fixture
 async def till(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
-    async with open_till(settings, CLUB) as opened, smtp_server(opened.sandbox.world.inbox, "127.0.0.1", 0):
+    async with open_till(settings, CLUB) as opened:
         yield opened
 
 

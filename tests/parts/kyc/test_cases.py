@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -268,6 +269,35 @@ async def test_an_organisation_is_shown_by_those_who_manage_it_and_judged_by_str
     await desk.approve(case.id, await desk.resident("r@example.com", role="staff"))
     async with desk.house.database.reading() as session:
         assert await api.level_of(session, "organisation", UUID(made["id"])) == "basic"
+
+
+async def test_an_organisation_and_whoever_acts_for_it_show_who_they_are_before_its_money_leaves(desk: Desk) -> None:
+    asha, reviewer = await desk.resident(), await desk.resident("r@example.com", role="staff")
+    made = (await desk.post("/organisations", {"name": "Umbrella Fab", "country": "IN"}, token=asha.token)).json()
+    query = f"?organisation_id={made['id']}"
+    body = {"amount": "100.00", "currency": "INR", "destination": {"type": "vpa", "vpa": "success@razorpay"}}
+    headers = {"Authorization": f"Bearer {asha.token}"}
+
+    async def withdraw(key: str) -> dict[str, str]:
+        transport = httpx.ASGITransport(desk.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers) as client:
+            path = f"/api/v1/wallets/withdraw{query}"
+            said: dict[str, str] = (await client.post(path, json=body, headers={"Idempotency-Key": key})).json()
+            return said
+
+    refused = await withdraw("first")
+    assert (refused["code"], "at /kyc it takes" in refused["detail"]) == ("kyc_required", True)
+    await desk.approve(await desk.hand_in(asha), reviewer)
+    refused = await withdraw("second")
+    assert (refused["code"], f"/kyc{query}" in refused["detail"]) == ("kyc_required", True)
+    await desk.send(asha, "basic", "registration", query=query)
+    gstin = {"id_kind": "gstin", "id_number": "27AAPFU0939F1ZV", "name": "Umbrella Fab"}
+    assert (await desk.submit(asha, query=query, **gstin)).status_code == 200
+    await run_due(desk.house)
+    async with desk.house.database.reading() as session:
+        (case,) = await store.cases_of(session, Owner("organisation", UUID(made["id"])))
+    await desk.approve(case.id, reviewer)
+    assert (await withdraw("third"))["code"] == "insufficient_funds"  # now it is about the money
 
 
 async def test_papers_are_one_of_each_kind_their_owners_alone_and_not_too_large(desk: Desk) -> None:

@@ -33,7 +33,6 @@ from tillhouse.parts.payments.service.checks import erase_person
 from tillhouse.parts.payments.service.refunds import record_refund
 from tillhouse.sandbox.razorpay.links import PaymentLink
 from tillhouse.sandbox.razorpay.qr_codes import QrCode
-from tillhouse.sandbox.smtp import smtp_server
 from tillhouse.sandbox.stripe.payment_schemas import Refund as StripeRefund
 
 # --- which gateway --------------------------------------------------------------------------------------------------
@@ -102,7 +101,7 @@ def test_what_is_no_link_opens_nothing(token: str) -> None:
 @pytest.fixture
 async def till(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
-    async with open_till(settings) as opened, smtp_server(opened.sandbox.world.inbox, "127.0.0.1", 0):
+    async with open_till(settings) as opened:
         yield opened
 
 

@@ -10,7 +10,6 @@ from tests.parts.payments.till import Till, open_till
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.identity.models import PersonRow
 from tillhouse.sandbox.razorpay.qr_codes import QrCode
-from tillhouse.sandbox.smtp import smtp_server
 
 WISH = {"amount": "150.00", "currency": "INR"}
 
@@ -18,7 +17,7 @@ WISH = {"amount": "150.00", "currency": "INR"}
 @pytest.fixture
 async def till(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
-    async with open_till(settings) as opened, smtp_server(opened.sandbox.world.inbox, "127.0.0.1", 0):
+    async with open_till(settings) as opened:
         yield opened
 
 

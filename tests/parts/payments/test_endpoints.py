@@ -19,7 +19,6 @@ from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import PersonRole, parse_identifier
 from tillhouse.parts.identity.models import PersonRow
 from tillhouse.parts.identity.service import machines, people, sessions
-from tillhouse.sandbox.smtp import smtp_server
 
 VPA = {"type": "vpa", "vpa": "success@razorpay"}
 
@@ -53,7 +52,7 @@ class Caller:
 @pytest.fixture
 async def till(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
-    async with open_till(settings) as opened, smtp_server(opened.sandbox.world.inbox, "127.0.0.1", 0):
+    async with open_till(settings) as opened:
         yield opened
 
 
@@ -250,13 +249,15 @@ async def test_the_owner_is_told_of_money_that_came_and_went(till: Till) -> None
     await asha.post("/wallets/withdraw", {"amount": "100.00", "currency": "INR", "destination": VPA})
     await till.pass_time(timedelta(minutes=4))
     async with till.house.database.reading() as session:
-        query = text("SELECT template, data->'amount'->>'minor' FROM channels.messages ORDER BY id")
-        rows = (await session.execute(query)).all()
+        query = "SELECT template, data->'amount'->>'minor' FROM channels.messages WHERE channel {} 'in_app' ORDER BY id"
+        rows = (await session.execute(text(query.format("<>")))).all()
+        inside = (await session.execute(text(query.format("=")))).all()
     told = [tuple(row) for row in rows]
     assert (told[0], told[-1]) == (("payments.deposit_received", "50000"), ("payments.withdrawal_paid", "10000"))
     # of one moment: either may be written first
     assert set(told[1:-1]) == {("payments.payee_added", None), ("payments.withdrawal_requested", "10000")}
     assert len(told) == 4
+    assert [tuple(row) for row in inside] == [told[0], told[-1]], "in the app as well, but for warnings"
 
 
 async def test_a_receipt_is_a_page_for_whoever_paid_alone(till: Till) -> None:

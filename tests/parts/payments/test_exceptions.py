@@ -15,7 +15,6 @@ from tests.parts.payments.till import Till, open_till
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.identity.service import machines
-from tillhouse.sandbox.smtp import smtp_server
 
 WHY = "Razorpay confirmed the amount by mail."
 
@@ -23,7 +22,7 @@ WHY = "Razorpay confirmed the amount by mail."
 @pytest.fixture
 async def till(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
-    async with open_till(settings) as opened, smtp_server(opened.sandbox.world.inbox, "127.0.0.1", 0):
+    async with open_till(settings) as opened:
         yield opened
 
 

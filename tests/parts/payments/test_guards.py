@@ -27,7 +27,6 @@ from tillhouse.parts.payments.service.guards import OverVelocity
 from tillhouse.parts.payments.service.registry import choose_payout_provider
 from tillhouse.parts.payments.service.reviews import approve_payout, reject_payout
 from tillhouse.parts.payments.settings import PayoutGuards
-from tillhouse.sandbox.smtp import smtp_server
 
 MINE = Vpa("asha@okbank")
 OTHERS = Vpa("asha.rao@okbank")
@@ -38,7 +37,7 @@ LIMITS = ("person_limits", "payee_limits", "account_limits", "house_limits")
 async def till(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
     """A house with no limit by time but those that a test sets; accounts are not new for any time."""
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
-    async with open_till(settings, guarded=True) as opened, smtp_server(opened.sandbox.world.inbox, "127.0.0.1", 0):
+    async with open_till(settings, guarded=True) as opened:
         opened.change_guards(cooling_hours=0, **dict.fromkeys(LIMITS, ()))
         yield opened
 

@@ -10,7 +10,6 @@ from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.settings import KernelSettings, SettingsError
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.settings import PaymentsSettings
-from tillhouse.sandbox.smtp import smtp_server
 
 THAI = {"type": "thai_bank_account", "name": "Somchai Jaidee", "bank": "kbank", "account_number": "1234567890"}
 
@@ -71,7 +70,7 @@ def test_the_former_limits_of_payments_still_win(monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 async def till(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Till]:
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
-    async with open_till(settings) as opened, smtp_server(opened.sandbox.world.inbox, "127.0.0.1", 0):
+    async with open_till(settings) as opened:
         never = tuple(f"{unit}={10**15}" for unit in ("INR", "THB", "USD", "VND"))
         opened.change_guards(verify_above=never)
         yield opened

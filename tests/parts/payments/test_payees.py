@@ -84,7 +84,7 @@ async def payee(till: Till, person: UUID) -> api.PayeeView:
 
 async def remove(till: Till, person: UUID, payee_id: UUID) -> None:
     async with till.house.database.transaction() as session:
-        await api.remove_payee(session, person, payee_id)
+        await api.remove_payee(session, asha(person), payee_id)
 
 
 def checks_outside(till: Till) -> list[FundAccountValidation]:

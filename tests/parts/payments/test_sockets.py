@@ -27,7 +27,6 @@ from tillhouse.kernel.sockets import Sockets
 from tillhouse.parts.identity.flows import COOKIE
 from tillhouse.parts.identity.models import PersonRow
 from tillhouse.parts.identity.service import sessions
-from tillhouse.sandbox.smtp import smtp_server
 
 
 @dataclass
@@ -79,7 +78,6 @@ async def hall(settings: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> Asy
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
     async with (
         open_till(settings) as till,
-        smtp_server(till.sandbox.world.inbox, "127.0.0.1", 0),
         serving(till) as hall,
     ):
         yield hall
@@ -231,7 +229,6 @@ async def test_when_the_house_stops_every_socket_is_told_to_come_back(
     monkeypatch.setenv("IDENTITY_ARGON2_MEMORY_KIB", "64")
     async with (
         open_till(settings) as till,
-        smtp_server(till.sandbox.world.inbox, "127.0.0.1", 0),
         AsyncExitStack() as up,
     ):
         hall = await up.enter_async_context(serving(till))

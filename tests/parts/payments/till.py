@@ -2,12 +2,14 @@
 
 import itertools
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import httpx
@@ -43,6 +45,7 @@ from tillhouse.sandbox.app import Sandbox, create_sandbox
 from tillhouse.sandbox.clock import ManualClock
 from tillhouse.sandbox.razorpay.x_schemas import Payout
 from tillhouse.sandbox.settings import SandboxSettings
+from tillhouse.sandbox.smtp import smtp_server
 from tillhouse.sandbox.transport import SandboxTransport
 from tillhouse.sandbox.webhooks import Delivery
 
@@ -205,9 +208,9 @@ class Till:
 
     # the books
 
-    async def balance(self, person: UUID) -> ledger.Balance:
+    async def balance(self, owner: UUID, owner_kind: str = "person") -> ledger.Balance:
         async with self.house.database.reading() as session:
-            return await ledger.balance(session, ledger.AccountRef("person", person, "wallet", "INR"))
+            return await ledger.balance(session, ledger.AccountRef(owner_kind, owner, "wallet", "INR"))
 
     async def wallet(self, person: UUID) -> str:
         return str((await self.balance(person)).posted)
@@ -231,10 +234,10 @@ class Till:
         async with self.house.database.reading() as session:
             return await api.payout(session, UUID(payout_id))
 
-    async def give(self, person: UUID, amount: Money) -> None:
+    async def give(self, owner: UUID, amount: Money, owner_kind: str = "person") -> None:
         """Money of any currency in a wallet, as if it had been paid in."""
         clearing = ledger.house_account("clearing:razorpay", amount.unit)
-        wallet = ledger.AccountRef("person", person, "wallet", amount.unit)
+        wallet = ledger.AccountRef(owner_kind, owner, "wallet", amount.unit)
         legs = (ledger.debit(clearing, amount), ledger.credit(wallet, amount))
         async with self.house.database.transaction() as session:
             posting = ledger.Posting(key=f"test.gift:{next(_keys)}", kind="payments.deposit", legs=legs)
@@ -299,16 +302,19 @@ async def open_till(
     sandbox = create_sandbox(SandboxSettings(web="http://testserver", clock_scale=clock_scale), now_ms=sandbox_clock)
     mounts = {"http://sandbox": SandboxTransport(sandbox)}
     with clock.held(START) as at:
-        house = build_house(settings, catalogue=catalogue(*more), mounts=mounts)
-        app = create_app(house)
-        sandbox.send_through(httpx.ASGITransport(app))
-        till = Till(house, app, sandbox, at, sandbox_clock)
-        if not guarded:
-            never = f"INR={10**15}"
-            till.change_guards(cooling_hours=0, verify_above=(never,), persons_per_account=10**6, account_limits=())
-        try:
-            yield till
-            await till.check()
-        finally:
-            await house.close()
-            await sandbox.aclose()
+        async with smtp_server(sandbox.world.inbox, "127.0.0.1", 0) as port:
+            ours = {"SMTP_PORT": str(port), **os.environ}  # read while the house is built; a test may have its own
+            with patch.dict(os.environ, ours):
+                house = build_house(settings, catalogue=catalogue(*more), mounts=mounts)
+            app = create_app(house)
+            sandbox.send_through(httpx.ASGITransport(app))
+            till = Till(house, app, sandbox, at, sandbox_clock)
+            if not guarded:
+                never = f"INR={10**15}"
+                till.change_guards(cooling_hours=0, verify_above=(never,), persons_per_account=10**6, account_limits=())
+            try:
+                yield till
+                await till.check()
+            finally:
+                await house.close()
+                await sandbox.aclose()

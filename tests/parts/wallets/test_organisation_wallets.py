@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from fastapi import FastAPI
 
+from tests.parts.documents.reading import text_of
 from tests.parts.identity.town import Town
 from tests.parts.ledger.books import BANK, Books, key, rupees
 from tillhouse.apps.compose import build_house
@@ -63,6 +64,10 @@ async def test_money_of_an_organisation_is_seen_by_role_and_stands_against_closi
     assert (await town.call("GET", path, token=zoe.token)).status_code == 403
     stranger = await town.resident("mallory@example.com")
     assert (await town.call("GET", path, token=stranger.token)).status_code == 404
+
+    statement = f"/wallets/{wallets.wallet_id(UUID(organisation), 'INR')}/statement.pdf?organisation_id={organisation}"
+    paper = text_of((await town.call("GET", statement, token=ravi.token)).content)
+    assert [said for said in ("Rao", "Moved", "₹5.00") if said not in paper] == []
 
     refused = await town.call("DELETE", f"/organisations/{organisation}", token=asha.token)
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "wallets")

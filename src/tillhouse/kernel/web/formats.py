@@ -75,7 +75,9 @@ def _isolated(amount: str) -> str:
 
 
 def _money_locale(unit: str) -> Locale:
-    """Rupees are grouped the Indian way for whoever reads English; elsewhere the reader's own way holds."""
+    """Grouping is the reader's, whatever the currency (CLDR): in India `₫12,50,000`, elsewhere `₫1,250,000`. Rupees are
+    grouped the Indian way for whoever reads English or Hindi, wherever they are.
+    """
     who = reader()
     if unit == "INR" and who.language.tag in ("en", "hi"):
         return Locale(who.language.tag, "IN")

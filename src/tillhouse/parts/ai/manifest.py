@@ -10,7 +10,7 @@ from tillhouse.kernel.access import Permission
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import HealthCheck, Invariant, Module, NavItem, Process
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.work import AnyJob
+from tillhouse.kernel.work import AnyHandler, AnyJob
 from tillhouse.parts.ai.providers import vendor_settings
 from tillhouse.parts.ai.settings import AISettings
 
@@ -33,6 +33,12 @@ def _jobs() -> Sequence[AnyJob]:
     return JOBS
 
 
+def _handlers() -> Sequence[AnyHandler]:
+    from tillhouse.parts.ai.handlers import HANDLERS
+
+    return HANDLERS
+
+
 def _invariants() -> Sequence[Invariant]:
     from tillhouse.parts.ai.store.passages import strangers
 
@@ -53,6 +59,7 @@ def _pages() -> APIRouter:
 
 
 def _provides(house: House) -> Sequence[object]:
+    from tillhouse.parts.ai.domain.calls import OUR_PURPOSES
     from tillhouse.parts.ai.flows.imaging import PICTURE
     from tillhouse.parts.ai.flows.photos import PhotoDesk
     from tillhouse.parts.ai.flows.switchboard import Switchboard
@@ -71,6 +78,7 @@ def _provides(house: House) -> Sequence[object]:
     return (
         board,
         prices,
+        *OUR_PURPOSES,
         PhotoDesk(),
         Erasure("ai", erase),
         Erasure("ai.documents", forget),
@@ -93,6 +101,7 @@ MODULE = Module(
     pages=_pages,
     models=_models,
     jobs=_jobs,
+    handlers=_handlers,
     invariants=_invariants,
     health=_health,
     nav=(

@@ -33,7 +33,7 @@ from tillhouse.parts.billing.domain import (
 from tillhouse.parts.billing.domain.subscriptions import LIVE, SERVED
 from tillhouse.parts.billing.flows import How, begin_payment, receipt_pdf
 from tillhouse.parts.billing.ports import PaidPurpose, Plan, PointsPackage, Price, Quota
-from tillhouse.parts.billing.service import coupons, giving_back, invoices, offers, subscribing, work
+from tillhouse.parts.billing.service import charging, coupons, giving_back, invoices, offers, subscribing, work
 from tillhouse.parts.billing.service.books import GRANTED, POINTS, lock_owner, owner_of, points_of
 from tillhouse.parts.billing.service.coupons import discount_of
 from tillhouse.parts.billing.service.invoices import BOUGHT_POINTS_LATER, NotOpen
@@ -93,6 +93,7 @@ __all__ = [
     "grant_points",
     "invoice",
     "invoices_of",
+    "is_being_charged",
     "make_coupon",
     "packages",
     "pay_from_wallet",
@@ -226,6 +227,11 @@ async def invoice(session: ReadSession, owner: Owner | None, invoice_id: UUID) -
     if row is None or (owner is not None and owner_of(row) != owner):
         raise NotFound(N_("There is no such invoice."))
     return invoice_view(row)
+
+
+async def is_being_charged(session: ReadSession, invoice_id: UUID) -> bool:
+    """Whether a kept card is being charged for an invoice, with nothing known yet of what becomes of that."""
+    return await charging.under_way(session, await store.invoice(session, invoice_id))
 
 
 async def invoices_of(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from tillhouse.kernel.errors import DomainError, NotFound, TransientError
 from tillhouse.kernel.house import House
+from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.formats import day
 from tillhouse.kernel.web.i18n import gettext, reader
@@ -26,7 +27,7 @@ CARD_PATH = "/billing/cards/{card}/given"  # where whoever has given a card come
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
     """How somebody wants to pay. Nothing said: as the gateways' order of preference has it. `keep_card`: they agree
-    that the card they pay with is kept, and charged for renewals.
+    that what they pay with (`method` card or upi; None: a card) is kept, and charged for renewals.
     """
 
     method: payments.Method | None = None
@@ -67,6 +68,7 @@ async def begin_payment(
         locale=how.locale,
         return_path=f"/billing/invoices/{invoice.id}",
         keep_card=how.keep_card,
+        keep_up_to=Money(invoice.price, invoice.currency) if how.keep_card else None,
     )
     return await payments.start_order(house, wish)
 

@@ -31,7 +31,7 @@ async def _renewal_written(session: Session, event: InvoiceWritten) -> None:
     card = await payments.card_for(session, invoice.owner_kind, invoice.owner_id, invoice.currency)
     if card:
         when = to_be_said(subscription.paid_until.astimezone(ZoneInfo(subscription.zone)).date())
-        await _tell(session, invoice, "billing.card_to_be_charged", card=f"•••• {card.last4}", when=when)
+        await _tell(session, invoice, "billing.card_to_be_charged", by=card.kind, card=card.mark, when=when)
     elif not subscription.pays_from_wallet:
         await _tell(session, invoice, "billing.payment_due")
 
@@ -40,9 +40,10 @@ async def _asked_for(session: Session, event: PaymentAskedFor) -> None:
     invoice = await store.invoice(session, event.invoice_id)
     if invoice is None or invoice.state != InvoiceState.OPEN:
         return
-    reason = await charging.why_refused(session, invoice)
-    if reason:
-        await _tell(session, invoice, "billing.card_refused", why=_WHY.get(reason, "refused"))
+    refused = await charging.refused_when_asked(session, invoice)
+    if refused:
+        by = await payments.kind_of_card(session, refused.card_id)
+        await _tell(session, invoice, "billing.card_refused", by=by, why=_WHY.get(refused.reason or "", "refused"))
     else:
         await _tell(session, invoice, "billing.payment_due")
 
@@ -58,7 +59,8 @@ async def _card_removed(session: Session, event: CardRemoved) -> None:
     ]
     if not goes_on or owner.kind != "person" or not house_of(session).provided(identity.MessageSender):
         return
-    data: JsonObject = {"card": f"•••• {card.last4}", "link": house_of(session).settings.address("/billing/")}
+    link = house_of(session).settings.address("/billing/")
+    data: JsonObject = {"by": card.kind, "card": card.mark, "link": link}
     await identity.notify(session, owner.id, "billing.card_removed", data)
 
 
@@ -80,7 +82,7 @@ async def _ended(session: Session, event: SubscriptionChanged) -> None:
     if subscription is None or subscription.state != State.EXPIRED or not subscription.periods:
         return
     if subscription.owner_kind == "person" and house_of(session).provided(identity.MessageSender):
-        data: JsonObject = {"link": f"{house_of(session).settings.base_url}/billing/"}
+        data: JsonObject = {"link": house_of(session).settings.address("/billing/")}
         await identity.notify(session, subscription.owner_id, "billing.ended", data)
 
 
@@ -89,7 +91,7 @@ async def _tell(session: Session, invoice: InvoiceRow, template: str, **more: Js
         return
     data: JsonObject = {
         "amount": to_be_said(invoice.money),
-        "link": f"{house_of(session).settings.base_url}/billing/invoices/{invoice.id}",
+        "link": house_of(session).settings.address(f"/billing/invoices/{invoice.id}"),
         **more,
     }
     await identity.notify(session, invoice.owner_id, template, data)
@@ -107,6 +109,16 @@ _WHY = {
     "card_removed": "gone",
     "resource_missing": "gone",
     "not_found": "gone",
+    "invalid_token": "gone",
+    "mandate_cancelled": "gone",
+    "mandate_ended": "gone",
+    "mandate_expired": "gone",
+    "mandate_not_active": "gone",
+    "mandate_paused": "paused",
+    "above_mandate": "above",
+    "amount_does_not_match_mandate_amount": "above",
+    "mandate_debit_beyond_psp_amount_cap": "above",
+    "adequate_funds_not_available_blocked": "funds",
 }
 
 HANDLERS: tuple[AnyHandler, ...] = (

@@ -66,13 +66,19 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.billing.service.checks import erase_person, reasons_to_keep
     from tillhouse.parts.billing.service.models_paid import GUARD
     from tillhouse.parts.billing.service.selling import PURPOSE
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto, MessageKind
 
     return (
         PURPOSE,
         GUARD,
         *ACCOUNT_KINDS,
         *TRANSACTION_KINDS,
+        MessageKind("billing.paid", "money", ("amount", "link")),
+        MessageKind("billing.payment_due", "money", ("amount", "link")),
+        MessageKind("billing.card_refused", "money", ("amount", "link")),
+        MessageKind("billing.card_to_be_charged", "money", ("amount", "card", "when")),
+        MessageKind("billing.card_removed", "money", ("card", "link")),
+        MessageKind("billing.ended", "account", ("link",)),
         ErasureVeto("billing", reasons_to_keep),
         Erasure("billing", erase_person),
     )

@@ -122,8 +122,8 @@ class SubscriptionOut(BaseModel):
 
 
 class PayIn(Strict):
-    """How to pay an invoice. `from_wallet`: with money that is there. `keep_card`: its payer agrees that the card is
-    kept and charged for renewals.
+    """How to pay an invoice. `from_wallet`: with money that is there. `keep_card`: its payer agrees that what they pay
+    with is kept and charged for renewals, at the plan's price: a card, or with `method` upi an authorisation by UPI.
     """
 
     from_wallet: bool = False

@@ -1,6 +1,7 @@
 """What the house knows of channels."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 from tillhouse.kernel.access import Permission
+from tillhouse.kernel.edge import BodyAllowance
 from tillhouse.kernel.house import House
 from tillhouse.kernel.manifest import HealthCheck, Module, NavItem, Process
 from tillhouse.kernel.text import N_
@@ -48,30 +50,44 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.kernel.publishing import Publishing
     from tillhouse.parts.channels.domain.destinations import Rules
     from tillhouse.parts.channels.flows.chats import KIND
-    from tillhouse.parts.channels.ports import Carriers, MessageTemplate, WebhookNetwork
+    from tillhouse.parts.channels.ports import Carriers, WebhookNetwork
     from tillhouse.parts.channels.providers.dns import resolve
     from tillhouse.parts.channels.service.bell import Bell
     from tillhouse.parts.channels.service.deliveries import publish
-    from tillhouse.parts.channels.service.messages import erase, send_to_contact
+    from tillhouse.parts.channels.service.messages import erase, send_to_contact, tell
     from tillhouse.parts.files.api import FileKind
-    from tillhouse.parts.identity.api import Erasure, MessageSender
+    from tillhouse.parts.identity.api import Erasure, MessageKind, MessageSender
 
     settings = house.settings_of(ChannelsSettings)
     guarded = house.settings.environment != "development"  # on a laptop the receiver is on the laptop
     network = WebhookNetwork(Rules(guarded, settings.webhook_private_networks), resolve)
     installed = list(_carriers(house, settings, network))
     return (
-        MessageSender(send_to_contact),
+        MessageSender(send_to_contact, tell),
         Erasure("channels", erase),
         Carriers(tuple(carrier for carrier, _ in installed)),
         Publishing(publish),
         network,
         Bell(),
-        FileKind(name=KIND, counts=False),
-        MessageTemplate("channels.webhook_disabled", channels=("email", "in_app")),
+        FileKind(
+            name=KIND,
+            counts=False,
+            most_of_owner=settings.media_contact_megabytes * 1_000_000,
+            lifetime=timedelta(days=settings.chat_keep_days),
+        ),
+        MessageKind("channels.write_again", "account", ("name",)),
+        MessageKind("channels.webhook_disabled", "account", ("about", "url")),
         LiveTopic("notices", "channels.own"),
         *(check for _, check in installed if check),
+        *_simulated(house, settings),
     )
+
+
+def _simulated(house: House, settings: ChannelsSettings) -> Sequence[BodyAllowance]:
+    """The page that plays a phone sends what a phone does: several files in one go."""
+    if house.settings.production:
+        return ()
+    return (BodyAllowance("/console/channels/simulator", (settings.media_most_megabytes + 1) * 1_000_000),)
 
 
 def _carriers(

@@ -10,6 +10,7 @@ from tillhouse.kernel.errors import DomainError
 from tillhouse.parts.channels.domain.chat import Approved, Line, MediaRef
 from tillhouse.parts.channels.domain.destinations import Rules
 from tillhouse.parts.channels.domain.messages import Channel, Purpose, WhenUnknown
+from tillhouse.parts.identity.api import Category
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,8 @@ class Carriers:
 class MessageTemplate:
     """What a module says of one of its templates; one that nobody describes is transactional and goes where it is sent.
 
-    `name` is `module.name`. `channels` are tried in this order, the next where one fails or is not allowed.
+    `name` is `module.name`. `channels` are tried in this order, the next where one fails or is not allowed; it goes by
+    those of `also` besides. What is of the category `security` goes to every confirmed address instead (`tell`).
     `when_unknown` says what follows a try whose outcome nobody knows: `leave` it to the provider's report, `resend` (a
     second copy does no harm), or `look_up` where the provider can be asked. `approved` maps a language to the template
     that WhatsApp has approved, `parameters` are the fields of the data that fill it.
@@ -157,6 +159,8 @@ class MessageTemplate:
     name: str
     purpose: Purpose = "transactional"
     channels: tuple[Channel, ...] = ("email", "sms")
+    also: tuple[Literal["in_app"], ...] = ()
+    category: Category = "account"
     when_unknown: WhenUnknown = "leave"
     approved: Mapping[str, str] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()

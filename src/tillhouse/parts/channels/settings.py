@@ -3,10 +3,11 @@
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, Json, PositiveInt, field_validator
 
 from tillhouse.kernel.settings import ModuleSettings, setting
 
+Way = Literal["email", "push", "sms", "whatsapp"]
 Hour = Annotated[int, Field(ge=0, le=23)]
 
 
@@ -35,6 +36,12 @@ class ChannelsSettings(ModuleSettings):
         aliases=("TWILIO_AUTH_TOKEN",),
         secret=True,
         development_only=True,
+    )
+    twilio_shared_keys: Json[dict[str, str]] = setting(
+        "{}",
+        'Keys that Twilio signs its callbacks with in place of the token, as JSON: {"webhooks_sharedkey_…": "secret"}. '
+        "Two of them while one is replaced.",
+        secret=True,
     )
     twilio_phone_number: str = setting("+15005550006", "Sender of SMS.", aliases=("TWILIO_PHONE_NUMBER",))
     whatsapp_provider: Literal["whatsapp", "twilio"] = setting(
@@ -66,10 +73,22 @@ class ChannelsSettings(ModuleSettings):
         secret=True,
         development_only=True,
     )
+    whatsapp_templates: Json[dict[str, dict[str, str]]] = setting(
+        "{}",
+        "What WhatsApp has approved for messages of the house outside the 24 hours, as JSON: "
+        '{"payments.refunded": {"en": "refund_made"}}: Meta\'s names, or Twilio\'s content SIDs, by language.',
+    )
+    message_order: tuple[Way, ...] = setting(
+        ("email", "push", "sms", "whatsapp"),
+        "In which order the ways to a person are tried for a message that names none, separated by commas.",
+    )
     twilio_whatsapp_number: str = setting(
         "+15005550006", "Sender of WhatsApp messages by Twilio.", aliases=("TWILIO_WHATSAPP_NUMBER",)
     )
     media_most_megabytes: PositiveInt = setting(100, "Largest file that is taken out of a chat, in MB.")
+    media_contact_megabytes: PositiveInt = setting(
+        500, "How much of what somebody sends in a chat is kept at one time, in MB; what is beyond it is refused."
+    )
     fcm_service_account: str = setting(
         "", "Google's service account for pushes, as its JSON. Empty: none are sent to phones.", secret=True
     )
@@ -82,7 +101,9 @@ class ChannelsSettings(ModuleSettings):
     quiet_to: Hour = setting(9, "Hour of a person's own day at which it goes on; the same hour: it never waits.")
     marketing_per_day: PositiveInt = setting(2, "Most marketing messages to one person in 24 hours; others wait.")
     messages_per_hour: PositiveInt = setting(60, "Most messages to one address in an hour; others wait, codes never.")
-    chat_keep_days: PositiveInt = setting(180, "Days that chats are kept after they have ended.")
+    chat_keep_days: PositiveInt = setting(
+        180, "Days that chats are kept after they have ended, and files after they were sent in one."
+    )
     webhook_keep_days: PositiveInt = setting(30, "Days that deliveries of webhooks are kept and can be sent again.")
     webhook_in_flight: PositiveInt = setting(
         3, "Most webhooks under way to one endpoint at once. One that is slow has a single place."

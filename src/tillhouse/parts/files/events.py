@@ -23,6 +23,15 @@ class FileRefusedEvent(Event):
     kind: str
 
 
+@event("files.file_deleted")
+class FileDeleted(Event):
+    """A file is gone, whoever ended it: its owner, its lifetime, an erasure. What was made of it is to go as well."""
+
+    file_id: UUID
+    owner_id: UUID
+    kind: str
+
+
 @event("files.rendition_ready")
 class RenditionReady(Event):
     """A rendition that was asked for can be read (`file_id` is the original's)."""

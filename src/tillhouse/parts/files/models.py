@@ -41,6 +41,7 @@ class FileRow(Base):
         Index("ix_files_owner_id", "owner_id", "id"),
         Index("ix_files_waste", "changed_at", postgresql_where=text("state = 'deleted'")),
         Index("ix_files_refused", "changed_at", postgresql_where=text("state = 'refused'")),
+        Index("ix_files_uploading", "changed_at", postgresql_where=text("state = 'uploading'")),
         Index("ix_files_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
         Index("ix_files_blob_id", "blob_id"),
         Index(

@@ -17,7 +17,8 @@ class FileKind:
 
     `name` is `module.thing` (the house's own are `file` and `avatar`). `accepts` are media types, None for any.
     `most_bytes` None: what the settings say. `lifetime`: after it, a job deletes the file. `counts`: against the quota
-    of its owner; what the house itself writes for someone does not. `exact`: pictures are kept byte for byte; otherwise
+    of its owner; what the house itself writes for someone does not. `most_of_owner`: bytes that one owner may have of
+    this kind, beside any quota. `exact`: pictures are kept byte for byte; otherwise
     they are written anew, upright and without what the camera noted. `playable`: refused unless it can be played.
     `by_person`: a person may send it through the API; otherwise only its module stores it.
     """
@@ -27,6 +28,7 @@ class FileKind:
     most_bytes: int | None = None
     lifetime: timedelta | None = None
     counts: bool = True
+    most_of_owner: int | None = None
     exact: bool = False
     playable: bool = False
     by_person: bool = False

@@ -6,20 +6,27 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from tillhouse.kernel import clock, live
+from tillhouse.kernel.context import request_id
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
 from tillhouse.kernel.errors import Conflict, NotFound, PayloadTooLarge, TransientError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
-from tillhouse.kernel.work import emit, enqueue
+from tillhouse.kernel.work import emit, emit_all, enqueue
 from tillhouse.parts.files import store
 from tillhouse.parts.files.domain import MEDIA, FileRefused, tidy_name
-from tillhouse.parts.files.events import FileReady, FileRefusedEvent, Probe, Render, TakeIn
+from tillhouse.parts.files.events import FileDeleted, FileReady, FileRefusedEvent, Probe, Render, TakeIn
 from tillhouse.parts.files.models import BlobRow, FileRow, UploadRow
 from tillhouse.parts.files.ports import RENDITION_ENDINGS, FileKind, Rendition
 from tillhouse.parts.files.settings import FilesSettings
 
 _NO_FILE = N_("There is no such file.")
+
+
+class NoRoom(PayloadTooLarge):
+    """An owner has as much of one kind of file as it allows."""
+
+    code = "no_room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +131,26 @@ async def delete(session: Session, owner_id: UUID, file_id: UUID) -> None:
     """
     if await store.file(session, file_id, owner_id) is None:
         raise NotFound(_NO_FILE)
-    await store.mark_deleted(session, owner_id, file_id, clock.now())
+    await _announce_gone(session, await store.mark_deleted(session, owner_id, file_id, clock.now()))
     _tell(session, owner_id, file_id, "deleted")
+
+
+async def delete_all_of(session: Session, owner_ids: Sequence[UUID]) -> None:
+    """Delete every file of these owners, of every kind and in any state, because the owners themselves go."""
+    if owner_ids:
+        await _announce_gone(session, await store.mark_all_deleted(session, owner_ids, clock.now()))
+
+
+async def change_owner(session: Session, before: UUID, after: UUID) -> None:
+    """Make every file of one owner another's, because the two turned out to be one. Files keep their ids."""
+    for owner_id in sorted((before, after)):
+        await store.lock_owner(session, owner_id)
+    await store.change_owner(session, before, after, clock.now())
 
 
 async def erase(session: Session, person_id: UUID, _addresses: Sequence[str]) -> None:
     """Delete every file of a person who is being erased."""
-    await store.mark_all_deleted(session, person_id, clock.now())
+    await delete_all_of(session, [person_id])
 
 
 async def usage(session: ReadSession, owner_id: UUID) -> Usage:
@@ -138,7 +158,20 @@ async def usage(session: ReadSession, owner_id: UUID) -> Usage:
     house = house_of(session)
     uncounted = [kind.name for kind in house.provided(FileKind) if not kind.counts]
     most = house.settings_of(FilesSettings).quota_megabytes * 1_000_000
-    return Usage(await store.used(session, owner_id, uncounted), most)
+    return Usage(await store.used(session, owner_id, without=uncounted), most)
+
+
+async def room_for(session: ReadSession, owner_id: UUID, kind: str) -> int | None:
+    """Bytes that an owner may still add of a kind that has a bound for each owner; None where it has none.
+
+    Raises `LookupError` for a kind that nobody provides.
+    """
+    return await _room_for(session, owner_id, kind_of(house_of(session), kind))
+
+
+async def _room_for(session: ReadSession, owner_id: UUID, kind: FileKind) -> int | None:
+    most = kind.most_of_owner
+    return None if most is None else max(0, most - await store.used(session, owner_id, only=[kind.name]))
 
 
 async def request_rendition(session: Session, owner_id: UUID, file_id: UUID, rendition: Rendition) -> UUID:
@@ -203,8 +236,14 @@ def new_row(owner_id: UUID, name: str, size: int, kind: FileKind, lifetime: time
 
 
 async def reserve(session: Session, row: FileRow, kind: FileKind) -> None:
-    """Add a file on its way in, unless its owner has no room for it. Raises `PayloadTooLarge`."""
+    """Add a file on its way in, unless its owner has no room for it. Raises `PayloadTooLarge`, of a kind `NoRoom`."""
     await store.lock_owner(session, row.owner_id)
+    room = await _room_for(session, row.owner_id, kind)
+    if room is not None and row.size > room:
+        raise NoRoom(
+            N_("There is no room for this file: {megabytes} MB of this kind are kept for one owner."),
+            megabytes=(kind.most_of_owner or 0) // 1_000_000,
+        )
     if kind.counts:
         found = await usage(session, row.owner_id)
         if found.used + row.size > found.most:
@@ -232,10 +271,7 @@ async def finish(session: Session, file_id: UUID, blob_id: UUID, whole: Whole) -
 
     Raises `TransientError` when the bytes were swept away before they were whole.
     """
-    seen = await store.file_by_id(session, file_id)
-    if seen is None:
-        return None
-    await store.lock_owner(session, seen.owner_id)
+    await _lock_owner_of(session, file_id)
     row = await store.lock_file(session, file_id)
     if row is None or row.state in ("refused", "deleted"):
         await store.mark_blob(session, blob_id, "writing", "waste", clock.now())
@@ -255,11 +291,19 @@ async def finish(session: Session, file_id: UUID, blob_id: UUID, whole: Whole) -
     return stored(row)
 
 
+async def _lock_owner_of(session: Session, file_id: UUID) -> None:
+    """Lock whoever owns a file once that is sure: it may have become another's while we waited."""
+    locked: UUID | None = None
+    while (row := await store.file_by_id(session, file_id)) and row.owner_id != locked:
+        locked = row.owner_id
+        await store.lock_owner(session, locked)
+
+
 async def _settle_blob(session: Session, owner_id: UUID, blob_id: UUID, sha256: bytes) -> UUID:
     """The one blob of these bytes; the owner is locked."""
     known, now = await store.stored_blob(session, owner_id, sha256), clock.now()
     if known is None:
-        if not await store.mark_blob(session, blob_id, "writing", "stored", now):
+        if not await store.blob_is_whole(session, blob_id, owner_id, now):
             raise TransientError(N_("Storing this file took too long. Send it again."))
         return blob_id
     if known.id != blob_id:
@@ -272,6 +316,17 @@ async def announce(session: Session, row: FileRow) -> None:
     if row.parent_id is None:
         await emit(session, FileReady(file_id=row.id, owner_id=row.owner_id, kind=row.kind))
     _tell(session, row.owner_id, row.parent_id or row.id, "ready")
+
+
+async def expire(session: Session, refused_before: datetime, limit: int) -> None:
+    """Delete files whose lifetime is over, and what was refused before an instant; so many at most."""
+    await _announce_gone(session, await store.mark_expired(session, clock.now(), refused_before, limit))
+
+
+async def _announce_gone(session: Session, gone: Sequence[store.Gone]) -> None:
+    """Tell whoever keeps something that was made of these files."""
+    events = [FileDeleted(file_id=one.file_id, owner_id=one.owner_id, kind=one.kind) for one in gone]
+    await emit_all(session, events, caused_by=[request_id()] * len(events))
 
 
 async def refuse(session: Session, file_id: UUID, reason: str) -> None:

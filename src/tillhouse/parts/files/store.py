@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, cast, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.orm import aliased
 
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, rows_of
@@ -68,15 +69,17 @@ async def renditions(session: ReadSession, owner_id: UUID, file_id: UUID) -> Seq
     return (await session.execute(statement.order_by(FileRow.rendition))).scalars().all()
 
 
-async def used(session: ReadSession, owner_id: UUID, uncounted: Sequence[str]) -> int:
-    """Bytes that count against the quota: bytes held twice count once, uploads with all that they announced."""
+async def used(
+    session: ReadSession, owner_id: UUID, *, without: Sequence[str] = (), only: Sequence[str] | None = None
+) -> int:
+    """Bytes of files of all kinds but some, or of some: held twice they count once, uploads with all they announced."""
     one = (
         select(func.max(FileRow.size).label("size"))
         .where(
             FileRow.owner_id == owner_id,
             FileRow.parent_id.is_(None),
             FileRow.state.not_in(_GONE),
-            FileRow.kind.not_in(uncounted),
+            FileRow.kind.not_in(without) if only is None else FileRow.kind.in_(only),
         )
         .group_by(func.coalesce(FileRow.blob_id, FileRow.id))
         .subquery()
@@ -96,23 +99,26 @@ async def advance(session: Session, file_id: UUID, before: Sequence[str], after:
     return rows_of(await session.execute(statement.values(state=after, changed_at=at))) == 1
 
 
-async def mark_deleted(session: Session, owner_id: UUID, file_id: UUID, at: datetime) -> None:
+class Gone(NamedTuple):
+    """A file that was just deleted."""
+
+    file_id: UUID
+    owner_id: UUID
+    kind: str
+
+
+async def mark_deleted(session: Session, owner_id: UUID, file_id: UUID, at: datetime) -> Sequence[Gone]:
     """Delete a file of this owner and its renditions, under a name that says nothing."""
-    statement = update(FileRow).where(
-        or_(FileRow.id == file_id, FileRow.parent_id == file_id),
-        FileRow.owner_id == owner_id,
-        FileRow.state != "deleted",
-    )
-    await session.execute(statement.values(state="deleted", reason=None, name="file", facts={}, changed_at=at))
+    found = or_(FileRow.id == file_id, FileRow.parent_id == file_id)
+    return await _mark_deleted(session, at, found, FileRow.owner_id == owner_id)
 
 
-async def mark_all_deleted(session: Session, owner_id: UUID, at: datetime) -> None:
-    """Delete every file of an owner, under a name that says nothing."""
-    statement = update(FileRow).where(FileRow.owner_id == owner_id, FileRow.state != "deleted")
-    await session.execute(statement.values(state="deleted", reason=None, name="file", facts={}, changed_at=at))
+async def mark_all_deleted(session: Session, owner_ids: Sequence[UUID], at: datetime) -> Sequence[Gone]:
+    """Delete every file of these owners, under a name that says nothing."""
+    return await _mark_deleted(session, at, FileRow.owner_id == any_(cast(list(owner_ids), ARRAY(Uuid))))
 
 
-async def mark_expired(session: Session, now: datetime, refused_before: datetime, limit: int) -> int:
+async def mark_expired(session: Session, now: datetime, refused_before: datetime, limit: int) -> Sequence[Gone]:
     """Delete files whose lifetime is over, and what was refused a while ago."""
     over = (
         select(FileRow.id)
@@ -122,10 +128,39 @@ async def mark_expired(session: Session, now: datetime, refused_before: datetime
         )
         .limit(limit)
     )
-    statement = update(FileRow).where(or_(FileRow.id.in_(over), FileRow.parent_id.in_(over)))
-    return rows_of(
-        await session.execute(statement.values(state="deleted", reason=None, name="file", facts={}, changed_at=now))
+    return await _mark_deleted(session, now, or_(FileRow.id.in_(over), FileRow.parent_id.in_(over)))
+
+
+async def _mark_deleted(session: Session, at: datetime, *which: ColumnElement[bool]) -> Sequence[Gone]:
+    """Those that are gone; of a file and its renditions the file alone."""
+    statement = (
+        update(FileRow)
+        .where(*which, FileRow.state != "deleted")
+        .values(state="deleted", reason=None, name="file", facts={}, changed_at=at)
+        .returning(FileRow.id, FileRow.owner_id, FileRow.kind, FileRow.parent_id)
     )
+    gone = await session.execute(statement)
+    return [Gone(row[0], row[1], row[2]) for row in gone if row[3] is None]
+
+
+async def change_owner(session: Session, before: UUID, after: UUID, at: datetime) -> None:
+    """Make all files and bytes of one owner another's; bytes that both have are kept once. Both are locked."""
+    theirs, others = aliased(BlobRow), aliased(BlobRow)
+    twins = (
+        select(theirs.id.label("id"), others.id.label("kept"))
+        .join(others, (others.sha256 == theirs.sha256) & (others.owner_id == after) & (others.state == "stored"))
+        .where(theirs.owner_id == before, theirs.state == "stored")
+        .subquery()
+    )
+    shared = update(FileRow).where(FileRow.blob_id == twins.c.id).values(blob_id=twins.c.kept)
+    spare = update(BlobRow).where(BlobRow.id.in_(select(twins.c.id))).values(state="waste", changed_at=at)
+    for statement in (
+        shared,
+        spare,
+        update(BlobRow).where(BlobRow.owner_id == before).values(owner_id=after),
+        update(FileRow).where(FileRow.owner_id == before).values(owner_id=after),
+    ):
+        await session.execute(statement.execution_options(synchronize_session=False))
 
 
 # Bytes
@@ -147,6 +182,12 @@ async def mark_blob(session: Session, blob_id: UUID, before: str, after: str, at
     """Move bytes from one state to another; False when they were not in the first."""
     statement = update(BlobRow).where(BlobRow.id == blob_id, BlobRow.state == before)
     return rows_of(await session.execute(statement.values(state=after, changed_at=at))) == 1
+
+
+async def blob_is_whole(session: Session, blob_id: UUID, owner_id: UUID, at: datetime) -> bool:
+    """Bytes that were being written are stored, as this owner's; False when they were swept away meanwhile."""
+    statement = update(BlobRow).where(BlobRow.id == blob_id, BlobRow.state == "writing")
+    return rows_of(await session.execute(statement.values(state="stored", owner_id=owner_id, changed_at=at))) == 1
 
 
 async def hold_blob(session: Session, file_id: UUID, blob_id: UUID) -> None:
@@ -304,14 +345,51 @@ async def overdue_uploads(session: ReadSession, now: datetime, limit: int) -> Se
     return (await session.execute(statement)).scalars().all()
 
 
-async def finished_uploads(session: ReadSession, now: datetime, limit: int) -> Sequence[UUID]:
-    """Uploads that nobody asks about any more: of refused and deleted files at once, of others when their time ends."""
+async def abandoned_files(session: ReadSession, before: datetime, limit: int) -> Sequence[UUID]:
+    """Files that were sent in one request whose process died: uploading since before an instant, without an upload."""
+    statement = select(FileRow.id).where(
+        FileRow.state == "uploading", FileRow.changed_at < before, ~exists().where(UploadRow.file_id == FileRow.id)
+    )
+    return (await session.execute(statement.limit(limit))).scalars().all()
+
+
+async def finished_uploads(session: ReadSession, now: datetime, addresses_over: datetime, limit: int) -> Sequence[UUID]:
+    """Uploads that nobody asks about any more: of refused and deleted files at once, of others when their time ends.
+
+    Not while bytes may still come under an address that was given out for one: it was for those begun before
+    `addresses_over` alone that it is over.
+    """
     statement = (
         select(UploadRow.file_id)
         .join(FileRow, FileRow.id == UploadRow.file_id)
         .where(
+            or_(UploadRow.way != "direct", FileRow.created_at < addresses_over),
             or_(FileRow.state.in_(_GONE), (FileRow.state == "ready") & (UploadRow.expires_at <= now)),
         )
+        .limit(limit)
+    )
+    return (await session.execute(statement)).scalars().all()
+
+
+async def addressed_uploads(session: ReadSession, addresses_over: datetime, limit: int) -> Sequence[UUID]:
+    """Uploads of refused and deleted files under whose address bytes may still come."""
+    statement = (
+        select(UploadRow.file_id)
+        .join(FileRow, FileRow.id == UploadRow.file_id)
+        .where(UploadRow.way == "direct", FileRow.created_at >= addresses_over, FileRow.state.in_(_GONE))
+        .order_by(FileRow.created_at)
+        .limit(limit)
+    )
+    return (await session.execute(statement)).scalars().all()
+
+
+async def waiting_direct(session: ReadSession, limit: int) -> Sequence[UploadRow]:
+    """Direct uploads that nobody has said to be complete."""
+    statement = (
+        select(UploadRow)
+        .join(FileRow, FileRow.id == UploadRow.file_id)
+        .where(UploadRow.way == "direct", FileRow.state == "uploading")
+        .order_by(UploadRow.expires_at)
         .limit(limit)
     )
     return (await session.execute(statement)).scalars().all()

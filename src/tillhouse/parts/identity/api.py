@@ -8,17 +8,20 @@ from uuid import UUID
 from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.domain import CONSOLE, Identifier, parse_identifier
-from tillhouse.parts.identity.domain.organisations import MANAGERS, MONEY_READERS, Role
+from tillhouse.parts.identity.domain.organisations import MANAGERS, MONEY_MOVERS, MONEY_READERS, Role
 from tillhouse.parts.identity.flows import COOKIE
 from tillhouse.parts.identity.models import PersonRow
 from tillhouse.parts.identity.ports import (
+    Category,
     Code,
     CodeSource,
     Contact,
     Erasure,
     ErasureVeto,
+    MessageKind,
     MessageSender,
     OrganisationClosing,
+    OrganisationRoom,
     PictureKeeper,
 )
 from tillhouse.parts.identity.service import machines
@@ -26,6 +29,7 @@ from tillhouse.parts.identity.service.audit import audit
 from tillhouse.parts.identity.service.organisations import (
     Member,
     Membership,
+    hold_member,
     members,
     membership,
     organisations_of,
@@ -34,13 +38,16 @@ from tillhouse.parts.identity.service.organisations import (
 from tillhouse.parts.identity.service.people import contacts, notify, set_picture
 from tillhouse.parts.identity.service.second_factor import AuthenticatorTooNew, assert_may_let_money_out
 from tillhouse.parts.identity.service.sessions import StepUpRequired, assert_fresh, assert_recent
+from tillhouse.parts.identity.store import organisations
 
 __all__ = [
     "CONSOLE",
     "COOKIE",
     "MANAGERS",
+    "MONEY_MOVERS",
     "MONEY_READERS",
     "AuthenticatorTooNew",
+    "Category",
     "Code",
     "CodeSource",
     "Contact",
@@ -49,8 +56,10 @@ __all__ = [
     "Identifier",
     "Member",
     "Membership",
+    "MessageKind",
     "MessageSender",
     "OrganisationClosing",
+    "OrganisationRoom",
     "Person",
     "PictureKeeper",
     "Role",
@@ -61,11 +70,13 @@ __all__ = [
     "audit",
     "contact",
     "contacts",
+    "hold_member",
     "machine_works",
     "members",
     "membership",
     "names",
     "notify",
+    "organisation_names",
     "organisations_of",
     "parse_identifier",
     "people_by_phone",
@@ -122,6 +133,11 @@ async def machine_works(session: ReadSession, machine_id: UUID) -> bool:
 async def names(session: ReadSession, ids: Collection[UUID]) -> Mapping[UUID, str]:
     """What people and machines of these ids are called, for staff; who was erased, or is nobody, is left out."""
     return await store.names(session, ids)
+
+
+async def organisation_names(session: ReadSession, ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """What organisations of these ids are called, closed ones too, for staff and for papers."""
+    return await organisations.organisation_names(session, ids) if ids else {}
 
 
 async def contact(session: ReadSession, person_id: UUID) -> Contact | None:

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     import click
 
 
+_SECURITY = (
+    "code",
+    "already_registered",
+    "password_changed",
+    "authenticator_added",
+    "address_added",
+    "address_removed",
+)
+
+
 def _api() -> APIRouter:
     from tillhouse.parts.identity.http import router
 
@@ -49,7 +59,7 @@ def _jobs() -> Sequence[AnyJob]:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.identity.flows import ApiKeys, authenticate, session_stands
-    from tillhouse.parts.identity.ports import CodeSource, Erasure, ErasureVeto
+    from tillhouse.parts.identity.ports import CodeSource, Erasure, ErasureVeto, MessageKind
     from tillhouse.parts.identity.providers import google
     from tillhouse.parts.identity.service import organisations
     from tillhouse.parts.identity.service.messages import code_to_send
@@ -63,6 +73,9 @@ def _provides(house: House) -> Sequence[object]:
         Passwords(house.settings_of(IdentitySettings)),
         ErasureVeto("organisations", organisations.reasons_to_keep),
         Erasure("organisations", organisations.erase),
+        *(MessageKind(f"identity.{name}", "security") for name in _SECURITY),
+        MessageKind("identity.organisation_changed", "account", ("organisation",)),
+        MessageKind("identity.organisation_invitation", "account", ("organisation",)),
         *google.install(house),
     )
 

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from tillhouse.kernel.db import JsonObject, ReadSession, Session
 from tillhouse.parts.identity.domain import AddressKind
 from tillhouse.parts.identity.domain.google import GoogleAccount
+from tillhouse.parts.identity.domain.organisations import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,35 @@ class Send(Protocol):
     async def __call__(self, session: Session, to: Contact, template: str, data: JsonObject) -> None: ...
 
 
+class Tell(Protocol):
+    """Queues a message to a person in the caller's transaction, by the ways that its kind and the person allow."""
+
+    async def __call__(self, session: Session, person_id: UUID, template: str, data: JsonObject) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class MessageSender:
-    """Provided by the part that sends messages."""
+    """Provided by the part that sends messages: to one address, and to a person."""
 
     send: Send
+    tell: Tell
+
+
+Category = Literal["security", "money", "account"]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageKind:
+    """Provided for each message (`module.name`) of a module that does not stand above the part that sends them.
+
+    What is about `security` (who can enter an account, or send its money away) goes to every confirmed address at
+    once, whatever the person chose; anything else by the first way that they left open, and into the app. `parameters`
+    are the fields of the data, in order, that fill what WhatsApp has approved for it.
+    """
+
+    name: str
+    category: Category
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +130,20 @@ class OrganisationClosing:
     name: str
     reasons: Callable[[ReadSession, UUID], Awaitable[Sequence[str]]]
     close: Callable[[Session, UUID], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationRoom:
+    """Provided by a part that has a page of its own for each organisation: `path` and the organisation's id lead there.
+
+    Members in one of `roles` are shown the way.
+    """
+
+    title: str
+    text: str
+    icon: str
+    path: str
+    roles: frozenset[Role]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,9 @@ async def _tell(session: Session, case_id: UUID, what: str) -> None:
     case = await store.case(session, case_id)
     if case is None or not house_of(session).provided(identity.MessageSender):
         return
+    page = house_of(session).settings.address("/kyc")
     for person_id in await _people(session, case):
-        await identity.notify(session, person_id, "kyc.state", {"what": what, "level": case.level})
+        await identity.notify(session, person_id, "kyc.state", {"what": what, "level": case.level, "url": page})
 
 
 async def _people(session: Session, case: CaseRow) -> list[UUID]:

@@ -73,13 +73,15 @@ def _read_paper(content: bytes) -> Sequence[bytes]:
 
 def _provides(house: House) -> Sequence[object]:
     from tillhouse.kernel.web.console import ConsoleCard
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto, OrganisationClosing
+    from tillhouse.parts.identity.api import Erasure, ErasureVeto, MessageKind, OrganisationClosing
     from tillhouse.parts.kyc.domain import LEVELS
     from tillhouse.parts.kyc.ports import PaperReader
     from tillhouse.parts.kyc.providers.offline import CHECKS
     from tillhouse.parts.kyc.service import cases
+    from tillhouse.parts.kyc.service.levels import may_pay_out
     from tillhouse.parts.kyc.service.published import PUBLISHED
     from tillhouse.parts.kyc.store import count_waiting
+    from tillhouse.parts.wallets.api import OrganisationPayoutRule
 
     # The paper itself, and what a multipart form puts around it.
     most = (house.settings_of(KycSettings).most_paper_megabytes + 1) * 1_000_000
@@ -87,9 +89,11 @@ def _provides(house: House) -> Sequence[object]:
     return (
         *CHECKS,
         *PUBLISHED,
+        MessageKind("kyc.state", "account"),
         PaperReader(_read_paper),
         ErasureVeto("kyc", cases.reasons_to_keep),
         Erasure("kyc", cases.erase_person),
+        OrganisationPayoutRule(may_pay_out),
         OrganisationClosing("kyc", cases.organisation_reasons, cases.erase_organisation),
         *(BodyAllowance(path, most) for path in paths),
         ConsoleCard(

@@ -1,5 +1,7 @@
 """Settings of kyc."""
 
+from typing import Literal
+
 from pydantic import PositiveInt
 
 from tillhouse.kernel.settings import ModuleSettings, setting
@@ -17,4 +19,8 @@ class KycSettings(ModuleSettings):
     )
     keep_unfinished_days: PositiveInt = setting(60, "Days that papers are kept which were never handed in.")
     most_paper_megabytes: PositiveInt = setting(10, "Largest paper that is taken, in MB.")
+    organisation_payouts: Literal["none", "basic", "payout"] = setting(
+        "basic",
+        "Level that an organisation and the member who acts for it must have reached before its money is paid out.",
+    )
     review_minutes: PositiveInt = setting(30, "Minutes for which a case is its reviewer's alone.")

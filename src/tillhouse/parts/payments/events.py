@@ -49,9 +49,10 @@ class PayoutReversed(Event):
 
 @event("payments.payee_added")
 class PayeeAdded(Event):
-    """An account was saved that money may go to."""
+    """An account was saved that money may go to. `by`: the person or machine that did it."""
 
     payee_id: UUID
+    by: UUID | None = None
 
 
 @event("payments.refund_requested")

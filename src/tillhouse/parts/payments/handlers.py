@@ -23,6 +23,7 @@ from tillhouse.parts.payments.events import (
 )
 from tillhouse.parts.payments.models import OrderRow, PayeeRow, PayoutRow
 from tillhouse.parts.payments.service.orders import pay_path
+from tillhouse.parts.payments.service.owners import ROOM, told
 from tillhouse.parts.payments.service.published import PUBLISHED
 from tillhouse.parts.payments.store.cards import card_of_order
 from tillhouse.parts.payments.store.payees import payee_by_id
@@ -33,7 +34,11 @@ async def _deposit_received(session: Session, event: PaymentCaptured) -> None:
     payment = await store.payment_by_id(session, event.payment_id)
     order = await store.order_by_id(session, payment.order_id) if payment else None
     if order:
-        data: JsonObject = {"amount": to_be_said(order.money), "order_id": str(order.id)}
+        data: JsonObject = {
+            "amount": to_be_said(order.money),
+            "order_id": str(order.id),
+            "url": house_of(session).settings.address(f"/payments/{order.id}/receipt"),
+        }
         await _tell(session, order, "payments.deposit_received", data)
 
 
@@ -73,35 +78,59 @@ async def _refund_processed(session: Session, event: RefundProcessed) -> None:
 
 
 async def _withdrawal_requested(session: Session, event: PayoutRequested) -> None:
-    await _withdrawal(session, event.payout_id, "payments.withdrawal_requested")
+    await _withdrawal(session, event.payout_id, "withdrawal_requested")
 
 
 async def _withdrawal_paid(session: Session, event: PayoutProcessed) -> None:
-    await _withdrawal(session, event.payout_id, "payments.withdrawal_paid")
+    await _withdrawal(session, event.payout_id, "withdrawal_paid")
 
 
 async def _withdrawal_failed(session: Session, event: PayoutFailed) -> None:
-    await _withdrawal(session, event.payout_id, "payments.withdrawal_failed")
+    await _withdrawal(session, event.payout_id, "withdrawal_failed")
 
 
 async def _withdrawal_returned(session: Session, event: PayoutReversed) -> None:
-    await _withdrawal(session, event.payout_id, "payments.withdrawal_failed")
+    await _withdrawal(session, event.payout_id, "withdrawal_failed")
 
 
 async def _payee_added(session: Session, event: PayeeAdded) -> None:
     payee = await payee_by_id(session, event.payee_id)
     if payee:
-        await _tell(session, payee, "payments.payee_added", {"destination": payee.masked})
+        await _tell_owners(session, payee, "payee_added", {"destination": payee.masked}, by=event.by)
 
 
-async def _withdrawal(session: Session, payout_id: UUID, template: str) -> None:
+async def _withdrawal(session: Session, payout_id: UUID, what: str) -> None:
     payout = await store.payout_by_id(session, payout_id)
     if payout:
         data: JsonObject = {"amount": to_be_said(payout.money), "destination": payout.destination_masked}
-        await _tell(session, payout, template, data)
+        await _tell_owners(session, payout, what, data, by=payout.requested_by)
 
 
-async def _tell(session: Session, about: OrderRow | PayoutRow | PayeeRow, template: str, data: JsonObject) -> None:
+async def _tell_owners(
+    session: Session, about: PayoutRow | PayeeRow, what: str, data: JsonObject, *, by: UUID | None
+) -> None:
+    """Tell the person whose money it is; or the owners of the organisation, and who did it in its name."""
+    if not house_of(session).provided(identity.MessageSender):
+        return
+    template = f"payments.{what}"
+    if about.owner_kind == "organisation":
+        names = await identity.names(session, [by] if by else [])
+        organisations = await identity.organisation_names(session, [about.owner_id])
+        template, data = (
+            "payments.organisation_money",
+            {
+                **data,
+                "what": what,
+                "by": names.get(by, "") if by else "",
+                "organisation": organisations.get(about.owner_id, ""),
+                "path": f"{ROOM}/{about.owner_id}",
+            },
+        )
+    for person_id in await told(session, about, by):
+        await identity.notify(session, person_id, template, data)
+
+
+async def _tell(session: Session, about: OrderRow, template: str, data: JsonObject) -> None:
     if about.owner_kind == "person" and house_of(session).provided(identity.MessageSender):
         await identity.notify(session, about.owner_id, template, data)
 
@@ -114,7 +143,7 @@ async def _write_to_payer(session: Session, order: OrderRow, address: str, templ
 
 def _link(session: Session, order: OrderRow) -> str:
     house = house_of(session)
-    return f"{house.settings.base_url}{pay_path(house, order.id)}"
+    return house.settings.address(pay_path(house, order.id))
 
 
 HANDLERS: tuple[AnyHandler, ...] = (

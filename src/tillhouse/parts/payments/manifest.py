@@ -131,7 +131,14 @@ def _invariants() -> Sequence[Invariant]:
 
 
 def _provides(house: House) -> Sequence[object]:
-    from tillhouse.parts.identity.api import Erasure, ErasureVeto, OrganisationClosing
+    from tillhouse.parts.identity.api import (
+        MONEY_READERS,
+        Erasure,
+        ErasureVeto,
+        MessageKind,
+        OrganisationClosing,
+        OrganisationRoom,
+    )
     from tillhouse.parts.payments.flows.events import EventDoor
     from tillhouse.parts.payments.providers import installed
     from tillhouse.parts.payments.service.books import ACCOUNT_KINDS, TRANSACTION_KINDS
@@ -142,6 +149,7 @@ def _provides(house: House) -> Sequence[object]:
         reasons_to_keep_organisation,
     )
     from tillhouse.parts.payments.service.deposits import PURPOSE, pending_of
+    from tillhouse.parts.payments.service.owners import ROOM
     from tillhouse.parts.payments.service.payees import payout_accounts
     from tillhouse.parts.payments.service.published import PUBLISHED
     from tillhouse.parts.payments.service.reconciliation import books as settling
@@ -153,6 +161,14 @@ def _provides(house: House) -> Sequence[object]:
         PURPOSE,
         EventDoor(house),
         *PUBLISHED,
+        MessageKind("payments.deposit_received", "money", ("amount", "url")),
+        MessageKind("payments.receipt", "money", ("amount", "link")),
+        MessageKind("payments.refunded", "money", ("amount", "link")),
+        MessageKind("payments.withdrawal_paid", "money", ("amount", "destination")),
+        MessageKind("payments.withdrawal_failed", "money", ("amount", "destination")),
+        MessageKind("payments.withdrawal_requested", "security", ("amount", "destination")),
+        MessageKind("payments.payee_added", "security", ("destination",)),
+        MessageKind("payments.organisation_money", "security", ("organisation", "destination")),
         *ACCOUNT_KINDS,
         *TRANSACTION_KINDS,
         *settling.ACCOUNT_KINDS,
@@ -164,6 +180,13 @@ def _provides(house: House) -> Sequence[object]:
         ErasureVeto("payments", reasons_to_keep),
         Erasure("payments", erase_person),
         OrganisationClosing("payments", reasons_to_keep_organisation, close_organisation),
+        OrganisationRoom(
+            title=N_("Money"),
+            text=N_("What is in its wallets, paying it out, and what became of that."),
+            icon="wallet",
+            path=ROOM,
+            roles=MONEY_READERS,
+        ),
         *installed(house),
         *CARDS,
         BodyAllowance("/console/payments/reconciliation/statements", statements + _FORM_BYTES),
@@ -176,6 +199,7 @@ MODULE = Module(
     floor="part",
     folder=Path(__file__).parent,
     requires=("identity", "ledger", "documents", "wallets"),
+    plugged_by=("kyc",),
     settings=(PaymentsSettings, PayoutGuards, *vendor_settings()),
     api_roots=("/payments", "/wallets/deposit", "/wallets/withdraw", "/wallet/withdrawal"),
     api=_api,
@@ -197,7 +221,7 @@ MODULE = Module(
         for place, (title, path, icon) in enumerate(_PAGES)
     ),
     permissions=(
-        Permission("payments.pay", "Pay in and withdraw one's own money", frozenset({"user"})),
+        Permission("payments.pay", "Pay in and withdraw one's own money, or one's organisation's", frozenset({"user"})),
         Permission("payments.status", "See where a payment stands", frozenset({"user", "machine"})),
         Permission(
             "payments.status_of_all", "See where anyone's payment stands", frozenset({"staff", "machine"}), assurance=2

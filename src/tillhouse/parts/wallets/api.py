@@ -6,13 +6,21 @@ from tillhouse.parts.wallets.domain import (
     Direction,
     Movement,
     MovementFilter,
+    OwnerKind,
     Wallet,
     account_ref,
     wallet_id,
 )
 from tillhouse.parts.wallets.flows import statement_pdf, statement_pdf_of
-from tillhouse.parts.wallets.ports import PayoutAccount, PayoutAccounts, PendingSource
-from tillhouse.parts.wallets.service import movement_rows, movements, wallet_by_id, wallet_of, wallets_of
+from tillhouse.parts.wallets.ports import OrganisationPayoutRule, PayoutAccount, PayoutAccounts, PendingSource
+from tillhouse.parts.wallets.service import (
+    movement_rows,
+    movements,
+    wallet_by_id,
+    wallet_of,
+    wallets_of,
+    wallets_of_organisation,
+)
 
 __all__ = [
     "ACCOUNT_CODE",
@@ -20,6 +28,8 @@ __all__ = [
     "Direction",
     "Movement",
     "MovementFilter",
+    "OrganisationPayoutRule",
+    "OwnerKind",
     "PayoutAccount",
     "PayoutAccounts",
     "PendingSource",
@@ -33,4 +43,5 @@ __all__ = [
     "wallet_id",
     "wallet_of",
     "wallets_of",
+    "wallets_of_organisation",
 ]

@@ -1,4 +1,6 @@
-"""A wallet is a view on ledger accounts, one per person and unit. It has no row of its own, hence nothing to create."""
+"""A wallet is a view on ledger accounts, one per owner (a person, an organisation) and unit. It has no row of its own,
+hence nothing to create.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,18 +14,19 @@ from tillhouse.parts.ledger.api import AccountRef
 
 ACCOUNT_CODE = "wallet"
 Direction = Literal["in", "out"]
+OwnerKind = Literal["person", "organisation"]
 
 _WALLETS = UUID("6f0b1f0c-7a0e-5a51-9a35-6f5ff0c1b0a4")
 
 
-def account_ref(person_id: UUID, unit: str) -> AccountRef:
-    """The ledger account behind a person's wallet: for postings and holds."""
-    return AccountRef("person", person_id, ACCOUNT_CODE, unit)
+def account_ref(owner_id: UUID, unit: str, owner_kind: OwnerKind = "person") -> AccountRef:
+    """The ledger account behind an owner's wallet: for postings and holds."""
+    return AccountRef(owner_kind, owner_id, ACCOUNT_CODE, unit)
 
 
-def wallet_id(person_id: UUID, unit: str) -> UUID:
+def wallet_id(owner_id: UUID, unit: str) -> UUID:
     """A wallet's id, worked out from whose it is: the same for ever, and there before anything was written."""
-    return uuid5(_WALLETS, f"{person_id}/{unit}")
+    return uuid5(_WALLETS, f"{owner_id}/{unit}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

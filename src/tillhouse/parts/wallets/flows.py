@@ -15,44 +15,56 @@ from tillhouse.parts.documents import api as documents
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.wallets import service
-from tillhouse.parts.wallets.domain import account_ref
+from tillhouse.parts.wallets.domain import OwnerKind, account_ref
 
 _HOUSE = "Tillhouse"
 
 
-async def statement_pdf(house: House, person_id: UUID, wallet_id: UUID, month: date | None, who: Reader) -> bytes:
-    """One of a person's wallets in a month, as the house's own paper. Otherwise as `statement_pdf_of`.
+async def statement_pdf(
+    house: House,
+    person_id: UUID,
+    wallet_id: UUID,
+    month: date | None,
+    who: Reader,
+    *,
+    organisation_id: UUID | None = None,
+) -> bytes:
+    """One of a person's wallets, or of an organisation's whose money they may read, in a month: as the house's own
+    paper. Otherwise as `statement_pdf_of`.
 
-    Raises `NotFound` for a wallet that is not theirs.
+    Raises `NotFound` for a wallet that is not theirs, and what `service.owner_of` raises.
     """
     async with house.database.reading() as session:
-        wallet = await service.wallet_by_id(session, person_id, wallet_id)
-    return await statement_pdf_of(house, person_id, wallet.currency, month, who, brand=_HOUSE)
+        wallet = await service.wallet_by_id(session, person_id, wallet_id, organisation_id)
+    kind: OwnerKind = "organisation" if organisation_id else "person"
+    owner_id = organisation_id or person_id
+    return await statement_pdf_of(house, owner_id, wallet.currency, month, who, brand=_HOUSE, owner_kind=kind)
 
 
 async def statement_pdf_of(
     house: House,
-    person_id: UUID,
+    owner_id: UUID,
     unit: str,
     month: date | None,
     who: Reader,
     *,
     brand: str,
     accent: str = "house",
+    owner_kind: OwnerKind = "person",
 ) -> bytes:
-    """The movements of a person's wallet in `unit` in a month of `who`'s zone, under a product's name and accent.
+    """The movements of an owner's wallet in `unit` in a month of `who`'s zone, under a product's name and accent.
 
     `month` is any day of it; without one it is this month, as far as it has gone. Raises `InvalidInput` for a month
     that has not begun or has more movements than a paper holds.
     """
     async with house.database.reading() as session:
-        paper = await _paper(session, person_id, unit, month, who.tz)
+        paper = await _paper(session, owner_kind, owner_id, unit, month, zone=who.tz)
     issuer, look = documents.house_issuer(house, brand), documents.house_look(house, accent)
     return await documents.render_statement(house, replace(paper, issuer=issuer, look=look), who)
 
 
 async def _paper(
-    session: ReadSession, person_id: UUID, unit: str, month: date | None, zone: ZoneInfo
+    session: ReadSession, owner_kind: OwnerKind, owner_id: UUID, unit: str, month: date | None, *, zone: ZoneInfo
 ) -> documents.Statement:
     now = clock.now()
     today = now.astimezone(zone).date()
@@ -61,10 +73,9 @@ async def _paper(
         message = N_("This month has not begun.")
         raise InvalidInput(message, errors=[FieldError("/month", "in_the_future", message)])
     following = (first + timedelta(days=31)).replace(day=1)
-    person = await identity.person(session, person_id)
     found = await ledger.statement_at(
         session,
-        account_ref(person_id, unit),
+        account_ref(owner_id, unit, owner_kind),
         since=_midnight(first, zone),
         until=_midnight(following, zone),
         limit=documents.MOST_LINES + 1,
@@ -76,7 +87,7 @@ async def _paper(
         number=f"{first:%Y-%m}",
         issued_at=now,
         issuer=documents.Party(name=_HOUSE),
-        holder=documents.Party(name=person.name if person else ""),
+        holder=documents.Party(name=await _holder(session, owner_kind, owner_id)),
         account=f"{gettext('Wallet')} · {unit}",
         first=first,
         last=min(following - timedelta(days=1), today),
@@ -93,6 +104,11 @@ async def _paper(
             for line in found.lines
         ],
     )
+
+
+async def _holder(session: ReadSession, owner_kind: OwnerKind, owner_id: UUID) -> str:
+    named = identity.organisation_names if owner_kind == "organisation" else identity.names
+    return (await named(session, [owner_id])).get(owner_id, "")
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -1,4 +1,7 @@
-"""JSON endpoints of wallets: reading only. Putting money in and taking it out belongs to payments."""
+"""JSON endpoints of wallets: reading only, one's own or (with `organisation_id`) an organisation's.
+
+Putting money in and taking it out belongs to payments.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -25,6 +28,9 @@ from tillhouse.parts.wallets.domain import MOVEMENT_COLUMNS, Direction, Movement
 Owner = Annotated[Principal, Depends(require("wallets.read"))]
 Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 Month = Annotated[str, StringConstraints(pattern=r"^2[01][0-9]{2}-(0[1-9]|1[0-2])$")]
+For = Annotated[
+    UUID | None, Query(description="An organisation whose money the caller may read; without it, the caller.")
+]
 Kind = Annotated[str, StringConstraints(max_length=100, pattern=r"^[a-z0-9_.]+$")]
 
 router = APIRouter(prefix="/wallets")
@@ -45,15 +51,15 @@ async def list_wallets_of_organisation(session: Read, owner: Owner, organisation
 
 
 @router.get("/{wallet_id}")
-async def get_wallet(session: Read, owner: Owner, wallet_id: UUID) -> schemas.WalletOut:
+async def get_wallet(session: Read, owner: Owner, wallet_id: UUID, organisation_id: For = None) -> schemas.WalletOut:
     """One of one's own wallets."""
-    return _wallet(await service.wallet_by_id(session, owner.person_id, wallet_id))
+    return _wallet(await service.wallet_by_id(session, owner.person_id, wallet_id, organisation_id))
 
 
 @router.get("/{wallet_id}/balance")
-async def get_balance(session: Read, owner: Owner, wallet_id: UUID) -> schemas.BalanceOut:
+async def get_balance(session: Read, owner: Owner, wallet_id: UUID, organisation_id: For = None) -> schemas.BalanceOut:
     """What is in a wallet now."""
-    wallet = await service.wallet_by_id(session, owner.person_id, wallet_id)
+    wallet = await service.wallet_by_id(session, owner.person_id, wallet_id, organisation_id)
     return schemas.BalanceOut(
         currency=wallet.currency,
         balance=str(wallet.posted),
@@ -76,18 +82,20 @@ async def download_movements(
     owner: Owner,
     wallet_id: UUID,
     *,
+    organisation_id: For = None,
     direction: Direction | None = None,
     kind: Annotated[list[Kind] | None, Query(description="One or more kinds.", max_length=20)] = None,
     since: Annotated[Instant | None, Query(alias="from", description="Happened at this instant or later.")] = None,
     until: Annotated[Instant | None, Query(alias="to", description="Happened before this instant.")] = None,
 ) -> Response:
     """The movements of a wallet as CSV, newest first, all of them. What went out is below zero."""
-    wallet = await service.wallet_by_id(session, owner.person_id, wallet_id)
+    kind_of_owner, owner_id = await service.owner_of(session, owner.person_id, organisation_id)
+    wallet = await service.wallet_by_id(session, owner.person_id, wallet_id, organisation_id)
     wanted = MovementFilter(direction=direction, kinds=kind or (), since=since, until=until)
 
     async def bite(fresh: ReadSession, before: int | None) -> tuple[Sequence[Sequence[object]], int | None]:
         return await service.movement_rows(
-            fresh, owner.person_id, wallet.currency, wanted, before=before, zone=UTC, say=gettext
+            fresh, owner_id, wallet.currency, wanted, owner_kind=kind_of_owner, before=before, zone=UTC, say=gettext
         )
 
     return csv_in_bites(f"wallet-{wallet.currency.lower()}", MOVEMENT_COLUMNS, house.database, bite)
@@ -99,6 +107,7 @@ async def list_movements(
     owner: Owner,
     wallet_id: UUID,
     *,
+    organisation_id: For = None,
     direction: Direction | None = None,
     kind: Annotated[list[Kind] | None, Query(description="One or more kinds.", max_length=20)] = None,
     since: Annotated[Instant | None, Query(alias="from", description="Happened at this instant or later.")] = None,
@@ -107,11 +116,13 @@ async def list_movements(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
 ) -> Page[schemas.MovementOut]:
     """The movements of a wallet, newest first."""
-    wallet = await service.wallet_by_id(session, owner.person_id, wallet_id)
+    kind_of_owner, owner_id = await service.owner_of(session, owner.person_id, organisation_id)
+    wallet = await service.wallet_by_id(session, owner.person_id, wallet_id, organisation_id)
     found = await service.movements(
         session,
-        owner.person_id,
+        owner_id,
         wallet.currency,
+        owner_kind=kind_of_owner,
         limit=limit + 1,
         before=_before(cursor),
         direction=direction,
@@ -129,10 +140,14 @@ async def list_movements(
     response_class=Response,
     responses=PDF_ANSWER,
 )
-async def get_statement(house: TheHouse, owner: Owner, wallet_id: UUID, month: Month | None = None) -> Response:
+async def get_statement(
+    house: TheHouse, owner: Owner, wallet_id: UUID, month: Month | None = None, organisation_id: For = None
+) -> Response:
     """A month of a wallet as PDF, in the reader's language and zone; this month where none is named."""
     first = date.fromisoformat(f"{month}-01") if month else None
-    paper = await flows.statement_pdf(house, owner.person_id, wallet_id, first, reader())
+    paper = await flows.statement_pdf(
+        house, owner.person_id, wallet_id, first, reader(), organisation_id=organisation_id
+    )
     return pdf_download(f"statement-{month or 'now'}", paper)
 
 

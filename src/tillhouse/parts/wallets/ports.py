@@ -20,6 +20,16 @@ class PendingSource:
 
 
 @dataclass(frozen=True, slots=True)
+class OrganisationPayoutRule:
+    """Provided by a part that may stand against a person paying an organisation's money out.
+
+    `check(session, organisation_id, person_id)` goes on, or raises a `DomainError` that says what to do.
+    """
+
+    check: Callable[[ReadSession, UUID, UUID], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
 class PayoutAccount:
     """An account outside to which an owner has money paid out. `confirmed`: a bank said that it exists; `name`: how the
     name that the bank tells agrees with the one asked about, `unknown` where it tells none.

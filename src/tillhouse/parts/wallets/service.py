@@ -17,6 +17,7 @@ from tillhouse.parts.wallets.domain import (
     Direction,
     Movement,
     MovementFilter,
+    OwnerKind,
     Wallet,
     account_ref,
     wallet_id,
@@ -39,12 +40,23 @@ async def wallets_of(session: ReadSession, person_id: UUID) -> Sequence[Wallet]:
     return [_wallet(person_id, unit, used.get(unit), pending[unit]) for unit in units]
 
 
-async def wallets_of_organisation(session: ReadSession, organisation_id: UUID, person_id: UUID) -> Sequence[Wallet]:
-    """The wallets of an organisation in which something was ever booked, for a member who may read its money.
+async def owner_of(session: ReadSession, person_id: UUID, organisation_id: UUID | None) -> tuple[OwnerKind, UUID]:
+    """Whose wallets are asked for: a person's own, or those of an organisation whose money they may read.
 
     Raises `NotFound` for whoever does not belong to it, `Forbidden` for a member in another role.
     """
+    if organisation_id is None:
+        return "person", person_id
     await identity.require_member(session, organisation_id, person_id, *identity.MONEY_READERS)
+    return "organisation", organisation_id
+
+
+async def wallets_of_organisation(session: ReadSession, organisation_id: UUID, person_id: UUID) -> Sequence[Wallet]:
+    """The wallets of an organisation in which something was ever booked, for a member who may read its money.
+
+    Raises what `owner_of` raises.
+    """
+    await owner_of(session, person_id, organisation_id)
     return [_wallet(organisation_id, found.account.unit, found, 0) for found in await _booked(session, organisation_id)]
 
 
@@ -71,9 +83,18 @@ async def wallet_of(session: ReadSession, person_id: UUID, unit: str) -> Wallet:
     return _wallet(person_id, unit, found, (await _pending(session, person_id))[unit])
 
 
-async def wallet_by_id(session: ReadSession, person_id: UUID, wanted: UUID) -> Wallet:
-    """The wallet of that id, when it is this person's. Raises `NotFound` for anyone else's."""
-    for wallet in await wallets_of(session, person_id):
+async def wallet_by_id(
+    session: ReadSession, person_id: UUID, wanted: UUID, organisation_id: UUID | None = None
+) -> Wallet:
+    """The wallet of that id, when it is this person's, or that organisation's. Raises `NotFound` for anyone else's, and
+    what `owner_of` raises.
+    """
+    found = (
+        await wallets_of_organisation(session, organisation_id, person_id)
+        if organisation_id
+        else await wallets_of(session, person_id)
+    )
+    for wallet in found:
         if wallet.id == wanted:
             return wallet
     raise NotFound(N_("There is no such wallet."))
@@ -81,9 +102,10 @@ async def wallet_by_id(session: ReadSession, person_id: UUID, wanted: UUID) -> W
 
 async def movements(
     session: ReadSession,
-    person_id: UUID,
+    owner_id: UUID,
     unit: str,
     *,
+    owner_kind: OwnerKind = "person",
     limit: int,
     before: int | None = None,
     direction: Direction | None = None,
@@ -91,13 +113,13 @@ async def movements(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Sequence[Movement]:
-    """The newest `limit` movements of a person's wallet before the movement `before`, newest first.
+    """The newest `limit` movements of an owner's wallet before the movement `before`, newest first.
 
     `since` (inclusive) and `until` (exclusive) are effective times.
     """
     lines = await ledger.statement(
         session,
-        account_ref(person_id, unit),
+        account_ref(owner_id, unit, owner_kind),
         limit=limit,
         before=before,
         direction=direction,
@@ -110,10 +132,11 @@ async def movements(
 
 async def movement_rows(
     session: ReadSession,
-    person_id: UUID,
+    owner_id: UUID,
     unit: str,
     wanted: MovementFilter,
     *,
+    owner_kind: OwnerKind = "person",
     before: int | None,
     zone: tzinfo,
     say: Callable[[str], str],
@@ -123,8 +146,9 @@ async def movement_rows(
     """
     found = await movements(
         session,
-        person_id,
+        owner_id,
         unit,
+        owner_kind=owner_kind,
         limit=_BITE,
         before=before,
         direction=wanted.direction,
@@ -181,10 +205,10 @@ async def _pending(session: ReadSession, person_id: UUID) -> Counter[str]:
     return sums
 
 
-def _wallet(person_id: UUID, unit: str, balance: ledger.Balance | None, pending: int) -> Wallet:
+def _wallet(owner_id: UUID, unit: str, balance: ledger.Balance | None, pending: int) -> Wallet:
     nothing = Money(0, unit)
     return Wallet(
-        id=wallet_id(person_id, unit),
+        id=wallet_id(owner_id, unit),
         currency=unit,
         available=balance.available if balance else nothing,
         held=balance.held if balance else nothing,

@@ -42,6 +42,7 @@ class Visit(BaseModel):
     description: str = ""
     email: str = ""
     contact: str = ""
+    recurring: str = Field("", description='"1": checkout was opened to authorise later charges as well.')
     amount: int | None = Field(None, ge=1, description="The part of a payment link to pay now, in paise.")
 
     @property
@@ -121,10 +122,12 @@ async def pay_step(world: Here, order_id: str, visit: Visiting, form: Annotated[
     number = "".join(form.number.split())
     if form.step == "card" and number not in TEST_CARDS:
         return _page("pay.html", world, visit, order, error="Use one of the test cards listed below.", status=422)
-    if form.step == "card":
+    if form.step == "card" and (order.mandate is None or order.method == "card"):
         return _page("otp.html", world, visit, order, number=number)
     if form.step == "netbanking":
         return _page("bank.html", world, visit, order, bank=form.bank)
+    if order.mandate and order.method != ("card" if form.step == "otp" else form.step):
+        return _page("pay.html", world, visit, order, error=f"This is authorised by {order.method}.", status=422)
     if form.step == "upi" and "@" not in form.vpa.strip("@"):
         return _page("pay.html", world, visit, order, error="A UPI ID looks like name@bank.", status=422)
     if order.status == "paid" or not _may_be_paid(world, order, visit):
@@ -170,7 +173,12 @@ def form_fields(result: dict[str, JsonValue]) -> list[tuple[str, str]]:
 def _pay(world: World, order: Order, form: PayForm, number: str, visit: Visit) -> str:
     """Try to pay with what the form says; the payment's id."""
     outcome, refusal = form.outcome, None
-    who = Attempt(email=visit.email or None, contact=visit.contact or None, amount=_part_of_link(order, visit))
+    who = Attempt(
+        email=visit.email or None,
+        contact=visit.contact or None,
+        amount=_part_of_link(order, visit),
+        recurring=visit.recurring in ("1", "true"),
+    )
     if form.step == "upi":
         attempt = replace(who, method="upi", vpa=form.vpa.strip())
         if form.vpa.strip().lower() == "failure@razorpay":

@@ -28,13 +28,18 @@ _SHOWN = 100
 
 
 class PayBody(BaseModel):
-    """What a person does at the checkout. `amount` (paise) and `currency` differ from the order's on purpose only."""
+    """What a person does at the checkout. `amount` (paise) and `currency` differ from the order's on purpose only.
+
+    `method` None: what the order's authorisation asks for, else UPI. `recurring`: checkout was opened to authorise.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    method: Method = "upi"
+    method: Method | None = None
     outcome: Outcome = "success"
     vpa: str | None = None
+    card_number: str | None = None
+    recurring: bool = True
     amount: int | None = Field(None, ge=1)
     currency: str | None = None
     late_after: float = Field(
@@ -53,8 +58,16 @@ async def list_orders(request: Request, world: Here) -> Response:
 async def pay_order(world: Here, order_id: str, body: PayBody | None = None) -> Wire:
     """Let a person pay: answers what checkout hands back; the webhooks follow by themselves."""
     body = body or PayBody()
-    attempt = Attempt(method=body.method, vpa=body.vpa, amount=body.amount, currency=body.currency)
-    return pay(world, find_order(world, order_id), attempt, body.outcome, late_after=body.late_after)
+    order = find_order(world, order_id)
+    attempt = Attempt(
+        method=body.method or order.method or "upi",
+        vpa=body.vpa,
+        card_number=body.card_number,
+        amount=body.amount,
+        currency=body.currency,
+        recurring=body.recurring,
+    )
+    return pay(world, order, attempt, body.outcome, late_after=body.late_after)
 
 
 @router.get("/payments")

@@ -7,10 +7,12 @@ from pydantic import Field
 
 from tillhouse.sandbox import ids
 from tillhouse.sandbox.razorpay.access import require_key
+from tillhouse.sandbox.razorpay.customers import Customer
 from tillhouse.sandbox.razorpay.errors import RazorpayError, no_such_id
 from tillhouse.sandbox.razorpay.schemas import (
     CaptureRule,
     ListQuery,
+    Mandate,
     NotesBody,
     Order,
     OrderBody,
@@ -35,6 +37,10 @@ async def create_order(world: Here, body: OrderBody) -> Wire:
     """Make an order. A receipt used before is not refused: callers look it up first."""
     if body.currency != "INR":
         raise RazorpayError("Currency is not supported", field="currency")
+    if body.customer_id is not None and world.store.get(Customer, body.customer_id) is None:
+        raise no_such_id()
+    if body.token is not None:
+        _require_mandate(body, body.token)
     order = Order(
         id=ids.razorpay_id("order"),
         created_at=world.clock.now_s(),
@@ -45,6 +51,9 @@ async def create_order(world: Here, body: OrderBody) -> Wire:
         notes=body.notes,
         partial_payment=body.partial_payment,
         rule=body.payment or CaptureRule(capture="automatic" if body.payment_capture else "manual"),
+        customer_id=body.customer_id,
+        method=body.method,
+        mandate=body.token,
     )
     world.store.put(order)
     return order.wire()
@@ -92,6 +101,23 @@ def find_order(world: World, order_id: str) -> Order:
     if order is None:
         raise no_such_id()
     return order
+
+
+def _require_mandate(body: OrderBody, mandate: Mandate) -> None:
+    """Refuse an authorisation that nobody could charge.
+
+    Raises:
+        RazorpayError: no customer to charge, no method, or more to pay now than may be charged later.
+    """
+    if body.customer_id is None:
+        raise RazorpayError("The customer id field is required.", field="customer_id")
+    if body.method is None:
+        raise RazorpayError("The method field is required.", field="method")
+    if body.amount > mandate.max_amount:
+        raise RazorpayError(
+            f"The order amount cannot be greater than the token max amount for {body.method} recurring.",
+            field="amount",
+        )
 
 
 def _has_authorized(world: World, order: Order) -> bool:

@@ -9,6 +9,7 @@ from tillhouse.sandbox.razorpay.links import require_payable
 from tillhouse.sandbox.razorpay.payments import authorize, fail
 from tillhouse.sandbox.razorpay.schemas import Card, Method, Order, Payment, Upi, Wire
 from tillhouse.sandbox.razorpay.signing import checkout_signature
+from tillhouse.sandbox.razorpay.tokens import begin_token
 from tillhouse.sandbox.world import World
 
 Outcome = Literal["success", "failure", "abandoned", "late_success"]
@@ -52,6 +53,7 @@ class Attempt:
     contact: str | None = None
     amount: int | None = None
     currency: str | None = None
+    recurring: bool = False  # checkout was opened for an authorisation: `recurring: "1"` and the customer
 
 
 def pay(
@@ -69,11 +71,14 @@ def pay(
     `late_after` is in the provider's seconds.
 
     Raises:
-        RazorpayError: the order is paid already, or it belongs to a payment link that takes no such payment.
+        RazorpayError: the order is paid already, belongs to a payment link that takes no such payment, or asks for an
+            authorisation by another method.
     """
     if order.status == "paid":
         raise RazorpayError("Payment has already been made for this order", field="order_id")
     require_payable(world, order, attempt.amount)
+    if order.mandate and attempt.method != order.method:
+        raise RazorpayError(f"This order is authorised by {order.method}.", field="method")
     if outcome == "abandoned":
         return {"abandoned": True, "razorpay_order_id": order.id}
     with world.store.transaction():
@@ -82,6 +87,8 @@ def pay(
         world.store.put(order)
         payment = _new_payment(world, order, attempt)
         if outcome == "success":
+            if order.mandate and attempt.recurring:
+                begin_token(world, order, payment)
             authorize(world, payment, order)
         else:
             reason, description = refusal or (_BANK_IS_SLOW if outcome == "late_success" else _REFUSED)
@@ -123,6 +130,7 @@ def _new_payment(world: World, order: Order, attempt: Attempt) -> Payment:
         order_id=order.id,
         method=attempt.method,
         notes=order.notes,
+        customer_id=order.customer_id,
     )
     payment.email, payment.contact = attempt.email or payment.email, attempt.contact or payment.contact
     if attempt.method == "upi":

@@ -10,19 +10,23 @@ from tillhouse.sandbox.razorpay import (
     beneficiaries,
     checkout,
     control,
+    customers,
     desk,
     disputes,
     errors,
     events,
     link_pages,
     links,
+    mandates,
     orders,
     payment_links,
     payments,
     payouts,
     qr_codes,
+    recurring,
     refunds,
     settlements,
+    tokens,
     transactions,
     validations,
 )
@@ -31,14 +35,15 @@ from tillhouse.sandbox.razorpay.links import PaymentLink
 from tillhouse.sandbox.razorpay.qr_codes import QrCode
 from tillhouse.sandbox.razorpay.schemas import Order, Payment
 from tillhouse.sandbox.razorpay.settling import Settlement
+from tillhouse.sandbox.razorpay.tokens import Token
 from tillhouse.sandbox.razorpay.validations import FundAccountValidation
 from tillhouse.sandbox.razorpay.x_schemas import Payout
 from tillhouse.sandbox.settings import SandboxSettings
 from tillhouse.sandbox.world import World
 
-_MONEY_IN = (orders, qr_codes, payment_links, refunds, payments, disputes, settlements)
+_MONEY_IN = (orders, qr_codes, payment_links, refunds, recurring, payments, disputes, settlements, tokens, customers)
 _MONEY_OUT = (validations, beneficiaries, payouts, transactions)
-_PAGES = (desk, control, checkout, link_pages)
+_PAGES = (desk, control, mandates, checkout, link_pages)
 _PAYOUT_ROOTS = ("contacts", "fund_accounts", "payouts", "transactions", "banking_balances")
 
 
@@ -52,6 +57,9 @@ def _register(world: World) -> None:
         "payment_link.expire": links.expire,
         "qr_code.close": qr_codes.close_in_time,
         "validation.answer": validations.answer_in_time,
+        "token.confirm": tokens.confirm,
+        "token.cancel": tokens.cancelled_in_time,
+        "recurring.debit": recurring.debit,
     }.items():
         world.agenda.register(name, partial(action, world))
 
@@ -96,6 +104,7 @@ RAZORPAY = Player(
         Page("razorpay/payments", "Payments", Payment),
         Page("razorpay/qr_codes", "QR codes", QrCode),
         Page("razorpay/payment_links", "Links", PaymentLink),
+        Page("razorpay/tokens", "Authorisations", Token),
         Page("razorpay/disputes", "Disputes", Dispute),
         Page("razorpay/settlements", "Settlements", Settlement),
         Page("razorpay/payouts", "Payouts", Payout),

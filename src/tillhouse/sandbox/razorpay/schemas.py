@@ -79,6 +79,18 @@ class CaptureRule(Body):
     capture_options: CaptureOptions = CaptureOptions()
 
 
+class Mandate(Body):
+    """What an order's payer is asked to agree to besides: to be charged later. `max_amount` in paise."""
+
+    max_amount: Annotated[int, Field(ge=100, le=99_999_00)]
+    expire_at: Annotated[int, Field(ge=0, le=_LATEST)]
+    frequency: Literal[
+        "daily", "weekly", "fortnightly", "bimonthly", "monthly", "quarterly", "half_yearly", "yearly", "as_presented"
+    ]
+    recurring_value: int | None = None
+    recurring_type: Literal["on", "before", "after"] | None = None
+
+
 class OrderBody(Body):
     """Body of `POST /orders`."""
 
@@ -89,13 +101,16 @@ class OrderBody(Body):
     partial_payment: bool = False
     payment: CaptureRule | None = None
     payment_capture: bool | None = None  # the older way to ask for automatic capture; the SDKs still send it
+    customer_id: str | None = None
+    method: Literal["card", "upi"] | None = None
+    token: Mandate | None = None
 
 
 class Order(Entity):
     """An order."""
 
     kind: ClassVar[str] = "order"
-    private: ClassVar[frozenset[str]] = frozenset({"rule", "partial_payment", "link_id"})
+    private: ClassVar[frozenset[str]] = frozenset({"rule", "partial_payment", "link_id", "mandate"})
 
     entity: Literal["order"] = "order"
     amount: int
@@ -110,6 +125,16 @@ class Order(Entity):
     rule: CaptureRule
     partial_payment: bool = False
     link_id: str | None = None
+    customer_id: str | None = None
+    method: Literal["card", "upi"] | None = None
+    mandate: Mandate | None = None
+
+    def wire(self) -> Wire:
+        document = super().wire()
+        for absent in ("customer_id", "method"):
+            if document[absent] is None:
+                del document[absent]
+        return document
 
 
 # --- payments -------------------------------------------------------------------------------------------------------

@@ -93,6 +93,7 @@
       description: options.description,
       email: prefill.email,
       contact: prefill.contact,
+      recurring: options.recurring,
       origin: redirect ? undefined : window.location.origin,
       callback_url: redirect ? options.callback_url : undefined,
       cancel_url: redirect ? window.location.href : undefined,

@@ -1,6 +1,6 @@
 """Asking models. Every call names whose it is and what for (`Use`), and is metered."""
 
-from tillhouse.parts.ai.domain.calls import HOUSE, Owner, Use
+from tillhouse.parts.ai.domain.calls import HOUSE, Owner, PurposeTitle, Use
 from tillhouse.parts.ai.domain.chat import (
     AssistantMessage,
     ChatRequest,
@@ -45,6 +45,7 @@ __all__ = [
     "NoPrice",
     "Owner",
     "Piece",
+    "PurposeTitle",
     "Quote",
     "ReasoningDelta",
     "Reply",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from tillhouse.kernel.text import N_
 from tillhouse.parts.ai.domain.chat import TokenUsage
 
 CallKind = Literal["chat", "transcription", "embedding", "image"]
@@ -41,6 +42,22 @@ class Use:
     def __post_init__(self) -> None:
         if not _PURPOSE.fullmatch(self.purpose):
             raise ValueError(f"a purpose is a dotted name such as wordai.answer, not {self.purpose[:40]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class PurposeTitle:
+    """Provided by whoever uses models: what a purpose is called on staff's pages (marked with `N_`)."""
+
+    purpose: str
+    title: str
+
+
+INDEXING, SEARCH, PICTURES = "ai.index_passages", "ai.search", "ai.pictures"
+OUR_PURPOSES = (
+    PurposeTitle(INDEXING, N_("Putting documents into the search index")),
+    PurposeTitle(SEARCH, N_("Searching documents")),
+    PurposeTitle(PICTURES, N_("Pictures that people order")),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

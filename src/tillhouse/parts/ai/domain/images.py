@@ -145,7 +145,7 @@ def hint_in(body: bytes) -> str:
     """
     try:
         told: object = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested more deeply than anything that a maker writes
         return ""
     if isinstance(told, dict):
         told = told.get("tune") or told.get("prompt") or told

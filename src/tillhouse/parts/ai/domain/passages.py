@@ -5,8 +5,15 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from tillhouse.kernel.text import N_
 from tillhouse.parts.ai.domain.documents import DocumentState
 from tillhouse.parts.ai.domain.reading import UNREADABLE, Box
+
+_PAGES_NAMED = 20
+_UNSURE = N_(
+    "Hard to read: page {pages} of this document. Words there may be wrong. Add a sharper picture, or the document "
+    "as text."
+)
 
 Way = Literal["lexical", "vector", "fused"]
 
@@ -46,6 +53,8 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document as its owner sees it. `hidden_pages` have words that no reader sees; those were not indexed.
+    `unsure_pages` were read from pictures, and what they say may be wrong: `warning` is a message id for `_()` that
+    says so (empty: none), with `pages` for its `{pages}`.
 
     `pages_total` is 0 while it is not known. `failure` is a message id for `_()`, with `failure_page` for its `{page}`
     and `failure_most` for its `{most}`.
@@ -62,6 +71,7 @@ class Document:
     pages_total: int
     passages: int
     hidden_pages: tuple[int, ...]
+    unsure_pages: tuple[int, ...]
     failure_reason: str
     failure_page: int
     failure_most: int
@@ -69,6 +79,14 @@ class Document:
     created_at: datetime
     changed_at: datetime
     failure: str = field(init=False)
+    warning: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "failure", UNREADABLE.get(self.failure_reason, ""))
+        object.__setattr__(self, "warning", _UNSURE if self.unsure_pages else "")
+
+    @property
+    def pages(self) -> str:
+        """The unsure pages as a person reads them: `1, 2, 7`, the first of many."""
+        shown = ", ".join(map(str, self.unsure_pages[:_PAGES_NAMED]))
+        return f"{shown} …" if len(self.unsure_pages) > _PAGES_NAMED else shown

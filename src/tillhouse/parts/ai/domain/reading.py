@@ -20,6 +20,8 @@ from tillhouse.kernel.text import N_
 BlockKind = Literal["heading", "paragraph", "list", "table", "code"]
 PageSource = Literal["text", "ocr"]
 
+SURE = 0.8  # what OCR reads with less is often wrong: scripts it does not know come at 0.6 to 0.79, print above 0.88
+
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 _SARA_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _BETWEEN = "\n\n"
@@ -74,6 +76,11 @@ class Page:
     confidence: float = 1.0
     fingerprint: str = ""
 
+    @property
+    def unsure(self) -> bool:
+        """Whether its words were read from a picture, and some may well be wrong."""
+        return self.source == "ocr" and bool(self.text) and self.confidence < SURE
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -99,6 +106,26 @@ UNREADABLE = {
     "too_large": N_("What is inside this document is too large to be read. Divide it and add the parts."),
     "page_too_slow": N_("Page {page} of this document takes too long to read. Remove or simplify it and add it again."),
     "too_slow": N_("This document takes too long to read. Divide it and add the parts."),
+    "needs_tesseract": N_(
+        "Page {page} of this document is a picture, and nothing is installed here that reads pictures. Add the "
+        "document as text, or have Tesseract installed."
+    ),
+    "needs_tesseract_th": N_(
+        "Page {page} of this document is a picture of Thai text, which nothing reads here. Add the document as text, "
+        "or have Tesseract installed with Thai."
+    ),
+    "needs_tesseract_vi": N_(
+        "Page {page} of this document is a picture of Vietnamese text, which nothing reads here. Add the document as "
+        "text, or have Tesseract installed with Vietnamese."
+    ),
+    "needs_tesseract_hi": N_(
+        "Page {page} of this document is a picture of Hindi text, which nothing reads here. Add the document as text, "
+        "or have Tesseract installed with Hindi."
+    ),
+    "needs_tesseract_he": N_(
+        "Page {page} of this document is a picture of Hebrew text, which nothing reads here. Add the document as text, "
+        "or have Tesseract installed with Hebrew."
+    ),
     "gone": N_("The file of this document is gone. Add it again."),
 }
 

@@ -52,6 +52,7 @@ class _Reading:
     read: int = 0
     title: str = ""
     hidden: list[int] = field(default_factory=list)
+    unsure: list[int] = field(default_factory=list)
     letters: int = 0
     waiting: list[dict[str, object]] = field(default_factory=list)
     written_at: float = 0.0
@@ -65,6 +66,7 @@ class _Reading:
         self.title = self.title or page.title
         self.letters += len(page.text)
         self.hidden += [page.number] if page.hidden else []
+        self.unsure += [page.number] if page.unsure else []
         self.waiting.append(
             {
                 "document_id": self.document_id,
@@ -165,7 +167,7 @@ async def _read(run: JobRun, document: DocumentRow) -> None:
         await store.drop_old_pages(session, document.id, document.revision)
         await store.change(
             session, document.id, state="indexing", title=reading.title, pages_total=reading.read,
-            hidden_pages=reading.hidden, changed_at=clock.now(),
+            hidden_pages=reading.hidden, unsure_pages=reading.unsure, changed_at=clock.now(),
         )  # fmt: skip
         _tell(session, document.id)
 
@@ -210,7 +212,10 @@ async def index_pages(house: House, document: DocumentRow) -> None:
         await index.remove(session, plan.gone)
         await index.move(session, plan.kept)
         await index.add(session, rows)
-        await store.change(session, document.id, passages_total=len(made), passages_indexed=0, changed_at=clock.now())
+        await store.change(
+            session, document.id, passages_total=len(made), passages_indexed=0, indexed_file_id=document.file_id,
+            changed_at=clock.now(),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from tillhouse.kernel.house import House
-from tillhouse.parts.ai.domain.calls import Owner, Use
+from tillhouse.parts.ai.domain.calls import INDEXING, SEARCH, Owner, Use
 from tillhouse.parts.ai.flows.embedding import embed
 from tillhouse.parts.ai.flows.switchboard import embedding_model
 from tillhouse.parts.ai.ports.embedding import Side
 
-_PURPOSES: dict[Side, str] = {"passage": "ai.index_passages", "question": "ai.search"}
+_PURPOSES: dict[Side, str] = {"passage": INDEXING, "question": SEARCH}
 
 
 def meaning_model(house: House) -> str | None:

@@ -8,14 +8,12 @@ from tillhouse.kernel.errors import FieldError, Forbidden, InvalidInput
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
-from tillhouse.parts.ai.domain.calls import Owner, Use
+from tillhouse.parts.ai.domain.calls import PICTURES, Owner, Use
 from tillhouse.parts.ai.domain.failures import ModelFailure, as_error
 from tillhouse.parts.ai.domain.images import ImageJob, ImageKind, ImageOrder, Pack, PackOrder, PromptOrder
 from tillhouse.parts.ai.flows.photos import require_good
 from tillhouse.parts.ai.ports.spending import Quote, SpendGuard
 from tillhouse.parts.ai.service import images
-
-PURPOSE = "ai.pictures"
 
 
 async def order_pictures(
@@ -73,7 +71,7 @@ def _guard_of(house: House) -> SpendGuard:
 
 
 def _use(person_id: UUID) -> Use:
-    return Use(Owner("person", person_id), PURPOSE)
+    return Use(Owner("person", person_id), PICTURES)
 
 
 async def _pictures_of(house: House, wanted: str, subject: str) -> int:

@@ -39,7 +39,10 @@ class CollectionRow(Base):
 
 
 class DocumentRow(Base):
-    """A document and where it stands. `revision` counts the files that it had, `failure` is a key of `UNREADABLE`."""
+    """A document and where it stands. `revision` counts the files that it had, `failure` is a key of `UNREADABLE`.
+
+    `indexed_file_id` is the file whose words are found: not yet `file_id` while a newer one is being read.
+    """
 
     __tablename__ = "documents"
     __table_args__ = (
@@ -53,6 +56,8 @@ class DocumentRow(Base):
             postgresql_where=text("state <> 'deleting'"),
         ),
         Index("ix_documents_owner_id_id", "owner_id", "id"),
+        Index("ix_documents_file_id", "file_id"),
+        Index("ix_documents_indexed_file_id", "indexed_file_id", postgresql_where=text("indexed_file_id IS NOT NULL")),
         {"schema": "ai"},
     )
 
@@ -60,6 +65,7 @@ class DocumentRow(Base):
     collection_id: Mapped[UUID] = mapped_column(ForeignKey("ai.collections.id", ondelete="CASCADE"))
     owner_id: Mapped[UUID]
     file_id: Mapped[UUID]
+    indexed_file_id: Mapped[UUID | None]
     name: Mapped[str] = mapped_column(Text)
     media_type: Mapped[str] = mapped_column(Text)
     sha256: Mapped[bytes] = mapped_column(LargeBinary)
@@ -73,6 +79,7 @@ class DocumentRow(Base):
     passages_indexed: Mapped[int]
     passages_total: Mapped[int]
     hidden_pages: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    unsure_pages: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     failure: Mapped[str | None] = mapped_column(Text)
     failure_page: Mapped[int | None]
     failure_most: Mapped[int | None]

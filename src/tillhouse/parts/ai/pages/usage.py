@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
@@ -20,7 +21,7 @@ from tillhouse.parts.ai.domain.prices import NANO
 from tillhouse.parts.ai.flows import switchboard
 from tillhouse.parts.ai.flows.switchboard import Switchboard
 from tillhouse.parts.ai.models import CallRow
-from tillhouse.parts.ai.pages.naming import engine_name, model_name, says_more
+from tillhouse.parts.ai.pages.naming import engine_name, failure_name, model_name, purpose_name, says_more
 from tillhouse.parts.ai.service import overview
 
 router = APIRouter(prefix="/console/ai")
@@ -71,7 +72,9 @@ async def usage(
         "cursor": cursor,
         "dollars": dollars,
         "engine_name": engine_name,
+        "failure_name": failure_name,
         "model_name": model_name,
+        "purpose_name": partial(purpose_name, house),
         "says_more": says_more,
         "words": _WORDS,
         "tones": {state: _TONES.get(state, "neutral") for state in _WORDS},

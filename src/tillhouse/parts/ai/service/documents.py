@@ -42,10 +42,11 @@ async def add_document(
             await _begin(session, there, file_id=file_id)
         return told(there, collection)
     row = DocumentRow(
-        id=new_id(), collection_id=held.id, owner_id=owner_id, file_id=file_id, name=file.name,
+        id=new_id(), collection_id=held.id, owner_id=owner_id, file_id=file_id, indexed_file_id=None, name=file.name,
         media_type=file.media_type, sha256=file.sha256, languages=list(languages), state=DocumentState.RECEIVED.value,
         revision=1, job_id=None, title="", pages_read=0, pages_total=0, passages_indexed=0, passages_total=0,
-        hidden_pages=[], failure=None, failure_page=None, failure_most=None, created_at=now, changed_at=now,
+        hidden_pages=[], unsure_pages=[], failure=None, failure_page=None, failure_most=None, created_at=now,
+        changed_at=now,
     )  # fmt: skip
     session.add(row)
     await session.flush()
@@ -103,10 +104,26 @@ async def delete_document(session: Session, owner_id: UUID, document_id: UUID) -
     The file stays; it is its owner's. Raises `NotFound`.
     """
     row, _ = await _locked(session, owner_id, document_id)
-    row.state, row.changed_at = DocumentState.DELETING.value, clock.now()
-    row.failure = row.failure_page = row.failure_most = None
-    await session.flush()
-    await enqueue(session, RemoveDocument(document_id=document_id))
+    await _have_gone(session, row)
+
+
+async def forget_file(session: Session, file_id: UUID) -> None:
+    """Have gone whatever was read in a file that is deleted, whoever ended it.
+
+    A document that has a newer file since stays, without the words of the old one; if the newer one is just being read,
+    that begins anew.
+    """
+    for document_id in await store.of_file(session, file_id):
+        row = await store.locked(session, document_id)
+        if row is None or row.state == DocumentState.DELETING:
+            continue
+        if row.file_id == file_id:
+            await _have_gone(session, row)
+        elif row.indexed_file_id == file_id:
+            await store.remove_words(session, row.id)
+            row.indexed_file_id = None
+            if row.state != DocumentState.FAILED:
+                await _begin(session, row, file_id=row.file_id)
 
 
 async def begin_again(session: Session, row: DocumentRow) -> None:
@@ -133,6 +150,7 @@ def told(row: DocumentRow, collection: str) -> Document:
         pages_total=row.pages_total,
         passages=row.passages_total,
         hidden_pages=tuple(row.hidden_pages),
+        unsure_pages=tuple(row.unsure_pages),
         failure_reason=row.failure or "",
         failure_page=row.failure_page or 0,
         failure_most=row.failure_most or 0,
@@ -148,6 +166,13 @@ async def _locked(session: Session, owner_id: UUID, document_id: UUID) -> tuple[
     if found is None or row is None or row.state == DocumentState.DELETING:
         raise NotFound(_NO_SUCH)
     return row, found[1]
+
+
+async def _have_gone(session: Session, row: DocumentRow) -> None:
+    row.state, row.changed_at = DocumentState.DELETING.value, clock.now()
+    row.failure = row.failure_page = row.failure_most = None
+    await session.flush()
+    await enqueue(session, RemoveDocument(document_id=row.id))
 
 
 async def _begin(session: Session, row: DocumentRow, *, file_id: UUID) -> None:

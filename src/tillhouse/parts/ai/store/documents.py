@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tillhouse.kernel.db import JsonObject, ReadSession, Session
@@ -38,6 +38,14 @@ async def document_of(session: ReadSession, owner_id: UUID, document_id: UUID) -
     )
     found = (await session.execute(wanted)).one_or_none()
     return (found[0], found[1]) if found else None
+
+
+async def of_file(session: ReadSession, file_id: UUID) -> Sequence[UUID]:
+    """Documents of everyone that have this file, or whose words are still those of this file."""
+    wanted = select(DocumentRow.id).where(
+        or_(DocumentRow.file_id == file_id, DocumentRow.indexed_file_id == file_id), DocumentRow.state != "deleting"
+    )
+    return (await session.execute(wanted.order_by(DocumentRow.id))).scalars().all()
 
 
 async def documents_of(
@@ -147,6 +155,12 @@ async def page_of(session: ReadSession, owner_id: UUID, document_id: UUID, numbe
 async def remove(session: Session, document_id: UUID) -> None:
     """Remove a document and, by the keys that refer to it, its pages, passages and vectors."""
     await session.execute(delete(DocumentRow).where(DocumentRow.id == document_id))
+
+
+async def remove_words(session: Session, document_id: UUID) -> None:
+    """Remove a document's pages, passages and vectors, and keep the document."""
+    await session.execute(delete(PageRow).where(PageRow.document_id == document_id))
+    await session.execute(delete(PassageRow).where(PassageRow.document_id == document_id))
 
 
 async def left_of(session: ReadSession, document_id: UUID, passages: Sequence[UUID]) -> int:

@@ -65,7 +65,8 @@ class Facts:
     """What is known of a subscription. `paid_until` is the end of the time that is paid for, or of the trial.
 
     `asked` counts the times that the open invoice was asked for; None where there is no open invoice. `charging`: a
-    card is being charged for it, and what becomes of that is not known yet.
+    card is being charged for it, and what becomes of that is not known yet. `notice`: how long before the money is due
+    it is asked for first, where what will be charged takes so long.
     """
 
     state: State
@@ -74,6 +75,7 @@ class Facts:
     ends_at_period_end: bool
     asked: int | None
     charging: bool = False
+    notice: timedelta = timedelta()
 
 
 def next_step(facts: Facts, dunning: Dunning, now: datetime) -> Step | None:  # noqa: PLR0911  a table in order of rank
@@ -123,7 +125,7 @@ def times_to_ask(paid_until: datetime, dunning: Dunning, now: datetime) -> int:
 
 def _ask_at(facts: Facts, dunning: Dunning) -> datetime:
     assert facts.asked is not None
-    times = _asks(dunning)
+    times = [-facts.notice, *_asks(dunning)[1:]]
     if facts.asked >= len(times):
         return datetime.max.replace(tzinfo=facts.paid_until.tzinfo)
     return facts.paid_until + times[facts.asked]

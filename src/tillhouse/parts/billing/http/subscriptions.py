@@ -113,7 +113,7 @@ async def pay(
     order = await api.begin_payment(house, owner, invoice_id, how, request_key=str(key))
     async with house.database.reading() as session:
         view = await api.invoice(session, owner, invoice_id)
-    pay_url = f"{house.settings.base_url}{payments.pay_path(house, order.id)}"
+    pay_url = house.settings.address(payments.pay_path(house, order.id))
     return schemas.PayOut(invoice=invoice_out(view), order_id=order.id, pay_url=pay_url)
 
 

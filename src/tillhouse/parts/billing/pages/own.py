@@ -1,7 +1,7 @@
 """One's own plan, points with their ends, what they went for, and invoices."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Request
@@ -78,7 +78,7 @@ class Begun(BaseModel):
     """The page from which a payment is begun: pressed twice, it is begun once."""
 
     request_key: UUID
-    keep_card: bool = False
+    keep: Literal["", "card", "upi"] = ""
 
 
 @router.get("/", dependencies=[Depends(rate_limit("120/minute"))])
@@ -147,7 +147,8 @@ async def invoice(request: Request, session: Read, person: Person, pages: Pages,
         "wallet": wallet.available,
         "request_key": uuid4(),
         "covers": not wallet.available < found.total,
-        "keepable": await _keepable(session, owner, found),
+        "ways": await _ways_to_keep(session, owner, found),
+        "charging": await api.is_being_charged(session, found.id),
     }
     return pages.render_page(request, "billing/invoice.html", values)
 
@@ -173,7 +174,12 @@ async def pay(request: Request, house: TheHouse, person: Person, invoice_id: UUI
     form = await Form.read(request, Begun)
     if not form.is_valid:
         return redirect(request, f"/billing/invoices/{invoice_id}")  # the page has what the form lacked
-    how = api.How(locale=reader().language.tag, keep_card=form.data.keep_card)
+    keep = form.data.keep
+    how = api.How(
+        locale=reader().language.tag,
+        method=payments.Method(keep) if keep else None,
+        keep_card=bool(keep),
+    )
     key = f"page:{form.data.request_key}"
     order = await api.begin_payment(house, api.person(person.person_id), invoice_id, how, request_key=key)
     return redirect(request, payments.pay_path(house, order.id))
@@ -222,7 +228,8 @@ async def _home(session: ReadSession, person: Principal) -> dict[str, object]:
         },
         "packages": api.packages(house),
         "cards": await payments.cards_of(session, owner.kind, owner.id),
-        "renewed_in": _renewed_in(house, subscriptions),
+        "renewed": any(payments.keeps_cards(house, one.currency) for one in subscriptions),
+        "given_in": _given_in(house, subscriptions),
         "points": await ledger.lots_summary(session, account),
         "lots": [lot for lot in await ledger.lots_of(session, account, limit=50) if lot.remaining],
         "charges": charges,
@@ -234,17 +241,20 @@ async def _home(session: ReadSession, person: Principal) -> dict[str, object]:
     }
 
 
-async def _keepable(session: ReadSession, owner: api.Owner, invoice: api.InvoiceView) -> bool:
-    """Whether the card that pays this invoice may be kept for the next ones, where none is."""
-    if invoice.subscription_id is None or not payments.keepers_with_pages(house_of(session), invoice.total.unit):
-        return False
-    return await payments.card_for(session, owner.kind, owner.id, invoice.total.unit) is None
+async def _ways_to_keep(session: ReadSession, owner: api.Owner, invoice: api.InvoiceView) -> Sequence[payments.Method]:
+    """How this invoice can be paid so that the next ones pay for themselves, where nothing is kept that can do so."""
+    if invoice.subscription_id is None:
+        return []
+    kept = await payments.card_for(session, owner.kind, owner.id, invoice.price.unit)
+    if kept and not kept.paused and (kept.greatest is None or not kept.greatest < invoice.price):
+        return []
+    return payments.ways_to_keep(house_of(session), invoice.price)
 
 
-def _renewed_in(house: House, subscriptions: Sequence[api.SubscriptionView]) -> str | None:
-    """A currency of one's plans in which a kept card can pay for renewals."""
+def _given_in(house: House, subscriptions: Sequence[api.SubscriptionView]) -> str | None:
+    """A currency of one's plans for which a card can be given without a payment."""
     currencies = dict.fromkeys(one.currency for one in subscriptions)
-    return next((one for one in currencies if payments.keeps_cards(house, one)), None)
+    return next((one for one in currencies if payments.takes_cards(house, one)), None)
 
 
 def _titles(session: ReadSession) -> Mapping[str, str]:

@@ -19,6 +19,8 @@ from tillhouse.parts.billing.store import charging as charges
 from tillhouse.parts.payments import api as payments
 
 _LOOK_AGAIN = timedelta(minutes=10)
+_RARELY = timedelta(hours=1)  # at a charge that its gateway has and says nothing of for a day and more
+_EXPIRED = "expired"
 _ENDED = frozenset({payments.OrderState.FAILED, payments.OrderState.EXPIRED})
 
 
@@ -28,17 +30,26 @@ async def under_way(session: ReadSession, invoice: InvoiceRow | None) -> bool:
     return last is not None and last.state == "open"
 
 
+async def notice_of(session: ReadSession, invoice: InvoiceRow) -> timedelta:
+    """How long before the money is due the owner's card has to be charged for it; nothing where none will be."""
+    card = await payments.card_for(session, invoice.owner_kind, invoice.owner_id, invoice.currency)
+    return card.notice if card else timedelta()
+
+
 async def begin(session: Session, invoice: InvoiceRow) -> bool:
     """Have the owner's card charged for an invoice that is locked, as its attempt `asked`.
 
-    False where there is no card that can be, or where its bank wants something of its holder first.
+    False where there is no card that can be, or where its bank wants something of its holder first. One whose charges
+    take days is not charged again for an invoice while nobody told what became of the charge before: it may come yet.
     """
     card = await payments.card_for(session, invoice.owner_kind, invoice.owner_id, invoice.currency)
     if card is None:
         return False
     last = await charges.last_charge(session, invoice.id)
-    if last and last.card_id == card.id and payments.needs_person(last.reason):
-        return False
+    if last and last.card_id == card.id:
+        may_come_yet = bool(card.notice) and last.reason == _EXPIRED
+        if may_come_yet or payments.needs_person(last.reason):
+            return False
     now = clock.now()
     session.add(
         CardChargeRow(
@@ -88,6 +99,9 @@ async def conclude(session: Session, invoice_id: UUID, attempt: int, order: paym
         _end(charge, "paid", None)
     elif order.state in _ENDED:
         await _failed(session, charge, order.failure_code or order.state)
+    elif order.provider_order_id:
+        age = clock.now() - charge.begun_at
+        charge.next_look_at = clock.now() + min(max(_LOOK_AGAIN, age / 6), _RARELY)
     await session.flush()
 
 
@@ -99,10 +113,10 @@ async def refuse(session: Session, invoice_id: UUID, attempt: int, reason: str) 
         await session.flush()
 
 
-async def why_refused(session: ReadSession, invoice: InvoiceRow) -> str | None:
-    """Why the card was not charged when an invoice was asked for last; None where none was tried."""
+async def refused_when_asked(session: ReadSession, invoice: InvoiceRow) -> CardChargeRow | None:
+    """The charge that failed when an invoice was asked for last; None where none was tried."""
     last = await charges.last_charge(session, invoice.id)
-    return last.reason if last and last.state == "failed" and last.attempt == invoice.asked else None
+    return last if last and last.state == "failed" and last.attempt == invoice.asked else None
 
 
 async def _failed(session: Session, charge: CardChargeRow, reason: str) -> None:

@@ -211,8 +211,13 @@ async def end(session: Session, subscription: SubscriptionRow, state: State) -> 
 
 
 def look_again(
-    session: ReadSession, subscription: SubscriptionRow, *, asked: int | None, charging: bool = False
+    session: ReadSession,
+    subscription: SubscriptionRow,
+    *,
+    asked: int | None,
+    charging: bool = False,
+    notice: timedelta = timedelta(),
 ) -> None:
     """Note when the subscription is due for its next look."""
     dunning = house_of(session).settings_of(BillingSettings).dunning
-    subscription.next_look_at = next_look(facts_of(subscription, asked, charging=charging), dunning)
+    subscription.next_look_at = next_look(facts_of(subscription, asked, charging=charging, notice=notice), dunning)

@@ -173,9 +173,10 @@ async def advance(session: Session, subscription_id: UUID) -> None:
     for _ in range(_MOST_STEPS):
         open_one = await store.open_invoice(session, row.id)
         asked, busy = open_one.asked if open_one else None, await charging.under_way(session, open_one)
-        step = next_step(facts_of(row, asked, charging=busy), dunning, clock.now())
+        notice = await _notice(session, row, open_one)
+        step = next_step(facts_of(row, asked, charging=busy, notice=notice), dunning, clock.now())
         if step is None:
-            invoices.look_again(session, row, asked=asked, charging=busy)
+            invoices.look_again(session, row, asked=asked, charging=busy, notice=notice)
             break
         await _take(session, row, open_one, step)
     await session.flush()
@@ -234,11 +235,24 @@ async def _ask(session: Session, row: SubscriptionRow, invoice: InvoiceRow) -> N
     await session.flush()
     if await charging.under_way(session, invoice):
         return
-    wallet = await ledger.balance(session, wallet_of(_owner(row), row.currency))
-    if row.pays_from_wallet and not wallet.available < invoice.money:
+    if await _wallet_pays(session, row, invoice):
         await invoices.settle(session, row, invoice, None)
     elif not await charging.begin(session, invoice):
         await emit(session, PaymentAskedFor(invoice_id=invoice.id))
+
+
+async def _notice(session: Session, row: SubscriptionRow, invoice: InvoiceRow | None) -> timedelta:
+    """How long before the paid time ends a renewal is asked for first: what its wallet pays is paid when it is due."""
+    if invoice is None or invoice.asked or invoice.starts_anew or await _wallet_pays(session, row, invoice):
+        return timedelta()
+    return await charging.notice_of(session, invoice)
+
+
+async def _wallet_pays(session: Session, row: SubscriptionRow, invoice: InvoiceRow) -> bool:
+    if not row.pays_from_wallet:
+        return False
+    wallet = await ledger.balance(session, wallet_of(_owner(row), row.currency))
+    return not wallet.available < invoice.money
 
 
 def _next_plan(session: Session, row: SubscriptionRow) -> Plan:

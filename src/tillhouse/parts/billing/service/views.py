@@ -1,13 +1,15 @@
 """What others see of subscriptions, invoices and charges: no row leaves."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.billing.domain import Facts, InvoiceState, Owner, State
 from tillhouse.parts.billing.models import ChargeRow, InvoiceRow, SubscriptionRow
+
+_NONE = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ _SENTENCES = {
 }
 
 
-def facts_of(row: SubscriptionRow, asked: int | None, *, charging: bool = False) -> Facts:
+def facts_of(row: SubscriptionRow, asked: int | None, *, charging: bool = False, notice: timedelta = _NONE) -> Facts:
     """What the rules of subscriptions ask about."""
     return Facts(
         state=State(row.state),
@@ -96,6 +98,7 @@ def facts_of(row: SubscriptionRow, asked: int | None, *, charging: bool = False)
         ends_at_period_end=row.ends_at_period_end,
         asked=asked,
         charging=charging,
+        notice=notice,
     )
 
 

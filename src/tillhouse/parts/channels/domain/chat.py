@@ -14,6 +14,7 @@ Kind = Literal[
 MEDIA: frozenset[Kind] = frozenset({"image", "audio", "video", "document", "sticker"})
 LONGEST_TEXT = 4096
 LONGEST_WITH_BUTTONS = 1024
+LONGEST_ID = 255  # of a provider's own: those that there are have some 60 characters, and are looked up by an index
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,23 @@ class Renamed:
 
 
 Delivered = Arrived | Reported | Renamed
+
+
+def can_be_kept(text: str) -> str:
+    """What somebody wrote, without the one character that a database keeps in no text."""
+    return text.replace("\0", "")
+
+
+def checked_id(text: str) -> str:
+    """A provider's id or number, as it is. Raises `ValueError` for one that is none."""
+    if len(text) > LONGEST_ID or "\0" in text:
+        raise ValueError(f"an id has at most {LONGEST_ID} characters")
+    return text
+
+
+def phone_of(digits: str) -> str | None:
+    """A phone number of its digits (+ and digits), None for what is none."""
+    return f"+{digits}" if digits.isascii() and digits.isdecimal() else None
 
 
 def line_of(found: JsonObject) -> Line:

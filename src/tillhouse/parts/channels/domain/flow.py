@@ -36,7 +36,9 @@ _SPECIAL = (STAY, END, PERSON)
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What somebody wrote, as a step sees it. `file_id` is the stored file of a picture, None where it was lost."""
+    """What somebody wrote, as a step sees it. `file_id` is the stored file of a picture, None where it was lost: `lost`
+    says why.
+    """
 
     inbound_id: UUID
     kind: Kind
@@ -44,6 +46,7 @@ class Heard:
     choice: str = ""
     file_id: UUID | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    lost: str = ""
 
 
 @dataclass(slots=True)

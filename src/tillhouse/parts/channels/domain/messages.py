@@ -33,12 +33,15 @@ _WHATSAPP: dict[str, Status] = {
     "failed": "failed",
 }
 
-# What carriers act on by themselves (CTIA's list), and the same in the languages of the house.
+# What people write to hear no more, or again, in the languages of the house.
 _STOP = frozenset({
-    "stop", "stopall", "unsubscribe", "cancel", "end", "quit", "optout", "opt out", "revoke",
-    "रोकें", "बंद करो", "บอกเลิก", "หยุด", "dừng", "ngừng", "huỷ", "הסר", "הפסק",
+    "stop", "stopall", "unsubscribe", "optout", "opt out", "रोकें", "बंद करो", "หยุด", "dừng", "ngừng", "הסר", "הפסק",
 })  # fmt: skip
-_START = frozenset({"start", "unstop", "yes", "resume", "शुरू करें", "เริ่ม", "bắt đầu", "התחל"})
+_START = frozenset({"start", "unstop", "शुरू करें", "เริ่ม", "bắt đầu", "התחל"})
+
+# By SMS the carriers act on these too (CTIA's list), whatever they were meant for; elsewhere they are plain words.
+_CARRIERS_STOP = frozenset({"cancel", "end", "quit", "revoke", "บอกเลิก", "huỷ"})
+_CARRIERS_START = frozenset({"yes", "resume"})
 
 
 def masked(address: str) -> str:
@@ -64,19 +67,36 @@ def status_of_whatsapp(word: str) -> Status | None:
     return _WHATSAPP.get(word)
 
 
+def window_closes(last_inbound: datetime | None) -> datetime | None:
+    """Until when words of one's own may be sent by WhatsApp; None where nobody has written yet."""
+    return last_inbound + WINDOW - _MARGIN if last_inbound else None
+
+
 def window_is_open(last_inbound: datetime | None, now: datetime) -> bool:
     """Whether words of one's own may be sent by WhatsApp, or only an approved template."""
-    return last_inbound is not None and now < last_inbound + WINDOW - _MARGIN
+    closes = window_closes(last_inbound)
+    return closes is not None and now < closes
 
 
-def says_stop(text: str) -> bool:
+def says_stop(text: str, channel: Channel) -> bool:
     """Whether somebody wants to hear no more; the word alone counts, not a sentence that holds it."""
-    return _bare(text) in _STOP
+    said = _bare(text)
+    return said in _STOP or (channel == "sms" and said in _CARRIERS_STOP)
 
 
-def says_start(text: str, *, stopped: bool) -> bool:
-    """Whether somebody wants to hear from us again. Only of one who `stopped`: others mean what they say."""
-    return stopped and _bare(text) in _START
+def says_start(text: str) -> bool:
+    """Whether somebody who has stopped asks to hear from us again. Of others it is a word like any."""
+    return _bare(text) in _START
+
+
+def lifts_stop(text: str, channel: Channel) -> bool:
+    """Whether messages reach somebody who has stopped again: they say so, or their carrier takes it for that."""
+    return says_start(text) or (channel == "sms" and _bare(text) in _CARRIERS_START)
+
+
+def may_stop_or_start(text: str) -> bool:
+    """Whether this may be a word of that kind, on one channel or another."""
+    return says_stop(text, "sms") or lifts_stop(text, "sms")
 
 
 def not_before(now: datetime, zone: str, quiet_from: int, quiet_to: int) -> datetime:
@@ -98,4 +118,4 @@ def _is_quiet(hour: int, start: int, end: int) -> bool:
 
 
 def _bare(text: str) -> str:
-    return " ".join(text.casefold().strip(" \t\n.!?。").split())
+    return " ".join(text.casefold().strip(" \t\n.!?。।").split())

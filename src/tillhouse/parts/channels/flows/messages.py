@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from tillhouse.kernel import clock, live
+from tillhouse.kernel import clock
 from tillhouse.kernel.db import Session, house_of
 from tillhouse.kernel.outbound import NotSent, OutcomeUnknown
 from tillhouse.kernel.work import JobRun, enqueue
@@ -18,7 +18,7 @@ from tillhouse.parts.channels import store
 from tillhouse.parts.channels.domain.chat import Approved, line_of, numbered
 from tillhouse.parts.channels.domain.messages import Status, window_is_open
 from tillhouse.parts.channels.events import SendMessage
-from tillhouse.parts.channels.models import MessageRow, NoticeRow
+from tillhouse.parts.channels.models import MessageRow
 from tillhouse.parts.channels.ports import (
     Attachment,
     Carrier,
@@ -31,7 +31,7 @@ from tillhouse.parts.channels.ports import (
     Target,
 )
 from tillhouse.parts.channels.service import consent, messages
-from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, described, in_words, is_mailed_offer, render
+from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, approved_of, described, is_mailed_offer, render
 from tillhouse.parts.channels.store import chats, reach
 from tillhouse.parts.files import api as files
 
@@ -130,7 +130,8 @@ async def _begin(run: JobRun, task: SendMessage) -> _Begun | None:
             await messages.record(session, row.id, "failed", error_code="code_no_longer_good")
             return None
         if row.channel == "in_app":
-            await _put_inside(session, row, outgoing)
+            messages.put_inside(session, row, outgoing)
+            await messages.record(session, row.id, "delivered", provider="in_app")
             return None
         begun = await _prepared(session, row, outgoing, looks_up=doubtful and row.when_unknown == "look_up")
         if begun is None:
@@ -144,6 +145,8 @@ async def _waits_or_may_not(session: Session, row: MessageRow) -> bool:
     """Whether the message waits for its time, or must not go after all: somebody said stop in the meantime."""
     if row.template == LINE or CHALLENGE in row.data:
         return False
+    if described(house_of(session), row.template).category == "security":
+        return await _has_stopped(session, row)
     if not await consent.allowed(session, row.channel, row.purpose, person_id=row.person_id, address=row.address):
         await messages.record(session, row.id, "failed", error_code="no_consent")
         return True
@@ -154,30 +157,20 @@ async def _waits_or_may_not(session: Session, row: MessageRow) -> bool:
     return True
 
 
+async def _has_stopped(session: Session, row: MessageRow) -> bool:
+    """What is about security waits for nothing, and asks nobody but a carrier that would refuse it."""
+    if not await consent.has_stopped(session, row.channel, row.purpose, row.address):
+        return False
+    await messages.record(session, row.id, "failed", error_code="no_consent")
+    return True
+
+
 def _may_try_again(session: Session, row: MessageRow) -> bool:
     """A try may have reached the person. Whoever can be asked is asked first; without an answer it is not repeated."""
     if row.when_unknown == "look_up":
         carriers = house_of(session).the(Carriers)
         return carriers.has(row.channel) and isinstance(carriers.of(row.channel, row.provider), LooksUp)
     return row.when_unknown == "resend"
-
-
-async def _put_inside(session: Session, row: MessageRow, outgoing: Outgoing) -> None:
-    """A message inside the house arrives with this transaction."""
-    person_id = row.person_id or UUID(row.address)
-    session.add(
-        NoticeRow(
-            id=row.id,
-            person_id=person_id,
-            title=outgoing.subject,
-            body=outgoing.text,
-            url=outgoing.url,
-            created_at=clock.now(),
-            read_at=None,
-        )
-    )
-    await messages.record(session, row.id, "delivered", provider="in_app")
-    live.tell(session, person_id, "notices", id=str(row.id))
 
 
 async def _prepared(session: Session, row: MessageRow, outgoing: Outgoing, *, looks_up: bool) -> _Begun | None:
@@ -227,13 +220,8 @@ def _approved(session: Session, row: MessageRow) -> Approved | None:
     """What may be sent once the 24 hours are over."""
     if row.template == LINE:
         return line_of(row.data).outside
-    about = described(house_of(session), row.template)
-    language = row.locale if row.locale in about.approved else "en"
-    if language not in about.approved:
-        return None
-    words = in_words(house_of(session), language, row.data)
-    parameters = tuple(str(words.get(name) or "") for name in about.parameters)
-    return Approved(about.approved[language], parameters, language)
+    house = house_of(session)
+    return approved_of(house, described(house, row.template), row.locale, row.data)
 
 
 async def _forget_try(run: JobRun, task: SendMessage) -> None:

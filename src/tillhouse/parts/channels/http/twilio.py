@@ -13,7 +13,7 @@ from tillhouse.kernel.http import TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
 from tillhouse.parts.channels.domain.messages import status_of_twilio
-from tillhouse.parts.channels.providers.twilio import is_signed
+from tillhouse.parts.channels.providers.twilio import is_signed, signed_by
 from tillhouse.parts.channels.service import inbound, messages
 from tillhouse.parts.channels.settings import ChannelsSettings
 
@@ -52,7 +52,8 @@ async def _signed(request: Request, house: House) -> Fields:
     form = [(name, value) for name, value in found.multi_items() if not isinstance(value, UploadFile)]
     query = f"?{request.url.query}" if request.url.query else ""
     url = house.settings.address(f"{request.url.path}{query}")
-    token = house.settings_of(ChannelsSettings).twilio_auth_token
-    if not is_signed(token, url, form, request.headers.get("x-twilio-signature", "")):
+    settings, named = house.settings_of(ChannelsSettings), request.headers.get("x-twilio-webhooks-signature-settings")
+    secret, algorithm = signed_by(named or "", settings.twilio_auth_token, settings.twilio_shared_keys)
+    if not is_signed(secret, url, form, request.headers.get("x-twilio-signature", ""), algorithm=algorithm):
         raise Forbidden(N_("This callback is not signed by Twilio."))
     return form

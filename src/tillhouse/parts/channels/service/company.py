@@ -15,7 +15,7 @@ from tillhouse.kernel.db import Session, house_of
 from tillhouse.kernel.work import Task, enqueue_all
 from tillhouse.parts.channels import store
 from tillhouse.parts.channels.domain.chat import Arrived, Correspondent, Delivered, Reported
-from tillhouse.parts.channels.domain.messages import Status, may_follow, says_start, says_stop, status_of_whatsapp
+from tillhouse.parts.channels.domain.messages import Status, may_follow, may_stop_or_start, status_of_whatsapp
 from tillhouse.parts.channels.events import Converse, FetchMedia
 from tillhouse.parts.channels.models import ChatContactRow, InboundRow, MessageRow, ReceivedRow
 from tillhouse.parts.channels.service.bell import Bell
@@ -69,7 +69,7 @@ def _read(row: ReceivedRow) -> _Delivery:
             delivery.arrived.append(one)
             delivery.keys.update(_keys(row.provider, one.sender))
             text = one.message.text if one.message.kind == "text" else ""
-            delivery.plain = delivery.plain and not (says_stop(text) or says_start(text, stopped=True))
+            delivery.plain = delivery.plain and not may_stop_or_start(text)
         elif isinstance(one, Reported):
             if status := status_of_whatsapp(one.status):
                 delivery.reported.append((one, status))

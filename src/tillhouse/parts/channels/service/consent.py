@@ -55,12 +55,17 @@ async def consents_of(session: ReadSession, person_id: UUID) -> dict[tuple[Chann
 
 async def allowed(session: ReadSession, channel: str, purpose: str, *, person_id: UUID | None, address: str) -> bool:
     """Whether a message of this purpose may be sent. Whoever has no account has agreed to nothing but answers."""
-    if (channel == "sms" or purpose == "marketing") and await reach.opted_out(session, channel, address):
+    if await has_stopped(session, channel, purpose, address):
         return False
     if person_id is None:
         return purpose == "transactional"
     said = {(row.channel, row.purpose): row.allowed for row in await reach.consents(session, person_id)}
     return said.get((channel, purpose), purpose == "transactional")
+
+
+async def has_stopped(session: ReadSession, channel: str, purpose: str, address: str) -> bool:
+    """Whether somebody said stop from this address to messages of this purpose."""
+    return (channel == "sms" or purpose == "marketing") and await reach.opted_out(session, channel, address)
 
 
 async def may_go_at(session: ReadSession, row: MessageRow) -> datetime:

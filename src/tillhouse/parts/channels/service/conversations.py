@@ -40,6 +40,7 @@ from tillhouse.parts.channels.domain.flow import (
     typed_choice,
     wire_id,
 )
+from tillhouse.parts.channels.domain.messages import window_is_open
 from tillhouse.parts.channels.events import Converse, HandedOver, LookAfterChats, ShowRead
 from tillhouse.parts.channels.models import ChatContactRow, ConversationRow, InboundRow
 from tillhouse.parts.channels.ports import Carriers, ShowsRead
@@ -51,6 +52,8 @@ from tillhouse.parts.channels.store import chats
 _BITE = 50  # messages of one contact in one transaction
 _MOST_STEPS = 20  # states that one message may lead through: more is a circle
 _STAFF = "channels:chats"  # the live channel of whoever answers for us
+NO_ROOM = "no_room"  # why a file was not kept: the chat has as many as one may have
+_FULL = N_("There is no room for more files in this chat, so that one was not kept. Please go on without it.")
 
 
 @dataclass(slots=True)
@@ -147,13 +150,20 @@ async def begin(session: Session, contact_id: UUID, flow_name: str, memory: Json
     return row.id
 
 
-async def answer(session: Session, conversation_id: UUID, text: str, staff_id: UUID) -> None:
-    """Somebody of ours answers. Raises `NotFound`, `Conflict` unless the conversation was handed to a person."""
+async def answer(session: Session, conversation_id: UUID, said: str | Line, staff_id: UUID) -> None:
+    """Somebody of ours answers. Raises `NotFound`, `Conflict` unless the conversation was handed to a person.
+
+    `Conflict` as well once the 24 hours are over, unless the line has something approved for then (`outside`).
+    """
+    line = Line(said) if isinstance(said, str) else said
     contact, row = await _locked(session, conversation_id)
     if row.mode != "person":
         raise Conflict(N_("Take the conversation over first, so that nobody is answered twice."))
+    is_over = messages.channel_of(contact) == "whatsapp" and not window_is_open(contact.last_inbound_at, clock.now())
+    if is_over and line.outside is None:
+        raise Conflict(N_("24 hours have passed since their last message: WhatsApp takes approved texts alone."))
     row.answered_by, row.updated_at = staff_id, clock.now()
-    await messages.say(session, contact, Line(text))
+    await messages.say(session, contact, line)
 
 
 async def take_over(session: Session, conversation_id: UUID, staff_id: UUID) -> None:
@@ -178,6 +188,32 @@ async def hand_back(session: Session, conversation_id: UUID) -> None:
     await _ask(_scene(session, contact, row, flow, None))
 
 
+async def waits_for(session: Session, contact: ChatContactRow, text: str) -> bool:
+    """Whether a word is one that the flow of a contact waits for; a `Text` takes any, and waits for none."""
+    row = await chats.open_conversation(session, contact.id)
+    flow = _flow_of(session, row) if row and row.mode == "flow" else None
+    state = flow.state(row.state) if row and flow else None
+    if row is None or flow is None or state is None:
+        return False
+    words = {*flow.words, *(word for one in state.accepts for word in _words_of(one))}
+    if bare(text) in map(bare, words):
+        return True
+    heard = Heard(contact.id, "text", text)
+    return _typed(session, contact, state, _scene(session, contact, row, flow, heard).talk, heard).kind == "press"
+
+
+async def begins_with(session: ReadSession, contact: ChatContactRow, text: str) -> bool:
+    """Whether a flow begins with this very word, and the contact is in none."""
+    if await chats.open_conversation(session, contact.id):
+        return False
+    flow = _flow_for(session, contact, Heard(contact.id, "text", text))
+    return flow is not None and bare(text) in map(bare, flow.starts)
+
+
+def _words_of(accept: Accept) -> tuple[str, ...]:
+    return accept.words if isinstance(accept, Words) else accept.done if isinstance(accept, Gather) else ()
+
+
 def _flow_takes(session: Session, contact: ChatContactRow, row: ConversationRow | None, heard: Heard) -> bool:
     """Not where a person of ours answers, or nobody does."""
     if row is None:
@@ -194,6 +230,8 @@ async def _show_read(session: Session, row: InboundRow) -> None:
 
 
 async def _step(session: Session, contact: ChatContactRow, row: ConversationRow | None, heard: Heard) -> None:
+    if heard.lost == NO_ROOM:  # whoever answers here, and if nobody does: they should know that we do not have it
+        await messages.say(session, contact, Line(translated(house_of(session), contact.locale, _FULL)))
     if row is None:
         flow = _flow_for(session, contact, heard)
         if flow is None:
@@ -238,7 +276,8 @@ async def _react(scene: _Scene, state: State) -> None:
         if await _accepted(scene, accept):
             return
     lost = heard.kind in ("image", "audio", "video", "document", "sticker") and heard.file_id is None
-    scene.talk.says(Line(scene.flow.lost_file if lost else state.otherwise))
+    if heard.lost != NO_ROOM:
+        scene.talk.says(Line(scene.flow.lost_file if lost else state.otherwise))
     await _ask(scene)
 
 
@@ -462,6 +501,7 @@ def _heard(row: InboundRow) -> Heard:
         str(row.content.get("choice") or ""),
         row.file_id,
         {name: str(value) for name, value in facts.items()} if isinstance(facts, dict) else {},
+        row.media_error or "",
     )
 
 

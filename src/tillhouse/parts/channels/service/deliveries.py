@@ -160,6 +160,7 @@ async def send_test(session: Session, actor: Principal, endpoint_id: UUID) -> We
     await _keep(session, happened, TEST, message_body(TEST, happened.at, data))
     delivery_id = await _plan(session, happened.id, endpoint)
     assert delivery_id
+    await identity.audit(session, actor, "channels.test_webhook", f"webhook_endpoint:{endpoint.id}", {})
     return await delivery_for(session, actor, delivery_id)
 
 

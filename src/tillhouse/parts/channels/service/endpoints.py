@@ -132,7 +132,8 @@ async def disable(session: Session, row: WebhookEndpointRow, reason: DisabledRea
     await session.flush()
     if row.created_by and house_of(session).provided(identity.MessageSender):
         about = row.description or destination_of(row.url, Rules(guarded=False)).host
-        data: JsonObject = {"about": about, "endpoint_id": str(row.id), "reason": reason}
+        page = house_of(session).settings.address(f"/console/channels/webhooks/{row.id}")
+        data: JsonObject = {"about": about, "endpoint_id": str(row.id), "reason": reason, "url": page}
         await identity.notify(session, row.created_by, "channels.webhook_disabled", data)
 
 

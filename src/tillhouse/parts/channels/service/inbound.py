@@ -14,19 +14,18 @@ from tillhouse.kernel.context import request_id
 from tillhouse.kernel.db import Session, house_of
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.logs import get_logger
-from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import enqueue, enqueue_all
 from tillhouse.parts.channels import store
-from tillhouse.parts.channels.domain.chat import Arrived, Correspondent, Delivered, Incoming, Line, Renamed, Reported
-from tillhouse.parts.channels.domain.messages import says_start, says_stop, status_of_whatsapp
+from tillhouse.parts.channels.domain.chat import Arrived, Correspondent, Delivered, Incoming, Renamed, Reported
+from tillhouse.parts.channels.domain.messages import status_of_whatsapp
 from tillhouse.parts.channels.events import Converse, FetchMedia, TakeIn
 from tillhouse.parts.channels.models import ChatContactRow, InboundRow, ReceivedRow
 from tillhouse.parts.channels.providers.twilio import read_inbound
 from tillhouse.parts.channels.providers.whatsapp import read_delivery
-from tillhouse.parts.channels.service import consent, messages
+from tillhouse.parts.channels.service import messages, stopping
 from tillhouse.parts.channels.service.bell import Bell
-from tillhouse.parts.channels.service.rendering import translated
-from tillhouse.parts.channels.store import chats, reach
+from tillhouse.parts.channels.store import chats
+from tillhouse.parts.files import api as files
 from tillhouse.parts.identity.api import Identifier, person_by_identifier
 
 log = get_logger(__name__)
@@ -82,7 +81,7 @@ async def _take_message(session: Session, provider: str, arrived: Arrived) -> No
         return
     heard_at = min(row.sent_at, row.created_at)
     contact.last_inbound_at = max(contact.last_inbound_at or heard_at, heard_at)
-    if message.kind == "text" and await _said_stop_or_start(session, contact, message.text):
+    if message.kind == "text" and await stopping.said_stop_or_start(session, contact, message.text):
         await chats.mark_handled(session, row.id, row.created_at)
         return
     if message.media:
@@ -112,7 +111,7 @@ async def contact_of(session: Session, provider: str, who: Correspondent) -> Cha
     """Whoever wrote, locked, made where we never heard of them. Who is known by number and by id becomes one."""
     rows = await chats.lock_correspondents(session, provider, who)
     for other in rows[1:]:
-        await chats.merge_contacts(session, rows[0].id, other.id)
+        await merge(session, rows[0].id, other.id)
     contact = rows[0] if rows else new_contact(provider, who)
     if not rows:
         session.add(contact)
@@ -121,6 +120,12 @@ async def contact_of(session: Session, provider: str, who: Correspondent) -> Cha
         await _recognise(session, contact, contact.phone)
     await session.flush()
     return contact
+
+
+async def merge(session: Session, kept: UUID, dropped: UUID) -> None:
+    """Two contacts turned out to be one: what either wrote and sent is the one's. Both are locked."""
+    await chats.merge_contacts(session, kept, dropped)
+    await files.change_owner(session, dropped, kept)
 
 
 def new_contact(provider: str, who: Correspondent) -> ChatContactRow:
@@ -141,21 +146,6 @@ async def _recognise(session: Session, contact: ChatContactRow, phone: str) -> N
     person = await person_by_identifier(session, Identifier("phone", phone))
     if person:
         contact.person_id, contact.locale = person.id, person.locale
-
-
-async def _said_stop_or_start(session: Session, contact: ChatContactRow, text: str) -> bool:
-    channel, address = messages.channel_of(contact), messages.address_of(contact)
-    if says_stop(text):
-        await reach.opt_out(session, channel, address, "chat", clock.now())
-        if contact.person_id:
-            await consent.set_consent(session, contact.person_id, channel, "marketing", allowed=False, source="chat")
-        if channel == "whatsapp":  # by SMS the carrier answers itself, and lets nothing of ours through
-            await messages.say(session, contact, Line(translated(house_of(session), contact.locale, _STOPPED)))
-        return True
-    if says_start(text, stopped=True) and await reach.opted_out(session, channel, address):
-        await reach.opt_in(session, channel, address)
-        return True
-    return False
 
 
 async def _take_report(session: Session, provider: str, report: Reported) -> None:
@@ -179,7 +169,7 @@ async def _rename(session: Session, provider: str, renamed: Renamed) -> None:
     contact = known[0]
     for other in [*known[1:], *await chats.lock_correspondents(session, provider, renamed.after)]:
         if other.id != contact.id:
-            await chats.merge_contacts(session, contact.id, other.id)
+            await merge(session, contact.id, other.id)
     contact.phone = renamed.after.phone or contact.phone
     contact.user_id = renamed.after.user_id or contact.user_id
     if renamed.after.phone and renamed.after.phone != renamed.before.phone:
@@ -193,6 +183,3 @@ def as_uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-_STOPPED = N_("You get no more offers from us. Write START to have them again.")

@@ -5,26 +5,27 @@ so that a late second report starts no second one. What is said in a chat is han
 one before it (`after_id`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import overload
 from uuid import UUID
 
-from tillhouse.kernel import clock
+from tillhouse.kernel import clock, live
 from tillhouse.kernel.db import JsonObject, ReadSession, Session, house_of
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.work import enqueue
 from tillhouse.parts.channels import store
 from tillhouse.parts.channels.domain.chat import Line
-from tillhouse.parts.channels.domain.messages import Channel, Status, may_follow
+from tillhouse.parts.channels.domain.messages import Channel, Purpose, Status, may_follow
 from tillhouse.parts.channels.events import ForgetMessages, SendMessage
-from tillhouse.parts.channels.models import ChatContactRow, MessageRow
-from tillhouse.parts.channels.ports import Carriers, MessageTemplate
-from tillhouse.parts.channels.service.consent import allowed
-from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, described, files_of
+from tillhouse.parts.channels.models import ChatContactRow, MessageRow, NoticeRow
+from tillhouse.parts.channels.ports import Carriers, MessageTemplate, Outgoing
+from tillhouse.parts.channels.service.consent import consents_of, has_stopped
+from tillhouse.parts.channels.service.rendering import CHALLENGE, LINE, described, files_of, render
 from tillhouse.parts.channels.settings import ChannelsSettings
 from tillhouse.parts.channels.store import chats, reach
+from tillhouse.parts.files import api as files
 from tillhouse.parts.identity.api import Contact, contacts
 
 _KEEP = timedelta(days=90)
@@ -49,8 +50,8 @@ async def send(session: Session, to: Recipient | UUID, template: str, data: Json
     """Queue a message; it leaves after this transaction commits. Returns its id.
 
     `to` is a person's id: the message goes by the first channel of its template (`MessageTemplate`) on which the person
-    can be reached and agreed to be, and by the next where that fails; None when there is none. Or it is a `Recipient`,
-    one address, which is written to whatever the template says of channels.
+    can be reached and agreed to be, and by the next where that fails, and into the app where the template says so; None
+    when there is no way. Or it is a `Recipient`, one address, written to whatever the template says of channels.
 
     `template` is `module.name`: files `<module>/messages/<name>.<locale>.{txt,html,sms.txt,whatsapp.txt,push.txt}` of
     the module's templates, English where there is none in the language. `data` fills it: plain values, amounts as
@@ -62,11 +63,24 @@ async def send(session: Session, to: Recipient | UUID, template: str, data: Json
     if isinstance(to, Recipient):
         files_of(house_of(session), template, to.locale, to.channel)
         return await _queue(session, to, about, data, ())
-    return await _first_of(session, to, about, data, about.channels)
+    reach_of = await _reach_of(session, to)
+    if reach_of is None:
+        return None
+    inside = await _put_besides(session, reach_of, about, data) if about.also else None
+    return await _first_of(session, reach_of, about, data, about.channels) or inside
+
+
+async def tell(session: Session, person_id: UUID, template: str, data: JsonObject) -> None:
+    """`send` to a person as identity asks for it: to every confirmed address where it is about security."""
+    if described(house_of(session), template).category != "security":
+        await send(session, person_id, template, data)
+        return
+    for contact in await contacts(session, person_id):
+        await send_to_contact(session, contact, template, data)
 
 
 async def send_to_contact(session: Session, to: Contact, template: str, data: JsonObject) -> None:
-    """`send` as identity asks for it."""
+    """`send` to one address as identity asks for it."""
     channel: Channel = "email" if to.kind == "email" else "sms"
     await send(session, Recipient(channel, to.address, to.locale, to.zone, to.person_id), template, data)
 
@@ -125,17 +139,20 @@ async def record_given_up(session: Session, task: SendMessage) -> None:
 
 
 async def erase(session: Session, person_id: UUID, addresses: Sequence[str]) -> None:
-    """Delete what was sent to a person who is being erased, what they wrote, and how they could be reached."""
+    """Delete what was sent to a person who is being erased, what they wrote and sent, and how they could be reached."""
     await reach.delete_reach_of(session, person_id, addresses)
-    await chats.delete_chats_of(session, person_id, addresses)
+    await files.delete_all_of(session, await chats.delete_chats_of(session, person_id, addresses))
 
 
 async def forget(session: Session, _task: ForgetMessages) -> None:
-    """Delete messages of more than 90 days ago, and chats that have been silent for as long as the settings say."""
+    """Delete messages of more than 90 days ago, and chats that have been silent for as long as the settings say, with
+    the files that were sent in them.
+    """
     settings = house_of(session).settings_of(ChannelsSettings)
     await store.delete_before(session, clock.now() - _KEEP)
     await reach.delete_notices_before(session, clock.now() - _KEEP)
-    await chats.delete_chats_before(session, clock.now() - timedelta(days=settings.chat_keep_days))
+    gone = await chats.delete_chats_before(session, clock.now() - timedelta(days=settings.chat_keep_days))
+    await files.delete_all_of(session, gone)
 
 
 def channel_of(contact: ChatContactRow) -> Channel:
@@ -148,43 +165,95 @@ def address_of(contact: ChatContactRow) -> str:
     return contact.phone or contact.user_id or ""
 
 
+def put_inside(session: Session, row: MessageRow, outgoing: Outgoing) -> None:
+    """Put a message where its person finds it in the app: it arrives with this transaction."""
+    person_id = row.person_id or UUID(row.address)
+    session.add(
+        NoticeRow(
+            id=row.id,
+            person_id=person_id,
+            title=outgoing.subject,
+            body=outgoing.text,
+            url=outgoing.url,
+            created_at=clock.now(),
+            read_at=None,
+        )
+    )
+    live.tell(session, person_id, "notices", id=str(row.id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """A person: where they are reached, first by what they confirmed first, and what they agreed to."""
+
+    person_id: UUID
+    known: Sequence[Contact]
+    agreed: Mapping[tuple[Channel, Purpose], bool]
+
+
+async def _reach_of(session: ReadSession, person_id: UUID) -> _Reach | None:
+    """None for a person who is erased or unknown."""
+    known = await contacts(session, person_id)
+    return _Reach(person_id, known, await consents_of(session, person_id)) if known else None
+
+
+async def _put_besides(session: Session, to: _Reach, about: MessageTemplate, data: JsonObject) -> UUID | None:
+    """Into the app at once, without a job of its own, unless the person wants nothing there."""
+    if not to.agreed["in_app", about.purpose]:
+        return None
+    row = _row(_recipient(to, "in_app", str(to.person_id)), about, {**data, "zone": to.known[0].zone})
+    outgoing = await render(session, row)
+    if outgoing is None:
+        return None
+    row.status, row.provider = "delivered", "in_app"
+    session.add(row)
+    put_inside(session, row, outgoing)
+    return row.id
+
+
 async def _first_of(
     session: Session,
-    person_id: UUID,
+    to: _Reach,
     about: MessageTemplate,
     data: JsonObject,
     channels: Sequence[str],
     *,
     instead_of: UUID | None = None,
 ) -> UUID | None:
-    known = await contacts(session, person_id)
-    if not known:
-        return None
-    for number, channel in enumerate(channels):
-        address = await _address(session, person_id, channel, known)
-        if address and _is_written(session, about.name, known[0].locale, channel):
-            to = Recipient(_channel(channel), address, known[0].locale, known[0].zone, person_id)
-            if await allowed(session, channel, about.purpose, person_id=person_id, address=address):
-                return await _queue(session, to, about, data, channels[number + 1 :], instead_of=instead_of)
+    for number, word in enumerate(channels):
+        channel = _channel(word)
+        address = await _address(session, to, channel) if to.agreed[channel, about.purpose] else None
+        if (
+            address
+            and _is_written(session, about.name, to.known[0].locale, channel)
+            and not await has_stopped(session, channel, about.purpose, address)
+        ):
+            recipient = _recipient(to, channel, address)
+            return await _queue(session, recipient, about, data, channels[number + 1 :], instead_of=instead_of)
     return None
 
 
+def _recipient(to: _Reach, channel: Channel, address: str) -> Recipient:
+    return Recipient(channel, address, to.known[0].locale, to.known[0].zone, to.person_id)
+
+
 async def _fall_back(session: Session, row: MessageRow) -> None:
-    if row.person_id and row.fallbacks:
+    to = await _reach_of(session, row.person_id) if row.person_id and row.fallbacks else None
+    if to:
         about = described(house_of(session), row.template)
-        await _first_of(session, row.person_id, about, row.data, row.fallbacks, instead_of=row.id)
+        await _first_of(session, to, about, row.data, row.fallbacks, instead_of=row.id)
 
 
-async def _address(session: ReadSession, person_id: UUID, channel: str, known: Sequence[Contact]) -> str | None:
+async def _address(session: ReadSession, to: _Reach, channel: Channel) -> str | None:
     """Where a person is reached on a channel, None where they are not, or nothing carries it here."""
     if channel == "in_app":
-        return str(person_id)
+        return str(to.person_id)
     if not house_of(session).the(Carriers).has(channel):
         return None
     if channel == "push":
-        return str(person_id) if await reach.push_targets(session, person_id) else None
+        return str(to.person_id) if await reach.push_targets(session, to.person_id) else None
     kind = "email" if channel == "email" else "phone"
-    return next((one.address for one in known if one.kind == kind), None)
+    return next((one.address for one in to.known if one.kind == kind), None)
 
 
 async def _queue(

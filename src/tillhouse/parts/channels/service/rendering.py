@@ -8,7 +8,7 @@ by name: what previews show, and what conformance tests every language with.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from uuid import UUID
@@ -21,12 +21,13 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.formats import said
 from tillhouse.kernel.web.i18n import LANGUAGES, Reader, Translations, reading
-from tillhouse.parts.channels.domain.chat import line_of
+from tillhouse.parts.channels.domain.chat import Approved, line_of
 from tillhouse.parts.channels.domain.messages import CHANNELS, Channel
 from tillhouse.parts.channels.models import MessageRow
 from tillhouse.parts.channels.ports import MessageTemplate, Outgoing
 from tillhouse.parts.channels.service.consent import opt_out_page
-from tillhouse.parts.identity.api import CodeSource
+from tillhouse.parts.channels.settings import ChannelsSettings
+from tillhouse.parts.identity.api import CodeSource, MessageKind
 
 SOURCE = "en"
 LINE = "channels.line"  # no template: what a conversation says, as it is
@@ -79,9 +80,8 @@ async def render(session: ReadSession, row: MessageRow) -> Outgoing | None:
     files = files_of(house, row.template, row.locale, row.channel)
     way_out = opt_out_page(house, row.person_id, "email") if is_mailed_offer(row) and row.person_id else ""
     subject, text, html = _filled(house, files, values, row.channel, strict=True, opt_out=way_out)
-    return Outgoing(
-        row.id, row.address, subject, text, html, url=str(row.data.get("url") or ""), queued_at=row.created_at
-    )
+    leads_to = str(row.data.get("url") or row.data.get("link") or "")
+    return Outgoing(row.id, row.address, subject, text, html, url=leads_to, queued_at=row.created_at)
 
 
 def is_mailed_offer(row: MessageRow) -> bool:
@@ -90,9 +90,21 @@ def is_mailed_offer(row: MessageRow) -> bool:
 
 
 def described(house: House, template: str) -> MessageTemplate:
-    """What its module says of a template, or what goes for one that it says nothing of."""
+    """What its module says of a template, or what goes for one that it says nothing of; with what WhatsApp approved."""
     found = next((one for one in house.provided(MessageTemplate) if one.name == template), None)
-    return found or MessageTemplate(template)
+    kind = next((one for one in house.provided(MessageKind) if one.name == template), None)
+    settings = house.settings_of(ChannelsSettings)
+    if found is None and kind:
+        found = MessageTemplate(
+            template,
+            channels=settings.message_order,
+            also=("in_app",) if kind.category != "security" else (),
+            category=kind.category,
+            parameters=kind.parameters,
+        )
+    found = found or MessageTemplate(template)
+    approved = settings.whatsapp_templates.get(template)
+    return replace(found, approved={**found.approved, **approved}) if approved else found
 
 
 def files_of(house: House, template: str, locale: str, channel: str) -> Files:
@@ -120,6 +132,21 @@ def in_words(house: House, locale: str, data: JsonObject) -> dict[str, object]:
     language = LANGUAGES.get(locale, LANGUAGES[SOURCE])
     with reading(Reader(language, translations=_translations(_catalogues(house)))):
         return {name: said(value) for name, value in data.items()}
+
+
+def approved_of(house: House, about: MessageTemplate, locale: str, data: JsonObject) -> Approved | None:
+    """What WhatsApp has approved for a template, filled: in this language, else in English; None where it has none."""
+    language = locale if locale in about.approved else SOURCE
+    if language not in about.approved:
+        return None
+    words = in_words(house, language, data)
+    parameters = tuple(str(words.get(name) or "") for name in about.parameters)
+    return Approved(about.approved[language], parameters, language)
+
+
+def as_chat(house: House, template: str, locale: str, data: JsonObject) -> str:
+    """The text of a template as a chat says it. Raises `LookupError`."""
+    return _filled(house, files_of(house, template, locale, "whatsapp"), data, "whatsapp", strict=True)[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,9 @@ async def lock_all_correspondents(
 
 async def merge_contacts(session: Session, kept: UUID, dropped: UUID) -> None:
     """All that one contact wrote, was told and was asked belongs to another, and the one is gone."""
+    whose = MessageRow.data["owner_id"].as_string() == str(dropped)  # of the file of a line
+    moved = MessageRow.data.op("||")(func.jsonb_build_object("owner_id", str(kept)))
+    await session.execute(update(MessageRow).where(MessageRow.contact_id == dropped, whose).values(data=moved))
     for model in (InboundRow, MessageRow):
         await session.execute(update(model).where(model.contact_id == dropped).values(contact_id=kept))
     await session.execute(
@@ -256,22 +259,27 @@ async def last_unsent(session: Session, contact_id: UUID) -> MessageRow | None:
     return row if row and row.status == "queued" else None
 
 
-async def delete_chats_before(session: Session, instant: datetime) -> None:
-    """Forget whoever has been silent since `instant`, with all that was said, and calls that could not be read."""
+async def delete_chats_before(session: Session, instant: datetime) -> Sequence[UUID]:
+    """Forget whoever has been silent since `instant`, with all that was said, and calls that could not be read.
+
+    Returns who is gone: their files are elsewhere.
+    """
     silent = and_(
         func.coalesce(ChatContactRow.last_inbound_at, ChatContactRow.created_at) < instant,
         ~select(ConversationRow.id)
         .where(ConversationRow.contact_id == ChatContactRow.id, ConversationRow.mode == "person")
         .exists(),
     )
-    await session.execute(delete(ChatContactRow).where(silent))
+    gone = await session.execute(delete(ChatContactRow).where(silent).returning(ChatContactRow.id))
     await session.execute(delete(ReceivedRow).where(ReceivedRow.created_at < instant))
+    return gone.scalars().all()
 
 
-async def delete_chats_of(session: Session, person_id: UUID, addresses: Sequence[str]) -> None:
-    """Forget the chats of a person who is being erased."""
+async def delete_chats_of(session: Session, person_id: UUID, addresses: Sequence[str]) -> Sequence[UUID]:
+    """Forget the chats of a person who is being erased. Returns whose they were: their files are elsewhere."""
     theirs = or_(ChatContactRow.person_id == person_id, ChatContactRow.phone.in_(addresses))
-    await session.execute(delete(ChatContactRow).where(theirs))
+    gone = await session.execute(delete(ChatContactRow).where(theirs).returning(ChatContactRow.id))
+    return gone.scalars().all()
 
 
 def _turn(provider: str, who: Correspondent) -> str:

@@ -80,7 +80,8 @@ async def _kept(house: House, person_id: UUID, squares: tuple[Picture, ...]) -> 
     async with house.database.transaction() as session:
         for row in rows:
             await store.add_file(session, row)
-    return [
-        await storing.keep(house, row, Checked(square.content, square.media_type, {"width": square.width}))
-        for row, square in zip(rows, squares, strict=True)
-    ]
+    async with storing.refusing(house, [row.id for row in rows]):
+        return [
+            await storing.keep(house, row, Checked(square.content, square.media_type, {"width": square.width}))
+            for row, square in zip(rows, squares, strict=True)
+        ]

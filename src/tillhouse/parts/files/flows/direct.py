@@ -1,7 +1,8 @@
 """Uploads that go straight to S3, Google Cloud Storage or Azure, under an address signed for one object.
 
 What a stranger wrote there is nothing until it was looked at: the job that takes uploads in reads it, as it reads those
-that came through us, and copies it to a place that no signed address reaches.
+that came through us, and copies it to a place that no signed address reaches. The address outlives the upload that it
+was given for, so its row is kept until nothing can come any more, and what came is swept.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from tillhouse.parts.files.flows import uploads
 from tillhouse.parts.files.flows.taking_in import direct_key
 from tillhouse.parts.files.providers.objects import Objects
 
-_LIFETIME = timedelta(hours=1)
+LIFETIME = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ async def begin(house: House, owner_id: UUID, name: str, length: int, kind: str)
     if not objects.signs:
         raise NoDirectUploads(N_("Files are kept by this house itself: send it as a resumable upload instead."))
     upload = await uploads.begin(house, owner_id, name, length, kind=kind, way="direct")
-    url = await objects.sign("PUT", direct_key(upload.file_id), _LIFETIME)
-    return Direct(upload.file_id, url, objects.headers_of_put(), clock.now() + _LIFETIME)
+    url = await objects.sign("PUT", direct_key(upload.file_id), LIFETIME)
+    return Direct(upload.file_id, url, objects.headers_of_put(), clock.now() + LIFETIME)
 
 
 async def complete(house: House, owner_id: UUID, file_id: UUID) -> service.StoredFile:
@@ -58,13 +59,20 @@ async def complete(house: House, owner_id: UUID, file_id: UUID) -> service.Store
         raise NotFound(N_("There is no such upload, or it is over."))
     if found.state != "uploading":
         return found
-    try:
-        size = await house.the(Objects).size(direct_key(file_id))
-    except FileNotFoundError:
-        raise Conflict(N_("Nothing has arrived yet: send the bytes first.")) from None
+    size = await arrived(house, file_id)
+    if size is None:
+        raise Conflict(N_("Nothing has arrived yet: send the bytes first."))
     async with house.database.transaction() as session:
         if size == upload.length:
             await service.arrived(session, owner_id, file_id)
         else:
             await service.refuse(session, file_id, "size")
         return await service.look(session, owner_id, file_id)
+
+
+async def arrived(house: House, file_id: UUID) -> int | None:
+    """How many bytes lie behind the address of an upload; None for nothing. Raises `TransientError`."""
+    try:
+        return await house.the(Objects).size(direct_key(file_id))
+    except FileNotFoundError:
+        return None

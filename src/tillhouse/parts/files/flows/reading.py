@@ -61,7 +61,7 @@ async def link(session: ReadSession, owner_id: UUID, file_id: UUID, lifetime: ti
     expires_at = (clock.now() + lifetime).replace(microsecond=0)
     house = house_of(session)
     token = _token(house, owner_id, found.id, expires_at)
-    return Link(f"{house.settings.base_url}/api/v1/files/shared/{token}", expires_at)
+    return Link(house.settings.address(f"/api/v1/files/shared/{token}"), expires_at)
 
 
 def shared(house: House, token: str) -> tuple[UUID, UUID]:

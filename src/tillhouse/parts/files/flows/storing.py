@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -54,7 +55,22 @@ async def store_bytes(
     row = service.new_row(owner_id, name, len(checked.content), found, lifetime)
     async with house.database.transaction() as session:
         await service.reserve(session, row, found)
-    return await keep(house, row, checked)
+    async with refusing(house, [row.id]):
+        return await keep(house, row, checked)
+
+
+@asynccontextmanager
+async def refusing(house: House, file_ids: Sequence[UUID]) -> AsyncIterator[None]:
+    """Where storing files fails, nobody goes on with them: they are refused, and take no room. A process that dies here
+    leaves them to the sweep.
+    """
+    try:
+        yield
+    except Exception:
+        async with house.database.transaction() as session:
+            for file_id in file_ids:
+                await service.refuse(session, file_id, "broken")
+        raise
 
 
 async def check(house: House, kind: FileKind, content: bytes) -> Checked:

@@ -49,6 +49,8 @@ async def give_up(session: Session, task: TakeIn) -> None:
 async def _make(house: House, row: FileRow, upload: UploadRow) -> None:
     kind = service.kind_of(house, row.kind)
     source = await _Source.of(house, upload)
+    if upload.way == "direct" and await _size(house, source.keys[0]) != upload.length:
+        raise FileRefused("size")  # its address still works: not all of what lies there now need be read
     await storing.scan(house, source.read())  # hashes on the way
     if source.seen == 0:
         async for _ in source.read():  # nobody scans here
@@ -109,7 +111,7 @@ class _Source:
         return cls(house, [uploads.piece_of(upload.file_id, chunk.object_id) for chunk in chunks])
 
     async def read(self) -> AsyncGenerator[bytes, None]:
-        """All bytes, about a megabyte at a time."""
+        """All bytes, piece by piece."""
         hasher = hashlib.sha256()
         self.seen, self.head, self.tail = 0, bytearray(), bytearray()
         for key in self.keys:
@@ -127,6 +129,13 @@ class _Source:
             return await self.house.the(Objects).stream(key)
         except FileNotFoundError:
             raise FileRefused("size") from None
+
+
+async def _size(house: House, key: str) -> int:
+    try:
+        return await house.the(Objects).size(key)
+    except FileNotFoundError:
+        raise FileRefused("size") from None
 
 
 def direct_key(file_id: UUID) -> str:

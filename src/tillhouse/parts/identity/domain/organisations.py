@@ -1,7 +1,7 @@
 """Organisations: who may do what in one, and what one may be called.
 
-owner       everything, and closing it; there is always at least one
-admin       people below admins, invitations, the name
+owner       everything, and closing it; there is always at least one, and all are told of money that goes out
+admin       people below admins, invitations, the name, and paying the money out
 accountant  reads the money
 member      belongs to it
 """
@@ -26,6 +26,7 @@ class Role(StrEnum):
 
 MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
 MONEY_READERS = frozenset({Role.OWNER, Role.ADMIN, Role.ACCOUNTANT})
+MONEY_MOVERS = frozenset({Role.OWNER, Role.ADMIN})
 
 INVITATION_LIFE = timedelta(days=7)
 INVITATION_PAUSE = timedelta(minutes=2)  # between two messages of one invitation

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from tillhouse.kernel.access import Principal
-from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.http import Read, Write
 from tillhouse.kernel.limits import rate_limit
@@ -21,6 +21,7 @@ from tillhouse.kernel.web.toasts import Toast
 from tillhouse.parts.identity.domain.organisations import MANAGERS, Role, may_manage
 from tillhouse.parts.identity.pages import browser
 from tillhouse.parts.identity.pages.browser import Me
+from tillhouse.parts.identity.ports import OrganisationRoom
 from tillhouse.parts.identity.service import inviting, organisations
 from tillhouse.parts.identity.service.sessions import StepUpRequired
 
@@ -223,6 +224,7 @@ async def _one(
         "manages": manages,
         "may_manage": lambda role: may_manage(mine.role, role),
         "roles": [Option(role, _role_names()[role]) for role in Role if may_manage(mine.role, role)],
+        "rooms": [one for one in house_of(session).provided(OrganisationRoom) if mine.role in one.roles],
         "role_names": _role_names(),
         "name": _name_form(mine.name),
     }

@@ -85,6 +85,14 @@ async def require_member(session: ReadSession, organisation_id: UUID, person_id:
     return found
 
 
+async def hold_member(session: Session, organisation_id: UUID, person_id: UUID, *roles: Role) -> Membership:
+    """As `require_member`, and it stays so until this transaction ends: who takes the person out, or closes the
+    organisation, waits. For what must not happen in the name of somebody who has just lost their role.
+    """
+    await store.hold_organisation(session, organisation_id)
+    return await require_member(session, organisation_id, person_id, *roles)
+
+
 async def members(session: ReadSession, organisation_id: UUID) -> list[Member]:
     """Everyone in an organisation. The caller has asked `require_member`."""
     found = await store.members(session, organisation_id)
@@ -257,7 +265,8 @@ async def _keep_an_owner(session: ReadSession, organisation_id: UUID) -> None:
 
 async def _tell(session: Session, person_id: UUID, row: OrganisationRow, what: str, role: str) -> None:
     if house_of(session).provided(MessageSender):
-        data: JsonObject = {"organisation": row.name, "what": what, "role": role}
+        page = house_of(session).settings.address("/account/organisations")
+        data: JsonObject = {"organisation": row.name, "what": what, "role": role, "url": page}
         await notify(session, person_id, "identity.organisation_changed", data)
 
 

@@ -308,14 +308,12 @@ def _founding(person: PersonRow, row: IdentifierRow) -> bool:
 
 
 async def notify(session: Session, person_id: UUID, template: str, data: JsonObject | None = None) -> None:
-    """Send a message to every confirmed address of a person, after this transaction commits.
+    """Tell a person something, after this transaction commits: as they chose, or, about security, at every address.
 
-    `template` is `module.name`; `data` fills it and holds nothing secret. Raises `LookupError` in a process that was
-    composed without a part that sends messages.
+    `template` is `module.name`, described by a `MessageKind`; `data` fills it and holds nothing secret. Raises
+    `LookupError` in a process that was composed without a part that sends messages.
     """
-    sender = house_of(session).the(MessageSender)
-    for contact in await contacts(session, person_id):
-        await sender.send(session, contact, template, data or {})
+    await house_of(session).the(MessageSender).tell(session, person_id, template, data or {})
 
 
 async def _ask_of_person(session: Session, purpose: Purpose, identifier: Identifier, locale: str) -> challenges.Otp:

@@ -1,6 +1,6 @@
 """SQL of organisations. Whoever changes who belongs to one holds the lock of its row."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -23,6 +23,21 @@ async def lock_organisation(session: Session, organisation_id: UUID) -> Organisa
     statement = select(OrganisationRow).where(OrganisationRow.id == organisation_id, OrganisationRow.status == "active")
     locked = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
     return (await session.execute(locked)).scalar_one_or_none()
+
+
+async def hold_organisation(session: Session, organisation_id: UUID) -> None:
+    """Let nobody change who belongs to an organisation, or close it, before this transaction ends; others may hold it
+    too.
+    """
+    await session.execute(
+        select(OrganisationRow.id).where(OrganisationRow.id == organisation_id).with_for_update(read=True)
+    )
+
+
+async def organisation_names(session: ReadSession, ids: Collection[UUID]) -> dict[UUID, str]:
+    """What organisations of these ids are called, closed ones too."""
+    statement = select(OrganisationRow.id, OrganisationRow.name).where(OrganisationRow.id.in_(ids))
+    return {row[0]: row[1] for row in await session.execute(statement)}
 
 
 async def insert_organisation(session: Session, row: OrganisationRow) -> bool:

@@ -70,8 +70,8 @@ from tillhouse.parts.payments.flows.cards import (
     charge_card,
     check_card,
     keep_token,
-    keepers_with_pages,
     open_card_page,
+    takes_cards,
 )
 from tillhouse.parts.payments.flows.deposits import (
     CheckoutProof,
@@ -96,7 +96,16 @@ from tillhouse.parts.payments.ports import (
     Refused,
     SettledPayment,
 )
-from tillhouse.parts.payments.service.cards import SavedCard, card_for, cards_of, keeps_cards, remove_card, removed_card
+from tillhouse.parts.payments.service.cards import (
+    SavedCard,
+    card_for,
+    cards_of,
+    keeps_cards,
+    kind_of_card,
+    remove_card,
+    removed_card,
+    ways_to_keep,
+)
 from tillhouse.parts.payments.service.guards import OverVelocity, PayeeCooling, PayeeRefused
 from tillhouse.parts.payments.service.lists import (
     Debt,
@@ -218,8 +227,8 @@ __all__ = [
     "exceptions_page",
     "import_statement",
     "keep_token",
-    "keepers_with_pages",
     "keeps_cards",
+    "kind_of_card",
     "limits",
     "method_name",
     "missing",
@@ -260,8 +269,10 @@ __all__ = [
     "start_refund",
     "start_withdrawal",
     "statement_max_bytes",
+    "takes_cards",
     "title_of",
     "transfers_seen",
     "verify_checkout",
+    "ways_to_keep",
     "withdraw",
 ]

@@ -14,6 +14,7 @@ from tillhouse.parts.payments.domain import (
     PayoutState,
 )
 from tillhouse.parts.payments.service import payees
+from tillhouse.parts.payments.service.owners import moves_money, note, reads_money
 from tillhouse.parts.payments.service.payees import NewPayee
 from tillhouse.parts.payments.service.payouts import payout_for
 from tillhouse.parts.payments.service.reviews import approvals_needed
@@ -43,10 +44,19 @@ async def payout(session: ReadSession, payout_id: UUID, *, person_id: UUID | Non
 
 
 async def payouts_of(
-    session: ReadSession, person_id: UUID, *, limit: int = 20, cursor: str | None = None
+    session: ReadSession,
+    person_id: UUID,
+    *,
+    organisation_id: UUID | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
 ) -> tuple[Sequence[PayoutView], str | None]:
-    """A person's payouts, newest first, and the cursor of the next page."""
-    rows = await store.payouts_of(session, "person", person_id, limit=limit + 1, before=before_of(cursor))
+    """A person's payouts, or an organisation's whose money they may read, newest first; the cursor of the next page.
+
+    Raises what `reads_money` raises.
+    """
+    kind, owner_id = await reads_money(session, person_id, organisation_id)
+    rows = await store.payouts_of(session, kind, owner_id, limit=limit + 1, before=before_of(cursor))
     page, next_cursor = cut([payout_view(row) for row in rows], limit, lambda view: (str(view.id),))
     return page, next_cursor
 
@@ -68,24 +78,44 @@ async def payouts(
     ], next_cursor
 
 
-async def add_payee(session: Session, principal: Principal, to: Destination) -> PayeeView:
-    """Save an account of the caller's; the bank is asked whose it is, where its provider can.
+async def add_payee(
+    session: Session, principal: Principal, to: Destination, *, organisation_id: UUID | None = None
+) -> PayeeView:
+    """Save an account of the caller's, or of their organisation's; the bank is asked whose it is, where its provider
+    can.
 
-    Raises `TooManyPayees`.
+    Raises `TooManyPayees`, and what `moves_money` raises.
     """
-    wish = NewPayee("person", principal.person_id, to, principal.display_name)
-    return payee_view(await payees.add_payee(session, wish), house_of(session).vault)
+    owner = await moves_money(session, principal, organisation_id)
+    row = await payees.add_payee(session, NewPayee(owner.kind, owner.id, to, owner.name), by=principal.person_id)
+    await note(session, principal, "add_payee", owner, payee=str(row.id))
+    return payee_view(row, house_of(session).vault)
 
 
-async def remove_payee(session: Session, person_id: UUID, payee_id: UUID) -> None:
-    """Take an account off a person's list; payouts on their way there go on. Raises `NotFound`."""
-    await payees.remove_payee(session, ("person", person_id), payee_id)
+async def remove_payee(
+    session: Session, principal: Principal, payee_id: UUID, *, organisation_id: UUID | None = None
+) -> None:
+    """Take an account off the caller's list, or their organisation's; payouts on their way there go on.
+
+    Raises `NotFound`, and what `moves_money` raises.
+    """
+    owner = await moves_money(session, principal, organisation_id)
+    await payees.remove_payee(session, owner.key, payee_id)
+    await note(session, principal, "remove_payee", owner, payee=str(payee_id))
 
 
 async def payees_of(
-    session: ReadSession, person_id: UUID, *, limit: int = 20, cursor: str | None = None
+    session: ReadSession,
+    person_id: UUID,
+    *,
+    organisation_id: UUID | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
 ) -> tuple[Sequence[PayeeView], str | None]:
-    """A person's saved accounts, the newest first, and the cursor of the next page."""
-    rows = await payee_store.payees_of(session, "person", person_id, limit=limit + 1, before=before_of(cursor))
+    """The saved accounts of a person, or of an organisation whose money they may read, the newest first, and the cursor
+    of the next page. Raises what `reads_money` raises.
+    """
+    kind, owner_id = await reads_money(session, person_id, organisation_id)
+    rows = await payee_store.payees_of(session, kind, owner_id, limit=limit + 1, before=before_of(cursor))
     vault = house_of(session).vault
     return cut([payee_view(row, vault) for row in rows], limit, lambda view: (str(view.id),))

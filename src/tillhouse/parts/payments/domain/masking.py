@@ -13,17 +13,17 @@ HIDDEN = "•••"
 # Keys whose values are numbers, states or names of things of the provider's own, in any of the gateways' messages.
 _SHOWN = frozenset({
     "amount", "amount_captured", "amount_deducted", "amount_due", "amount_paid", "amount_received", "amount_refunded",
-    "api_version", "attempts", "balance_transaction", "cancelled_at", "capture", "captured", "captured_at",
-    "charge", "code", "contains", "created", "created_at", "currency", "current_period_end", "deadline", "direction",
+    "api_version", "attempts", "balance_transaction", "cancelled_at", "capture", "captured", "captured_at", "charge",
+    "code", "contains", "created", "created_at", "currency", "current_period_end", "deadline", "direction",
     "disputed", "entity", "error_code", "error_reason", "error_source", "error_step", "event", "event_type",
-    "evidence_due_by", "expires_at", "failed_at", "failure_code", "fee", "fee_vat", "fees", "gateway", "id",
-    "international", "key", "livemode", "method", "mode", "net", "object", "order_id", "order_invoice_number",
-    "order_status", "paid", "paid_at", "payment_capture", "payment_id", "payment_intent", "payment_method_types",
-    "payment_status", "payout_id", "phase", "processed_at", "purpose", "reason", "reason_code", "receipt",
-    "refund_id", "refund_status", "refundable", "refunded", "refunded_amount", "respond_by", "reversed",
-    "speed_processed", "speed_requested", "state", "status", "tax", "timestamp", "transactionDate", "transactionType",
-    "transaction_date",
-    "transaction_status", "transaction_type", "transfer", "transferAmount", "transferType", "type", "version",
+    "evidence_due_by", "expired_at", "expires_at", "failed_at", "failure_code", "fee", "fee_vat", "fees", "gateway",
+    "id", "international", "key", "livemode", "max_amount", "method", "mode", "net", "object", "order_id",
+    "order_invoice_number", "order_status", "paid", "paid_at", "payment_capture", "payment_id", "payment_intent",
+    "payment_method_types", "payment_status", "payout_id", "phase", "processed_at", "purpose", "reason",
+    "reason_code", "receipt", "recurring", "refund_id", "refund_status", "refundable", "refunded", "refunded_amount",
+    "respond_by", "reversed", "speed_processed", "speed_requested", "state", "status", "tax", "timestamp",
+    "transaction_date", "transaction_status", "transaction_type", "transactionDate", "transactionType", "transfer",
+    "transferAmount", "transferType", "type", "version",
 })  # fmt: skip
 # What the integrator or the payer wrote freely: nothing beneath is shown, whatever it is called.
 _FREE = frozenset({"notes", "metadata", "customer_details", "billing_details", "card", "bank", "upi", "vpa"})

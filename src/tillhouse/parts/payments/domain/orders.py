@@ -46,10 +46,13 @@ ORDER_MOVES: dict[OrderState, frozenset[OrderState]] = {
 
 
 class Method(StrEnum):
-    """How a buyer pays. A gateway's own page (`checkout`) lets them choose there."""
+    """How a buyer pays. A gateway's own page (`checkout`) lets them choose there. `upi` is for what is kept
+    (`keep_card`): anybody else pays with UPI there, or by a code.
+    """
 
     CHECKOUT = "checkout"
     CARD = "card"
+    UPI = "upi"
     UPI_QR = "upi_qr"
     PAYMENT_LINK = "payment_link"
     PROMPTPAY = "promptpay"

@@ -72,6 +72,7 @@ Reason = Literal[
     "account_shared",
     "account_busy",
     "house_busy",
+    "requester_left",
 ]
 
 APPROVED_BECAUSE = frozenset({"checked", "known_payee", "spoke_to_person", "documents_seen", "amount_explained"})

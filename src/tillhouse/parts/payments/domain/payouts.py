@@ -64,9 +64,28 @@ _SENTENCES = {
     _S.CANCELLED: N_("The withdrawal was cancelled. The money is in your wallet."),
 }
 
+_ORGANISATIONS_SENTENCES = {
+    _S.AWAITING_APPROVAL: N_(
+        "Someone of ours looks at this withdrawal first. The money is set aside in the organisation's wallet."
+    ),
+    _S.RESERVED: N_("The withdrawal is on its way. The money is set aside in the organisation's wallet."),
+    _S.SENDING: N_("The withdrawal is on its way. The money is set aside in the organisation's wallet."),
+    _S.REVERSED: N_(
+        "The bank sent the money back. It is in the organisation's wallet again: check the details and try again."
+    ),
+    _S.FAILED: N_("The bank refused. The money is in the organisation's wallet: check the details and try again."),
+    _S.REJECTED: N_("The withdrawal was not approved. The money is in the organisation's wallet."),
+    _S.CANCELLED: N_("The withdrawal was cancelled. The money is in the organisation's wallet."),
+}
+
 AT_THE_BANK_FIRST = N_(
     "We are asking the bank whose account this is; then the withdrawal goes by itself. The money is set aside in your "
     "wallet."
+)
+
+ORGANISATION_AT_THE_BANK_FIRST = N_(
+    "We are asking the bank whose account this is; then the withdrawal goes by itself. The money is set aside in the "
+    "organisation's wallet."
 )
 
 _MINUTES = (1, 3, 5, 10, 20, 30, 60, 120, 240, 480)
@@ -95,9 +114,12 @@ def payout_step(now: PayoutState, wanted: PayoutState) -> PayoutState | None:
     return wanted if wanted in PAYOUT_MOVES[now] else None
 
 
-def payout_sentence(state: PayoutState) -> str:
-    """What the state means for the person's money: an English message id."""
-    return _SENTENCES[state]
+def payout_sentence(state: PayoutState, owner_kind: str = "person", *, waits_for_bank: bool = False) -> str:
+    """What the state means for the owner's money: an English message id. `waits_for_bank`: for nobody of ours."""
+    own = owner_kind != "organisation"
+    if waits_for_bank:
+        return AT_THE_BANK_FIRST if own else ORGANISATION_AT_THE_BANK_FIRST
+    return _SENTENCES[state] if own else _ORGANISATIONS_SENTENCES.get(state, _SENTENCES[state])
 
 
 def next_payout_check(state: PayoutState, since: datetime, now: datetime) -> datetime | None:

@@ -15,13 +15,20 @@ from tillhouse.kernel.house import House
 from tillhouse.kernel.outbound import OutcomeUnknown
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments import store
-from tillhouse.parts.payments.domain import Method, OrderState
-from tillhouse.parts.payments.domain.cards import CardRef
+from tillhouse.parts.payments.domain import OrderState
+from tillhouse.parts.payments.domain.cards import ABOVE_MANDATE, MANDATE_ENDED, MANDATE_PAUSED, CardRef
 from tillhouse.parts.payments.models import OrderRow, SavedCardRow
 from tillhouse.parts.payments.ports import CardScript, GatewayOrder, InstalledGateway, OrderRequest, Refused, SavedCards
 from tillhouse.parts.payments.service import cards
 from tillhouse.parts.payments.service.cards import SavedCard
-from tillhouse.parts.payments.service.orders import NewOrder, attach_order, begin_order, order_for, refuse_order
+from tillhouse.parts.payments.service.orders import (
+    NewOrder,
+    after_check,
+    attach_order,
+    begin_order,
+    order_for,
+    refuse_order,
+)
 from tillhouse.parts.payments.service.registry import gateway, installed_gateway
 from tillhouse.parts.payments.service.requests import request_of
 from tillhouse.parts.payments.service.settle import settle
@@ -31,6 +38,7 @@ from tillhouse.parts.payments.store import cards as card_store
 
 _LATE = N_("The payment company gave no answer in time. The card was not charged.")
 _GONE = N_("The card was removed before it was charged.")
+_ABOVE = N_("This is more than its holder has authorised. The card was not charged.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,11 @@ def card_script(house: House, currency: str) -> CardScript | None:
     return None if keepers_with_pages(house, currency) else next((one for one in scripts if one), None)
 
 
+def takes_cards(house: House, currency: str) -> bool:
+    """Whether a card for this currency can be given here without a payment."""
+    return bool(keepers_with_pages(house, currency)) or card_script(house, currency) is not None
+
+
 async def keep_token(
     house: House, owner: tuple[str, UUID], token: str, *, currency: str, email: str | None = None
 ) -> SavedCard:
@@ -86,7 +99,7 @@ async def keep_token(
     Raises `NotFound` where no gateway of this house takes tokens for the currency, `Refused`, `TransientError`: then
     the card may be kept all the same, and is there in a few minutes.
     """
-    known = next((one for one in cards.keepers(house, currency) if one.cards and not one.cards.has_pages), None)
+    known = next((one for one in cards.keepers(house, currency) if one.cards and one.cards.script), None)
     if known is None or known.cards is None:
         raise NotFound(N_("No card can be kept here in this currency: renewals are paid by invoice."))
     async with house.database.transaction() as session:
@@ -118,6 +131,17 @@ async def check_card(house: House, card_id: UUID) -> None:
             await cards.card_not_yet(session, card_id)
 
 
+async def look_at_card(house: House, card_id: UUID) -> None:
+    """Ask the gateway whether a card's holder has left it as it was given. Raises `TransientError`, `Refused`."""
+    async with house.database.reading() as session:
+        row = await card_store.card_by_id(session, card_id)
+    if row is None or row.state != "active":
+        return
+    standing = await _keeper(house, row).standing(_ref(row))
+    async with house.database.transaction() as session:
+        await cards.note_standing(session, card_id, standing)
+
+
 async def forget_card(house: House, card_id: UUID) -> None:
     """Have the gateway forget a removed card. Harmless for one that it does not know any more."""
     async with house.database.reading() as session:
@@ -133,17 +157,20 @@ async def charge_card(house: House, wish: NewOrder) -> OrderView:
     """Charge the saved card `wish.card_id` while its owner is away: once for the owner and request key, whatever dies.
 
     The answer's state says what became of it: captured and settled, failed (with the gateway's reason), or open where
-    nobody knows yet: then ask again with the same wish. Raises `NotFound`, `OverLimit`, `InvalidInput`,
-    `TransientError`.
+    nobody knows yet, for days at a gateway whose debits take so long: then ask again with the same wish. Raises
+    `NotFound`, `OverLimit`, `InvalidInput`, `TransientError`.
     """
     hours = house.settings_of(PaymentsSettings).card_charge_hours
-    wish = replace(wish, method=Method.CARD, lasts=timedelta(hours=hours))
+    wish = replace(wish, lasts=timedelta(hours=hours))
     async with house.database.transaction() as session:
         order = await begin_order(session, wish)
     if order.provider_order_id is None and order.state == OrderState.CREATED:
         order = await _charge(house, order, first=order.id == wish.id)
     if order.provider_order_id and order.paid_at is None:
         await settle_payments(house, order.provider, order.provider_order_id)
+        if order.expires_at <= clock.now():
+            async with house.database.transaction() as session:
+                await after_check(session, order.id)
     async with house.database.reading() as session:
         return order_view(await order_for(session, order.id, owner=None))
 
@@ -169,9 +196,13 @@ async def _charge(house: House, order: OrderRow, *, first: bool) -> OrderRow:
         if made is None:
             made = await _make(known, request, row, first=first)
     except Refused as refused:
+        if refused.reason in (MANDATE_ENDED, MANDATE_PAUSED):
+            await look_at_card(house, row.id)
         async with house.database.transaction() as session:
             await refuse_order(session, order.id, refused)
             return await order_for(session, order.id, owner=None)
+    if row.paused_at:
+        await look_at_card(house, row.id)
     async with house.database.transaction() as session:
         return await attach_order(session, order.id, made)
 
@@ -183,6 +214,8 @@ async def _make(known: SavedCards, request: OrderRequest, row: SavedCardRow, *, 
         raise Refused(_LATE, reason="expired", description=_LATE, provider=row.provider)
     if row.state != "active":
         raise Refused(_GONE, reason="card_removed", description=_GONE, provider=row.provider)
+    if row.greatest and row.greatest.unit == request.amount.unit and row.greatest < request.amount:
+        raise Refused(_ABOVE, reason=ABOVE_MANDATE, description=_ABOVE, provider=row.provider)
     return await known.charge(request, _ref(row))
 
 

@@ -145,7 +145,13 @@ async def _find(house: House, known: Gateway, order: OrderRow) -> GatewayOrder |
 
 async def _make(house: House, order: OrderRow, wish: NewOrder, *, may_exist: bool) -> OrderRow:
     known = gateway(house, order.provider)
-    request = replace(request_of(house, order), token=wish.token, bank=wish.bank, keep_card=wish.keep_card)
+    request = replace(
+        request_of(house, order),
+        token=wish.token,
+        bank=wish.bank,
+        keep_card=wish.keep_card,
+        keep_up_to=wish.keep_up_to,
+    )
     try:
         made = await known.find_order(request) if may_exist else None
         if made is None and order.expires_at <= clock.now():

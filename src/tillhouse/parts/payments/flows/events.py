@@ -16,6 +16,7 @@ from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.domain import OrderState, PaymentFacts, PayoutFacts
+from tillhouse.parts.payments.flows.cards import look_at_card
 from tillhouse.parts.payments.flows.deposits import check_order
 from tillhouse.parts.payments.flows.payees import check_payee
 from tillhouse.parts.payments.ports import ProviderEvent, Refused
@@ -121,6 +122,11 @@ async def handle_event(house: House, event_row_id: UUID) -> None:
         return
     if subject.payee_id:
         await check_payee(house, subject.payee_id)
+        async with house.database.transaction() as session:
+            await conclude_event(session, event_row_id, None)
+        return
+    if subject.card_id:
+        await look_at_card(house, subject.card_id)
         async with house.database.transaction() as session:
             await conclude_event(session, event_row_id, None)
         return

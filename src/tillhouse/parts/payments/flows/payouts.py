@@ -23,18 +23,29 @@ from tillhouse.parts.payments.service.withdrawals import SavedPayee, remember_pa
 
 
 async def withdraw(
-    house: House, principal: Principal, amount: Money, to: Destination | SavedPayee, *, request_key: str
+    house: House,
+    principal: Principal,
+    amount: Money,
+    to: Destination | SavedPayee,
+    *,
+    request_key: str,
+    organisation_id: UUID | None = None,
 ) -> PayoutView:
-    """Pay money of the caller's wallet out. The same `request_key` (a form's) does so once.
+    """Pay money of the caller's wallet, or of their organisation's, out. The same `request_key` (a form's) does so
+    once.
 
     Two transactions: the account is saved first, so that it is known, and its waiting begins, also where the withdrawal
     is then refused. Raises what `start_withdrawal` raises.
     """
     if not isinstance(to, SavedPayee):
         async with house.database.transaction() as session:
-            await remember_payee(session, principal, amount, to, request_key=request_key)
+            await remember_payee(
+                session, principal, amount, to, request_key=request_key, organisation_id=organisation_id
+            )
     async with house.database.transaction() as session:
-        return await start_withdrawal(session, principal, amount, to, request_key=request_key)
+        return await start_withdrawal(
+            session, principal, amount, to, request_key=request_key, organisation_id=organisation_id
+        )
 
 
 async def send_payout(house: House, payout_id: UUID) -> None:

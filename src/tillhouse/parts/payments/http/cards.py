@@ -31,10 +31,16 @@ def _card_out(card: api.SavedCard) -> schemas.CardOut:
     return schemas.CardOut(
         id=card.id,
         provider=card.provider,
-        brand=card.brand,
+        kind=card.kind,
+        brand=card.brand or None,
         last4=card.last4,
-        expires=f"{card.expires_year:04d}-{card.expires_month:02d}",
+        expires=f"{card.expires_year:04d}-{card.expires_month:02d}" if card.expires_year else None,
         expired=card.expired,
+        address=card.address,
+        most=str(card.greatest) if card.greatest else None,
+        currency=card.greatest.unit if card.greatest else None,
+        ends_at=card.ends_at,
+        paused=card.paused,
         consented_at=card.consented_at,
         saved_at=card.saved_at,
     )

@@ -1,4 +1,4 @@
-"""JSON endpoints of saved payees."""
+"""JSON endpoints of saved payees: one's own or, with `organisation_id`, an organisation's."""
 
 from typing import Annotated
 from uuid import UUID
@@ -13,6 +13,7 @@ from tillhouse.kernel.paging import MAX_PAGE, Page
 from tillhouse.kernel.web.i18n import gettext
 from tillhouse.parts.payments import api, schemas
 from tillhouse.parts.payments.domain import destination_from
+from tillhouse.parts.payments.schemas.common import For
 from tillhouse.parts.payments.service.views import PayeeView
 
 router = APIRouter(prefix="/payments/payees", route_class=IdempotentRoute)
@@ -23,25 +24,34 @@ Payer = Annotated[Principal, Depends(require("payments.pay"))]
 async def payees(
     session: Read,
     payer: Payer,
+    *,
+    organisation_id: For = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Page[schemas.PayeeOut]:
-    """One's own saved accounts, the newest first."""
-    found, next_cursor = await api.payees_of(session, payer.person_id, limit=limit, cursor=cursor)
+    """One's own saved accounts, or an organisation's (for owners, admins and accountants), the newest first."""
+    found, next_cursor = await api.payees_of(
+        session, payer.person_id, organisation_id=organisation_id, limit=limit, cursor=cursor
+    )
     return Page(items=[_payee_out(payee) for payee in found], next_cursor=next_cursor)
 
 
 @router.post("", status_code=201, dependencies=[Depends(rate_limit("20/hour"))])
-async def add_payee(session: Write, payer: Payer, key: OptionalKey, body: schemas.PayeeIn) -> schemas.PayeeOut:
-    """Save an account to withdraw to; the bank is asked whose it is. Saving it twice changes nothing."""
+async def add_payee(
+    session: Write, payer: Payer, key: OptionalKey, body: schemas.PayeeIn, organisation_id: For = None
+) -> schemas.PayeeOut:
+    """Save an account to withdraw to; the bank is asked whose it is. Saving it twice changes nothing.
+
+    For an organisation: its owners and admins.
+    """
     to = destination_from(body.destination.type, **body.destination.model_dump(exclude={"type"}))
-    return _payee_out(await api.add_payee(session, payer, to))
+    return _payee_out(await api.add_payee(session, payer, to, organisation_id=organisation_id))
 
 
 @router.delete("/{payee_id}", status_code=204, dependencies=[Depends(rate_limit("60/minute"))])
-async def remove_payee(session: Write, payer: Payer, payee_id: UUID) -> None:
+async def remove_payee(session: Write, payer: Payer, payee_id: UUID, organisation_id: For = None) -> None:
     """Take an account off the list. Withdrawals on their way there go on."""
-    await api.remove_payee(session, payer.person_id, payee_id)
+    await api.remove_payee(session, payer, payee_id, organisation_id=organisation_id)
 
 
 def _payee_out(payee: PayeeView) -> schemas.PayeeOut:

@@ -23,10 +23,12 @@ from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import api, schemas, store
 from tillhouse.parts.payments.flows.deposits import CheckoutProof, start_order, verify_checkout
 from tillhouse.parts.payments.flows.events import EventDoor
+from tillhouse.parts.payments.models import OrderRow
 from tillhouse.parts.payments.ports import InstalledGateway
 from tillhouse.parts.payments.service import registry
 from tillhouse.parts.payments.service.deposits import WALLET_DEPOSIT
 from tillhouse.parts.payments.service.orders import NewOrder, order_for
+from tillhouse.parts.payments.service.owners import seen_as
 from tillhouse.parts.payments.service.payouts import payout_for
 from tillhouse.parts.payments.service.views import OrderView, PayoutView, order_view, payment_view, payout_view
 from tillhouse.parts.payments.settings import PaymentsSettings
@@ -72,12 +74,14 @@ async def verify(house: TheHouse, payer: Payer, body: schemas.VerifyIn) -> schem
 
 @payments.get("/status/{id}", dependencies=[Depends(rate_limit("120/minute"))])
 async def status(session: Read, looker: Looker, id: UUID) -> schemas.StatusOut:  # noqa: A002  the path says id
-    """Where an order or a payout stands: one's own, or any for staff."""
-    owner = None if looker.may("payments.status_of_all") else ("person", looker.person_id)
-    row = await store.order_by_id(session, id)
-    if row is not None:
-        order = order_view(await order_for(session, id, owner=owner))
-        return _status("order", order)
+    """Where an order or a payout stands: one's own, an organisation's whose money one may read, or any for staff."""
+    row = await store.order_by_id(session, id) or await store.payout_by_id(session, id)
+    owner: tuple[str, UUID] | None = None
+    if not looker.may("payments.status_of_all"):
+        person_id = looker.person_id
+        owner = await seen_as(session, person_id, row.owner_kind, row.owner_id) if row else ("person", person_id)
+    if isinstance(row, OrderRow):
+        return _status("order", order_view(await order_for(session, id, owner=owner)))
     return _status("payout", payout_view(await payout_for(session, id, owner=owner)))
 
 
@@ -238,7 +242,7 @@ def _checkout_out(house: House, order: OrderView, how: api.Checkout | None) -> s
         purpose=order.purpose,
         status=order.state,
         message=gettext(order.sentence),
-        pay_url=f"{house.settings.base_url}{api.pay_path(house, order.id)}",
+        pay_url=house.settings.address(api.pay_path(house, order.id)),
         checkout=_how_out(how),
         expires_at=order.expires_at,
     )

@@ -17,6 +17,7 @@ from tillhouse.kernel.web.i18n import gettext
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import api, schemas
 from tillhouse.parts.payments.domain import Destination, PayoutState, destination_from
+from tillhouse.parts.payments.schemas.common import For
 from tillhouse.parts.payments.service.payees import destination_of
 from tillhouse.parts.payments.service.payouts import NewPayout, reserve_payout
 from tillhouse.parts.payments.service.reviews import approve_payout, reject_payout
@@ -29,16 +30,23 @@ Approver = Annotated[Principal, Depends(require("payments.approve"))]
 
 
 @router.post("/wallets/withdraw", status_code=202, dependencies=[Depends(rate_limit("60/minute"))])
-async def withdraw(house: TheHouse, payer: Payer, key: RequiredKey, body: schemas.WithdrawIn) -> schemas.PayoutOut:
-    """Pay money of one's own wallet out. Above the limit set for it: 403 `step_up_required` unless just confirmed."""
+async def withdraw(
+    house: TheHouse, payer: Payer, key: RequiredKey, body: schemas.WithdrawIn, organisation_id: For = None
+) -> schemas.PayoutOut:
+    """Pay money of one's own wallet out, or of an organisation's that one is owner or admin of. Above the limit set for
+    it: 403 `step_up_required` unless just confirmed.
+    """
     amount, to = Money.parse(body.amount, body.currency), _destination(body.destination)
-    return _payout_out(await api.withdraw(house, payer, amount, to, request_key=f"withdraw:{key}"))
+    made = await api.withdraw(house, payer, amount, to, request_key=f"withdraw:{key}", organisation_id=organisation_id)
+    return _payout_out(made)
 
 
 @router.post("/wallet/withdrawal", status_code=202, dependencies=[Depends(rate_limit("60/minute"))])
-async def withdrawal(house: TheHouse, payer: Payer, key: RequiredKey, body: schemas.WithdrawIn) -> schemas.PayoutOut:
+async def withdrawal(
+    house: TheHouse, payer: Payer, key: RequiredKey, body: schemas.WithdrawIn, organisation_id: For = None
+) -> schemas.PayoutOut:
     """Another name of `/wallets/withdraw`: a key that was used there means the same withdrawal here."""
-    return await withdraw(house, payer, key, body)
+    return await withdraw(house, payer, key, body, organisation_id)
 
 
 @router.post("/payments/payout", status_code=202, dependencies=[Depends(rate_limit("60/minute"))])
@@ -129,7 +137,8 @@ def _staff_payout_out(waiting: api.WaitingPayout) -> schemas.StaffPayoutOut:
     payout = waiting.payout
     return schemas.StaffPayoutOut(
         **_payout_out(payout).model_dump(),
-        person_id=payout.owner_id,
+        person_id=payout.owner_id if payout.owner_kind == "person" else None,
+        organisation_id=payout.owner_id if payout.owner_kind == "organisation" else None,
         payee_id=payout.payee_id,
         requested_by=payout.requested_by,
         provider=payout.provider,

@@ -361,6 +361,7 @@ class ProviderEventRow(Base):
     payout_id: Mapped[str | None] = mapped_column(Text)
     payout_reference: Mapped[str | None] = mapped_column(Text)
     check_id: Mapped[str | None] = mapped_column(Text)
+    authorisation_id: Mapped[str | None] = mapped_column(Text)
     receipt: Mapped[str | None] = mapped_column(Text)
     refund_id: Mapped[str | None] = mapped_column(Text)
     dispute_id: Mapped[str | None] = mapped_column(Text)

@@ -188,7 +188,7 @@ async def _context(
 
 def _how(house: House, how: api.Checkout | None, token: str) -> dict[str, object]:
     """What the template needs for each way to pay."""
-    page = f"{house.settings.base_url}/pay/{token}"
+    page = house.settings.address(f"/pay/{token}")
     match how:
         case api.CheckoutScript():
             # The hosted form calls the key by another name than the script does.

@@ -106,9 +106,9 @@ class BadSignature(Forbidden):
 class ProviderEvent:
     """An event whose signature was right. What it says is a hint: the truth is asked of the provider.
 
-    It is about exactly one thing: a payment or order, a payout, a refund, a dispute, a bank transfer, or the check
-    of an account. Refunds and
-    disputes name their payment too. `receipt` is ours, for gateways whose payments do not name their order. `amount` is
+    It is about exactly one thing: a payment or order, a payout, a refund, a dispute, a bank transfer, the check of an
+    account, or an authorisation that its holder changed (a saved card's `method`). Refunds and disputes name their
+    payment too. `receipt` is ours, for gateways whose payments do not name their order. `amount` is
     the payment's or payout's whole amount, when the event is about one.
     """
 
@@ -123,6 +123,7 @@ class ProviderEvent:
     dispute_id: str | None = None
     transfer_id: str | None = None
     check_id: str | None = None
+    authorisation_id: str | None = None
     amount: Money | None = None
 
     @property
@@ -133,6 +134,7 @@ class ProviderEvent:
         said = (
             self.event_id, self.name, self.payment_id, self.order_id, self.receipt, self.payout_id,
             self.payout_reference, self.refund_id, self.dispute_id, self.transfer_id, self.check_id,
+            self.authorisation_id,
             self.amount.unit if self.amount is not None else None,
         )  # fmt: skip
         in_range = self.amount is None or abs(self.amount.minor) <= MAX_MINOR

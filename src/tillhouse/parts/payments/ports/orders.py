@@ -63,7 +63,7 @@ class OrderRequest:
     `token` is the payer's card as the gateway's own script named it, for `Method.CARD` where the gateway needs one;
     `bank` the payer's bank for internet and mobile banking, in the gateway's words. `code` is what the payer has to
     write, for `Method.BANK_TRANSFER`: it becomes the order's id. With `keep_card` the payer has agreed that the card
-    they pay with is kept and charged later.
+    they pay with is kept and charged later, by up to `keep_up_to` at once where a gateway has their bank know that.
     """
 
     receipt: str
@@ -78,6 +78,7 @@ class OrderRequest:
     bank: str | None = None
     code: str | None = None
     keep_card: bool = False
+    keep_up_to: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)

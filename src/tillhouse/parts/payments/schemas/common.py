@@ -1,7 +1,9 @@
 """What requests and responses of payments have in common. Amounts are decimal strings beside their currency."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
+from fastapi import Query
 from pydantic import StringConstraints
 
 NO_NUL = r"^[^\x00]*$"
@@ -12,5 +14,7 @@ ProviderId = Annotated[str, StringConstraints(min_length=1, max_length=64, patte
 Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+$")]
 # A path of this house alone: two slashes at its beginning would name another host.
 OurPage = Annotated[str, StringConstraints(max_length=300, pattern=r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&-]*)?$")]
+
+For = Annotated[UUID | None, Query(description="An organisation; without it, the caller.")]
 
 Kind = Literal["order", "payout"]

@@ -125,9 +125,10 @@ class DecisionOut(BaseModel):
 
 
 class StaffPayoutOut(PayoutOut):
-    """A payout as staff see it: whose it is, why it waits, and who has decided what."""
+    """A payout as staff see it: whose it is (a person's or an organisation's), why it waits, who has decided what."""
 
-    person_id: UUID
+    person_id: UUID | None
+    organisation_id: UUID | None
     payee_id: UUID | None
     requested_by: UUID | None
     provider: str

@@ -58,9 +58,12 @@ def payout_moved(session: Session, payout: PayoutRow) -> None:
 
 
 def tell_of_payout(session: Session, payout: PayoutRow) -> None:
-    """Tell a payout's owner how it stands, when this transaction commits."""
-    if payout.owner_kind == "person":
-        tell(session, payout.owner_id, "payouts", id=str(payout.id), status=payout.state)
+    """Tell whoever waits for a payout how it stands, when this transaction commits: its owner, or the member who acted
+    for an organisation.
+    """
+    person = payout.owner_id if payout.owner_kind == "person" else payout.requested_by
+    if person:
+        tell(session, person, "payouts", id=str(payout.id), status=payout.state)
 
 
 def count_withdrawal(session: Session, provider: str, status: str) -> None:

@@ -80,7 +80,9 @@ TRANSACTION_KINDS = (
         name="payments.unplaced", title=N_("Received, not yet placed"), legs=("house/clearing:*", "house/suspense:*")
     ),
     ledger.TransactionKind(
-        name="payments.withdrawal", title=N_("Withdrawal"), legs=("person/wallet", "house/payouts:*")
+        name="payments.withdrawal",
+        title=N_("Withdrawal"),
+        legs=("person/wallet", "organisation/wallet", "house/payouts:*"),
     ),
     ledger.TransactionKind(
         name="payments.refund",

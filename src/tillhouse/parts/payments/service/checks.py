@@ -87,9 +87,7 @@ async def reasons_to_keep(session: ReadSession, person_id: UUID) -> Sequence[str
 
 async def erase_person(session: Session, person_id: UUID, addresses: Sequence[str]) -> None:
     """Forget where a person's payouts went and their receipts were sent; that they were made stays in the books."""
-    empty = house_of(session).vault.seal("{}")
-    await store.erase_destinations(session, person_id, empty)
-    await erase_payees(session, person_id, empty)
+    await _forget_accounts(session, "person", person_id)
     await remove_all(session, "person", person_id)
     await erase_cards(session, person_id)
     await store.erase_emails(session, person_id, addresses)
@@ -97,18 +95,27 @@ async def erase_person(session: Session, person_id: UUID, addresses: Sequence[st
 
 async def reasons_to_keep_organisation(session: ReadSession, organisation_id: UUID) -> Sequence[str]:
     """Why an organisation cannot be closed yet: sentences for its owner."""
-    payment, _ = await store.open_business(session, "organisation", organisation_id)
+    payment, payout = await store.open_business(session, "organisation", organisation_id)
     reasons = []
     if payment:
         reasons.append(N_("A payment of the organisation is still under way."))
+    if payout:
+        reasons.append(N_("A withdrawal of the organisation is still under way."))
     if any(balance.posted for balance in await _debts(session, "organisation", organisation_id)):
         reasons.append(N_("The organisation still owes us money for a payment that was taken back."))
     return reasons
 
 
 async def close_organisation(session: Session, organisation_id: UUID) -> None:
-    """Charge none of its cards any more."""
+    """Charge none of its cards any more, and forget where its payouts went; that they were made stays in the books."""
+    await _forget_accounts(session, "organisation", organisation_id)
     await remove_all(session, "organisation", organisation_id)
+
+
+async def _forget_accounts(session: Session, owner_kind: str, owner_id: UUID) -> None:
+    empty = house_of(session).vault.seal("{}")
+    await store.erase_destinations(session, owner_kind, owner_id, empty)
+    await erase_payees(session, owner_kind, owner_id, empty)
 
 
 async def _debts(session: ReadSession, owner_kind: str, owner_id: UUID) -> list[ledger.Balance]:

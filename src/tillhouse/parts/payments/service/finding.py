@@ -27,6 +27,7 @@ from tillhouse.parts.payments.service import registry
 from tillhouse.parts.payments.service.books import account_of
 from tillhouse.parts.payments.service.given_back import left_of
 from tillhouse.parts.payments.service.orders import order_for
+from tillhouse.parts.payments.service.owners import still_moves
 from tillhouse.parts.payments.service.payouts import payout_for
 from tillhouse.parts.payments.service.returns import debt_account
 from tillhouse.parts.payments.service.reviews import approvals_needed
@@ -72,7 +73,10 @@ class OrderFile:
 
 @dataclass(frozen=True, slots=True)
 class PayoutFile:
-    """Everything about one payout: what was decided, what its provider told, and what its owner has."""
+    """Everything about one payout: what was decided, what its provider told, and what its owner has.
+
+    `asker_may`: whoever asked for it might do so now; False of a member who has lost their role since.
+    """
 
     payout: PayoutView
     decisions: Sequence[ReviewView]
@@ -80,6 +84,7 @@ class PayoutFile:
     events: Sequence[EventView]
     wallet: ledger.AccountRef
     balance: ledger.Balance
+    asker_may: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +247,7 @@ async def payout_file(session: ReadSession, payout_id: UUID) -> PayoutFile:
         events=[event_view(one) for one in await finding.events_of_payout(session, row.id)],
         wallet=wallet,
         balance=await ledger.balance(session, wallet),
+        asker_may=await still_moves(session, row),
     )
 
 

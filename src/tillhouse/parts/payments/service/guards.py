@@ -26,6 +26,10 @@ _OFTEN = {
         "You have withdrawn {count} times within a short time, the most that is allowed. Nothing was taken from your "
         "wallet: try again after {again}."
     ),
+    "organisation": N_(
+        "The organisation has withdrawn {count} times within a short time, the most that is allowed. Nothing was taken "
+        "from its wallet: try again after {again}."
+    ),
     "payee": N_(
         "You have withdrawn to this account {count} times within a short time, the most that is allowed. Nothing was "
         "taken from your wallet: try again after {again}, or choose another account."
@@ -35,6 +39,10 @@ _MUCH = {
     "person": N_(
         "Within this time at most {most} may be withdrawn. Nothing was taken from your wallet: try a smaller amount, "
         "or try again after {again}."
+    ),
+    "organisation": N_(
+        "Within this time at most {most} of the organisation's money may be withdrawn. Nothing was taken from its "
+        "wallet: try a smaller amount, or try again after {again}."
     ),
     "payee": N_(
         "Within this time at most {most} may go to this account. Nothing was taken from your wallet: try a smaller "
@@ -129,7 +137,7 @@ async def _cooling(session: Session, payout: PayoutRow, payee: PayeeRow) -> Sequ
 async def _limits(session: Session, payout: PayoutRow) -> None:
     guards = guards_of(session)
     for whose, limits, which in (
-        ("person", guards.person_limits, store.by_owner(payout)),
+        (payout.owner_kind, guards.person_limits, store.by_owner(payout)),
         ("payee", guards.payee_limits, store.to_payee(payout)),
     ):
         for limit in guards.limits(limits, payout.currency):

@@ -19,14 +19,16 @@ from tillhouse.parts.payments.events import HandleEvent
 from tillhouse.parts.payments.models import OrderRow, ProviderEventRow
 from tillhouse.parts.payments.ports import BadSignature, ProviderEvent
 from tillhouse.parts.payments.service.attention import count_event, look_into
+from tillhouse.parts.payments.store.cards import card_by_method
 from tillhouse.parts.payments.store.payees import payee_of_check
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an event is about, and so what to ask its provider: a payout, a payee's account, a transfer, or else an
-    order or payment, and then perhaps a refund or dispute of that. `order_id` is our order's; without it the provider
-    knows the payment's. `unanswered_id`: our order is charged to a saved card, and its event came before the answer.
+    """What an event is about, and so what to ask its provider: a payout, a payee's account, a transfer, a saved card
+    that its holder changed at their bank (`card_id`), or else an order or payment, and then perhaps a refund or dispute
+    of that. `order_id` is our order's; without it the provider knows the payment's. `unanswered_id`: our order is
+    charged to a saved card, and its event came before the answer.
     """
 
     provider: str
@@ -38,6 +40,7 @@ class Subject:
     payout_row_id: UUID | None = None
     payout_id: str | None = None
     payee_id: UUID | None = None
+    card_id: UUID | None = None
     unanswered_id: UUID | None = None
 
 
@@ -119,6 +122,8 @@ async def subject_of(session: Session, event_row_id: UUID) -> Subject | None:
         return None
     if event.check_id:
         return await _check_subject(session, event)
+    if event.authorisation_id:
+        return await _card_subject(session, event)
     if event.payout_id or event.payout_reference:
         return await _payout_subject(session, event)
     if event.transfer_id:
@@ -180,6 +185,7 @@ async def conclude_settled(session: Session, event_row_ids: Collection[UUID]) ->
 def _tells_of_payment(event: ProviderEventRow) -> bool:
     about_more = (
         event.refund_id, event.dispute_id, event.transfer_id, event.check_id, event.payout_id, event.payout_reference,
+        event.authorisation_id,
     )  # fmt: skip
     return bool(event.payment_id and event.order_id) and not any(about_more)
 
@@ -256,6 +262,15 @@ async def _check_subject(session: Session, event: ProviderEventRow) -> Subject |
     return Subject(event.provider, payee_id=payee.id)
 
 
+async def _card_subject(session: Session, event: ProviderEventRow) -> Subject | None:
+    """A card that we know of. One that is still being given is asked about in time without its event."""
+    card = await card_by_method(session, event.provider, event.authorisation_id or "")
+    if card is None:
+        await _conclude(session, event, "ignored")
+        return None
+    return Subject(event.provider, card_id=card.id)
+
+
 def _mark(session: Session, event: ProviderEventRow, state: str, reason: str | None) -> None:
     event.state, event.reason, event.handled_at = state, reason, clock.now()
     count_event(session, event.provider, state)
@@ -289,6 +304,7 @@ def _row(sealed: bytes, provider: str, event: ProviderEvent, body: bytes) -> Pro
         payout_id=event.payout_id,
         payout_reference=event.payout_reference,
         check_id=event.check_id,
+        authorisation_id=event.authorisation_id,
         receipt=event.receipt,
         refund_id=event.refund_id,
         dispute_id=event.dispute_id,

@@ -28,6 +28,7 @@ from tillhouse.parts.payments.domain import (
     order_id_in,
     order_step,
 )
+from tillhouse.parts.payments.domain.cards import CardKind
 from tillhouse.parts.payments.events import CapturePayment
 from tillhouse.parts.payments.models import OrderRow, SavedCardRow
 from tillhouse.parts.payments.ports import (
@@ -42,8 +43,8 @@ from tillhouse.parts.payments.ports import (
 )
 from tillhouse.parts.payments.service.attention import count_deposit, order_moved
 from tillhouse.parts.payments.service.books import wallet_of
-from tillhouse.parts.payments.service.cards import begin_card, keepers
-from tillhouse.parts.payments.service.registry import purpose, settings_of
+from tillhouse.parts.payments.service.cards import begin_card, kept_by_paying
+from tillhouse.parts.payments.service.registry import installed_gateway, purpose, settings_of
 from tillhouse.parts.payments.service.returns import collect_debt
 from tillhouse.parts.payments.service.transfers import partly_paid_too_late
 from tillhouse.parts.payments.settings import PaymentsSettings
@@ -58,8 +59,9 @@ class NewOrder:
 
     `method` None lets the gateways' order of preference decide. `return_path` is a page of ours to go on to when it is
     paid; `email` gets the receipt and, for a payer without an account, may claim the order later. `keep_card`: its
-    owner has agreed that the card they pay with is kept for later charges. `card_id`: the saved card to be charged, for
-    `charge_card` alone. `lasts` None: as long as the settings say.
+    owner has agreed that what they pay with (`method` card or upi; None: a card) is kept for later charges, of up to
+    `keep_up_to` each where their bank is told of that (None: of this amount). `card_id`: the saved card to be charged,
+    for `charge_card` alone. `lasts` None: as long as the settings say.
     """
 
     owner_kind: str
@@ -76,6 +78,7 @@ class NewOrder:
     locale: str | None = None
     return_path: str | None = None
     keep_card: bool = False
+    keep_up_to: Money | None = None
     card_id: UUID | None = None
     lasts: timedelta | None = None
     id: UUID = field(default_factory=new_id)
@@ -124,7 +127,8 @@ async def begin_order(session: Session, wish: NewOrder) -> OrderRow:
     if found.id == wish.id:
         count_deposit(session, found.provider, OrderState.CREATED)
         if wish.keep_card:
-            await begin_card(session, found.owner_kind, found.owner_id, found.provider, order_id=found.id)
+            kind: CardKind = "upi" if found.method == Method.UPI else "card"
+            await begin_card(session, found.owner_kind, found.owner_id, found.provider, kind=kind, order_id=found.id)
     elif (found.money, found.purpose, found.purpose_reference) != (wish.amount, wish.purpose, wish.reference):
         raise Conflict(N_("This request was made before with other details: start again."))
     return found
@@ -146,6 +150,8 @@ async def attach_order(session: Session, order_id: UUID, made: GatewayOrder) -> 
     assert order is not None
     if order.provider_order_id is None:
         order.provider_order_id = made.order_id
+        if order.saved_card_id and (keeper := installed_gateway(house_of(session), order.provider).cards):
+            order.expires_at = max(order.expires_at, order.created_at + keeper.answers_within)
         if made.checkout:
             order.checkout = house_of(session).vault.seal(json.dumps(asdict(made.checkout)))
         if order_step(OrderState(order.state), OrderState.PENDING):
@@ -234,21 +240,22 @@ async def order_for(session: ReadSession, order_id: UUID, *, owner: tuple[str, U
 def _choice(session: Session, wish: NewOrder, card: SavedCardRow | None) -> Choice:
     house, settings = house_of(session), settings_of(session)
     offered = offers_of(house)
-    if card or wish.keep_card:
-        able = (
-            {card.provider}
-            if card
-            else {one.gateway.name for one in keepers(house) if one.cards and one.cards.has_pages}
-        )
-        offered = {name: offers for name, offers in offered.items() if name in able}
-        wish = replace(wish, method=Method.CARD)
+    if card:
+        keeper = installed_gateway(house, card.provider).cards
+        # What may be charged to it at most, its holder has said: `flows.cards` refuses more, with that reason.
+        offered = {card.provider: [replace(offer, most=None) for offer in keeper.keeps] if keeper else ()}
+        wish = replace(wish, method=Method.UPI if card.kind == "upi" else Method.CARD)
+    elif wish.keep_card:
+        offered = kept_by_paying(house)
+        wish = replace(wish, method=wish.method if wish.method == Method.UPI else Method.CARD)
     suits = choose(offered, currency=wish.amount.unit, country=wish.country, method=wish.method)
     if not suits:
         pointer = "/currency" if wish.method in (None, Method.CHECKOUT) else "/method"
         message = N_("This currency cannot be paid with here.") if pointer == "/currency" else _NO_SUCH_WAY
         code = "currency_not_taken" if pointer == "/currency" else "method_not_offered"
         raise InvalidInput(message, errors=[FieldError(pointer, code, message)])
-    choice = next((one for one in suits if one.offer.takes(wish.amount.minor)), suits[0])
+    most_asked = max(wish.amount.minor, wish.keep_up_to.minor if wish.keep_up_to else 0)
+    choice = next((one for one in suits if one.offer.takes(most_asked)), suits[0])
     least, most = settings.deposit_range(wish.amount.unit)
     offer = choice.offer
     check_limits(wish.amount, least=max(least, offer.least), most=most if offer.most is None else min(most, offer.most))

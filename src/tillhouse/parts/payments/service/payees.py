@@ -70,8 +70,10 @@ class TooManyPayees(Conflict):
     code = "too_many_payees"
 
 
-async def save_payee(session: Session, wish: NewPayee) -> PayeeRow:
+async def save_payee(session: Session, wish: NewPayee, *, by: UUID | None) -> PayeeRow:
     """The owner's payee of this account, made when there is none, added anew when it was removed; locked.
+
+    `by` is the person or machine that adds it.
 
     Raises `TooManyPayees`.
     """
@@ -85,14 +87,14 @@ async def save_payee(session: Session, wish: NewPayee) -> PayeeRow:
         most = guards_of(session).most_payees
         if await store.count_payees(session, wish.owner_kind, wish.owner_id) > most:
             raise TooManyPayees(N_("You have saved {most} accounts, the most that is allowed: remove one."), most=most)
-        await emit(session, PayeeAdded(payee_id=row.id))
+        await emit(session, PayeeAdded(payee_id=row.id, by=by))
     await session.flush()
     return row
 
 
-async def add_payee(session: Session, wish: NewPayee) -> PayeeRow:
+async def add_payee(session: Session, wish: NewPayee, *, by: UUID) -> PayeeRow:
     """Save a payee on purpose: the bank is asked about it, where its provider can, also after it refused it."""
-    row = await save_payee(session, wish)
+    row = await save_payee(session, wish, by=by)
     if row.state in (PayeeState.NEW, PayeeState.REFUSED):
         await start_check(session, row)
     return row

@@ -90,7 +90,8 @@ async def reserve_payout(session: Session, wish: NewPayout) -> PayoutRow:
     """
     house = house_of(session)
     provider = check_wish(session, wish.amount, wish.to)
-    payee = await save_payee(session, NewPayee(wish.owner_kind, wish.owner_id, wish.to, wish.payee_name))
+    new = NewPayee(wish.owner_kind, wish.owner_id, wish.to, wish.payee_name)
+    payee = await save_payee(session, new, by=wish.requested_by)
     payout = await store.insert_payout(session, _row(session, wish, provider, payee.id))
     if payout.id != wish.id:
         if (payout.money, payout.fingerprint) != (wish.amount, fingerprint(house, wish.to)):

@@ -12,6 +12,7 @@ from tillhouse.parts.payments.domain import PayeeState, PayoutState
 from tillhouse.parts.payments.domain.payees import APPROVED_BECAUSE, REJECTED_BECAUSE, Standing, reasons_of_payee
 from tillhouse.parts.payments.models import PayeeRow, PayoutReviewRow, PayoutRow
 from tillhouse.parts.payments.service.attention import count_review
+from tillhouse.parts.payments.service.owners import owns, still_moves
 from tillhouse.parts.payments.service.payees import name_match_of
 from tillhouse.parts.payments.service.payouts import let_go, turn_down
 from tillhouse.parts.payments.service.registry import guards_of
@@ -29,10 +30,11 @@ async def approve_payout(
 ) -> PayoutRow:
     """Approve a payout that waits: it goes once enough people have. Above the second threshold two different people do.
 
-    Raises `NotFound`, `Conflict`, `InvalidInput` without a reason, and `Forbidden` for whoever asked for it or owns it.
+    Raises `NotFound`, `Conflict`, `InvalidInput` without a reason, and `Forbidden` for whoever asked for it, owns it,
+    or belongs to the organisation that does.
     """
     payout = await _waiting(session, payout_id, by)
-    known = _because(payout, reason, APPROVED_BECAUSE, usual="checked")
+    known = await _approved_because(session, payout, reason)
     approved = await _approvals_before(session, payout, by)
     await _note(session, payout, "approved", known, by=by, note=note)
     if len(approved) + 1 >= approvals_needed(session, payout):
@@ -62,7 +64,7 @@ async def check_decision(
     if verdict == "reject":
         _because(payout, reason, REJECTED_BECAUSE, usual="not_explained")
         return
-    _because(payout, reason, APPROVED_BECAUSE, usual="checked")
+    await _approved_because(session, payout, reason)
     await _approvals_before(session, payout, by)
 
 
@@ -78,6 +80,9 @@ async def release_waiting(session: Session, payee: PayeeRow) -> None:
             await _note(session, payout, "released", "payee_refused")
             await turn_down(session, payout)
             continue
+        if not await still_moves(session, payout):
+            payout.reasons = [*payout.reasons, "requester_left"]
+            count_review(session, "requester_left")
         standing = Standing(PayeeState(payee.state), name_match_of(payee), verifiable=True)
         unsure = reasons_of_payee(standing, above=True, partial_is_enough=guards_of(session).partial_names_pass)
         payout.reasons = [*(reason for reason in payout.reasons if reason != "payee_unverified"), *unsure]
@@ -101,7 +106,7 @@ async def _waiting(session: Session, payout_id: UUID, by: UUID) -> PayoutRow:
         raise NotFound(N_("There is no such withdrawal."))
     if payout.state != PayoutState.AWAITING_APPROVAL:
         raise Conflict(N_("This payout does not wait for an approval."))
-    if by in (payout.requested_by, payout.owner_id):
+    if by == payout.requested_by or await owns(session, by, payout.owner_kind, payout.owner_id):
         raise Forbidden(N_("A payout is approved by somebody other than who asked for it."))
     return payout
 
@@ -114,8 +119,14 @@ async def _approvals_before(session: ReadSession, payout: PayoutRow, by: UUID) -
     return approved
 
 
-def _because(payout: PayoutRow, reason: str | None, known: frozenset[str], *, usual: str) -> str:
-    if reason is None and set(payout.reasons) <= _PLAIN:
+async def _approved_because(session: ReadSession, payout: PayoutRow, reason: str | None) -> str:
+    """As `_because`; where whoever asked may not any more, it always takes a reason."""
+    plain = await still_moves(session, payout)
+    return _because(payout, reason, APPROVED_BECAUSE, usual="checked" if plain else None)
+
+
+def _because(payout: PayoutRow, reason: str | None, known: frozenset[str], *, usual: str | None) -> str:
+    if reason is None and usual and set(payout.reasons) <= _PLAIN:
         return usual
     if reason not in known:
         message = N_("Say why: choose one of {reasons}.")

@@ -20,7 +20,6 @@ from tillhouse.parts.payments.domain import (
     payout_sentence,
     refund_sentence,
 )
-from tillhouse.parts.payments.domain.payouts import AT_THE_BANK_FIRST
 from tillhouse.parts.payments.models import (
     DisputeRow,
     OrderRow,
@@ -314,7 +313,7 @@ def payout_view(row: PayoutRow) -> PayoutView:
         amount=row.money,
         provider=row.provider,
         state=state,
-        sentence=AT_THE_BANK_FIRST if waits_for_bank else payout_sentence(state),
+        sentence=payout_sentence(state, row.owner_kind, waits_for_bank=waits_for_bank),
         destination_kind=row.destination_kind,
         destination=row.destination_masked,
         utr=row.utr,

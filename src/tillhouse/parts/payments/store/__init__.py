@@ -183,11 +183,11 @@ async def paid_out_since(session: ReadSession, owner_kind: str, owner_id: UUID, 
     return int((await session.execute(statement)).scalar_one())
 
 
-async def erase_destinations(session: Session, owner_id: UUID, empty: bytes) -> None:
-    """Replace what is sealed and shown of a person's destinations."""
+async def erase_destinations(session: Session, owner_kind: str, owner_id: UUID, empty: bytes) -> None:
+    """Replace what is sealed and shown of an owner's destinations."""
     await session.execute(
         update(PayoutRow)
-        .where(PayoutRow.owner_kind == "person", PayoutRow.owner_id == owner_id)
+        .where(PayoutRow.owner_kind == owner_kind, PayoutRow.owner_id == owner_id)
         .values(destination=empty, destination_masked="…")
     )
 

@@ -25,6 +25,12 @@ async def card_of_order(session: ReadSession, order_id: UUID) -> SavedCardRow | 
     return (await session.execute(select(SavedCardRow).where(SavedCardRow.order_id == order_id))).scalar_one_or_none()
 
 
+async def card_by_method(session: ReadSession, provider: str, method_ref: str) -> SavedCardRow | None:
+    """The card that a gateway calls so; None when it is none of ours."""
+    statement = select(SavedCardRow).where(SavedCardRow.provider == provider, SavedCardRow.method_ref == method_ref)
+    return (await session.execute(statement.order_by(SavedCardRow.id.desc()).limit(1))).scalar_one_or_none()
+
+
 async def active_cards(session: ReadSession, owner_kind: str, owner_id: UUID) -> Sequence[SavedCardRow]:
     """An owner's cards that may be charged, the newest first."""
     statement = (
@@ -49,5 +55,5 @@ async def one_at_a_time(session: Session, owner_id: UUID) -> None:
 async def erase_cards(session: Session, owner_id: UUID) -> None:
     """Forget how a person's cards looked."""
     mine = (SavedCardRow.owner_kind == "person", SavedCardRow.owner_id == owner_id)
-    gone = {"brand": None, "last4": None, "expires_year": None, "expires_month": None}
+    gone = {"brand": None, "last4": None, "expires_year": None, "expires_month": None, "address": None}
     await session.execute(update(SavedCardRow).where(*mine, SavedCardRow.state == "removed").values(gone))

@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
+from typing import TypeVar
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import Select, exists, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.money import Money
@@ -19,6 +21,7 @@ from tillhouse.parts.payments.models import (
 )
 
 _AT_ONCE = 500
+R = TypeVar("R", PaymentRow, PayoutRow)
 
 
 async def _payment_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
@@ -163,43 +166,32 @@ async def claims(session: ReadSession, provider: str, kind: str, ids: Collection
 
 async def unreported_payouts(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
     """Payouts that left within that time and stayed away, stand in no report, and were not named missing yet."""
-    reported = exists().where(
-        ReconLineRow.provider == PayoutRow.provider,
-        ReconLineRow.kind == "payout",
-        ReconLineRow.subject_id == PayoutRow.provider_payout_id,
-    )
-    query = (
-        select(PayoutRow)
-        .where(
-            PayoutRow.provider == provider,
-            PayoutRow.state == PayoutState.PROCESSED,
-            PayoutRow.provider_payout_id.is_not(None),
-            PayoutRow.processed_at >= since,
-            PayoutRow.processed_at < before,
-            ~reported,
-        )
-        .order_by(PayoutRow.processed_at)
-        .limit(_AT_ONCE)
-    )
-    return [_payout_claim(row) for row in (await session.execute(query)).scalars()]
+    subject, left_at = PayoutRow.provider_payout_id, PayoutRow.processed_at
+    query = _unreported(PayoutRow, "payout", provider, subject, left_at, since=since, before=before)
+    stayed_away = query.where(PayoutRow.state == PayoutState.PROCESSED, subject.is_not(None))
+    return [_payout_claim(row) for row in (await session.execute(stayed_away)).scalars()]
 
 
 async def unreported_payments(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
     """Payments captured within that time that stand in no report, and were not named missing yet."""
-    reported = exists().where(
-        ReconLineRow.provider == PaymentRow.provider,
-        ReconLineRow.kind == "payment",
-        ReconLineRow.subject_id == PaymentRow.provider_payment_id,
-    )
-    query = (
-        select(PaymentRow)
-        .where(
-            PaymentRow.provider == provider,
-            PaymentRow.captured_at >= since,
-            PaymentRow.captured_at < before,
-            ~reported,
-        )
-        .order_by(PaymentRow.captured_at)
-        .limit(_AT_ONCE)
-    )
+    subject, came_at = PaymentRow.provider_payment_id, PaymentRow.captured_at
+    query = _unreported(PaymentRow, "payment", provider, subject, came_at, since=since, before=before)
     return [_payment_claim(row) for row in (await session.execute(query)).scalars()]
+
+
+def _unreported(
+    row: type[R],
+    kind: str,
+    provider: str,
+    subject: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
+    at: InstrumentedAttribute[datetime | None],
+    *,
+    since: datetime,
+    before: datetime,
+) -> Select[R]:
+    """What happened at a provider within that time, the oldest first, of which no line of its reports tells."""
+    reported = exists().where(
+        ReconLineRow.provider == row.provider, ReconLineRow.kind == kind, ReconLineRow.subject_id == subject
+    )
+    within = (row.provider == provider, at >= since, at < before)
+    return select(row).where(*within, ~reported).order_by(at).limit(_AT_ONCE)

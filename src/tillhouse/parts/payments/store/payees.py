@@ -89,19 +89,19 @@ async def unanswered_checks_before(session: ReadSession, before: datetime) -> Se
     return (await session.execute(statement)).scalars().all()
 
 
-async def erase_payees(session: Session, owner_id: UUID, empty: bytes) -> None:
-    """Forget a person's accounts: what is sealed, what is shown, and what would find them again."""
+async def erase_payees(session: Session, owner_kind: str, owner_id: UUID, empty: bytes) -> None:
+    """Forget an owner's accounts: what is sealed, what is shown, and what would find them again."""
     nobody = func.uuid_send(PayeeRow.id)  # unique, and no fingerprint of anything
     await session.execute(
         update(PayeeRow)
-        .where(PayeeRow.owner_kind == "person", PayeeRow.owner_id == owner_id)
+        .where(PayeeRow.owner_kind == owner_kind, PayeeRow.owner_id == owner_id)
         .values(
             destination=empty, masked="…", fingerprint=nobody, registered_name=None, state="removed", next_check_at=None
         )
     )
     await session.execute(
         update(PayoutRow)
-        .where(PayoutRow.owner_kind == "person", PayoutRow.owner_id == owner_id)
+        .where(PayoutRow.owner_kind == owner_kind, PayoutRow.owner_id == owner_id)
         .values(fingerprint=None)
     )
 

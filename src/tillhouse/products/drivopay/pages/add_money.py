@@ -225,7 +225,7 @@ async def _context(
 
 def _checkout(house: House, order: OrderView, *, opens: bool) -> dict[str, object]:
     checkout = payments.checkout_of(house, order, title="DrivoPay")
-    place = f"{house.settings.base_url}/drivopay/add-money/{order.id}"
+    place = house.settings.address(f"/drivopay/add-money/{order.id}")
     # The hosted form calls the key by another name than the script does.
     fields = [("key_id" if name == "key" else name, value) for name, value in checkout.options.items()]
     return {

@@ -174,7 +174,7 @@ async def withdraw(request: Request, pages: Pages, house: TheHouse, *, me: Drive
 @router.post("/payees/{payee_id}/remove", dependencies=[FromOurPage, Depends(rate_limit("20/minute"))])
 async def remove_payee(request: Request, session: Write, me: Driver, payee_id: UUID) -> Response:
     """Take an account off the list."""
-    await payments.remove_payee(session, me.person_id, payee_id)
+    await payments.remove_payee(session, me, payee_id)
     return redirect(request, "/drivopay/withdraw")
 
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from tillhouse.kernel.logs import get_logger
 from tillhouse.parts.ai.domain.chat import estimate_tokens
 from tillhouse.parts.ai.domain.failures import ModelFailure
 from tillhouse.parts.ai.ports.embedding import Embedded, Side
 from tillhouse.parts.ai.providers.sentences.settings import SentencesSettings
 
 LIBRARY = "sentence_transformers"
+_log = get_logger("tillhouse.ai.sentences")
 
 
 class SentenceModel:
@@ -44,7 +46,8 @@ class SentenceModel:
                     self._model = import_module(LIBRARY).SentenceTransformer(
                         self._settings.folder, local_files_only=True
                     )
-                except (OSError, ValueError, RuntimeError):
-                    raise ModelFailure("refused", "weights") from None
+                except Exception as error:  # each reader of its files fails in a way of its own
+                    _log.warning("sentence model not loaded", folder=self._settings.folder, error=repr(error))
+                    raise ModelFailure("refused", "weights") from error
             found = self._model.encode(texts, normalize_embeddings=True)
             return tuple(tuple(float(number) for number in one) for one in found)

@@ -1,8 +1,9 @@
 """SMS and WhatsApp by Twilio Programmable Messaging, API version 2010-04-01."""
 
 import json
+import re
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hmac import compare_digest, digest
@@ -17,7 +18,10 @@ from tillhouse.parts.channels.domain.chat import (
     Incoming,
     Kind,
     MediaRef,
+    can_be_kept,
+    checked_id,
     numbered,
+    phone_of,
 )
 from tillhouse.parts.channels.domain.messages import Channel
 from tillhouse.parts.channels.ports import Outgoing, Refused, Taken
@@ -26,7 +30,9 @@ CALLBACK = "/api/v1/channels/webhook/twilio"
 INBOUND = "/api/v1/channels/webhook/twilio/inbound"
 _CHAT = "whatsapp:"
 _KINDS: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
+_REGIONAL = re.compile(r"api(\.[a-z0-9-]{1,40}){0,2}\.twilio\.com")
 _REDIRECTS = (301, 302, 303, 307, 308)
+_ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 _OLDER = timedelta(minutes=5)  # their clock and ours
 
 
@@ -82,11 +88,9 @@ class TwilioCarrier:
         return None
 
     async def fetch(self, media: MediaRef, most_bytes: int) -> bytes:
-        ours, theirs = urlsplit(self._base), urlsplit(media.id)
-        same = (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc)
-        answer = await self._outbound.send(
-            "twilio", "GET", media.id, auth=self._account if same else None, timeout=60.0
-        )
+        if not self._is_twilios(media.id):  # the token goes nowhere else
+            raise Refused("media_elsewhere")
+        answer = await self._outbound.send("twilio", "GET", media.id, auth=self._account, timeout=60.0)
         if answer.status in _REDIRECTS:  # to storage, which is signed by itself: the token stays here
             answer = await self._outbound.send("twilio", "GET", answer.headers.get("location", ""), timeout=60.0)
         if answer.status >= 500 or answer.status == 429:
@@ -96,6 +100,16 @@ class TwilioCarrier:
         if len(answer.body) > most_bytes:
             raise Refused("media_too_large")
         return answer.body
+
+    def _is_twilios(self, address: str) -> bool:
+        """Of the house that we send to, or of another of Twilio's regions; and an address at all."""
+        try:
+            ours, theirs = urlsplit(self._base), urlsplit(address)
+        except ValueError:
+            return False
+        same = (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc)
+        regional = theirs.scheme == "https" and _REGIONAL.fullmatch(theirs.netloc) is not None
+        return (same or regional) and address.isascii() and address.isprintable()
 
     def _written(self, address: str) -> str:
         return f"{_CHAT}{address.removeprefix(_CHAT)}" if self.channel == "whatsapp" else address
@@ -109,12 +123,15 @@ def read_inbound(form: dict[str, str]) -> list[Arrived]:
     sid, address = form.get("MessageSid", ""), form.get("From", "")
     if not sid or not address:
         raise ValueError("a message without MessageSid or From")
-    phone = address.removeprefix(_CHAT)
-    is_phone = phone.startswith("+")
-    user_id = form.get("ExternalUserId", "").removeprefix(_CHAT)
-    account, name = form.get("To", ""), form.get("ProfileName", "")
-    sender = Correspondent(account, phone if is_phone else None, user_id or (None if is_phone else phone), name)
-    return [Arrived(sender, one) for one in _incoming(sid, form)]
+    user_id = form.get("ExternalUserId", "")
+    sid, address, user_id, account = map(checked_id, (sid, address, user_id, form.get("To", "")))
+    name, user_id = address.removeprefix(_CHAT), user_id.removeprefix(_CHAT)
+    phone = phone_of(name[1:]) if name.startswith("+") else None
+    if not (phone or user_id or name):
+        raise ValueError("a message from nobody")
+    profile = can_be_kept(form.get("ProfileName", ""))
+    sender = Correspondent(account, phone, user_id or (None if phone else name), profile)
+    return [Arrived(sender, one) for one in _incoming(sid, {field: can_be_kept(said) for field, said in form.items()})]
 
 
 def _incoming(sid: str, form: dict[str, str]) -> list[Incoming]:
@@ -140,7 +157,7 @@ def _incoming(sid: str, form: dict[str, str]) -> list[Incoming]:
 
 
 def _files(form: dict[str, str]) -> list[MediaRef]:
-    count = int(form["NumMedia"]) if form.get("NumMedia", "").isdigit() else 0
+    count = int(form["NumMedia"]) if form.get("NumMedia", "").isdecimal() else 0
     found = [(form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}", "")) for n in range(min(count, 10))]
     return [MediaRef(url, media_type) for url, media_type in found if url]
 
@@ -163,17 +180,32 @@ def _sent_since(one: dict[str, str], since: datetime) -> bool:
     return parsedate_to_datetime(one["date_created"]) >= since
 
 
-def is_signed(token: str, url: str, parameters: Iterable[tuple[str, str]], signature: str) -> bool:
-    """Whether Twilio signed this callback: base64 of HMAC-SHA1 over the address and the sorted form.
+def signed_by(named: str, token: str, shared: Mapping[str, str]) -> tuple[str, str]:
+    """The secret and the hash that a callback says it is signed with; ("", …) where we know no such.
+
+    `named` is the header `X-Twilio-Webhooks-Signature-Settings` (`key=<id>,algorithm=HMAC_SHA256`), which comes where a
+    rule at Twilio has callbacks signed by a key in place of the account's `token`.
+    """
+    if not named:
+        return token, "sha1"
+    said = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in named.split(","))}
+    algorithm = _ALGORITHMS.get(said.get("algorithm", "HMAC_SHA1").upper())
+    return (shared.get(said.get("key", ""), ""), algorithm) if algorithm else ("", "sha1")
+
+
+def is_signed(
+    secret: str, url: str, parameters: Iterable[tuple[str, str]], signature: str, *, algorithm: str = "sha1"
+) -> bool:
+    """Whether Twilio signed this callback: base64 of the HMAC over the address and the sorted form.
 
     Twilio signs the address with or without its port, depending on how it was reached: both are tried.
     """
     form = "".join(name + value for name, value in sorted(set(parameters)))
     right = False
     for spelling in _spellings(url):
-        expected = b64encode(digest(token.encode(), (spelling + form).encode(), "sha1"))
+        expected = b64encode(digest(secret.encode(), (spelling + form).encode(), algorithm))
         right |= compare_digest(expected, signature.encode())
-    return right and bool(token)
+    return right and bool(secret)
 
 
 def _spellings(url: str) -> Iterable[str]:

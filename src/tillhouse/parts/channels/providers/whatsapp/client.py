@@ -5,7 +5,7 @@ comes as a status, which carries our own id (`biz_opaque_callback_data`), so tha
 """
 
 import json
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tillhouse.kernel.db import JsonObject, JsonValue
 from tillhouse.kernel.outbound import Answer, NotSent, Outbound, OutcomeUnknown, Upload
@@ -49,7 +49,7 @@ class WhatsAppCarrier:
         return Taken(str(messages[0]["id"]))
 
     async def fetch(self, media: MediaRef, most_bytes: int) -> bytes:
-        found = _json(await self._send("GET", f"{self._url}/{media.id}"))
+        found = _json(await self._send("GET", f"{self._url}/{quote(media.id, safe='')}"))
         size = found.get("file_size")
         if isinstance(size, int) and size > most_bytes:
             raise Refused("media_too_large")

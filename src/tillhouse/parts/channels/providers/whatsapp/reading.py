@@ -8,8 +8,9 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tillhouse.parts.channels.domain.chat import (
     MEDIA,
@@ -21,7 +22,14 @@ from tillhouse.parts.channels.domain.chat import (
     MediaRef,
     Renamed,
     Reported,
+    can_be_kept,
+    checked_id,
+    phone_of,
 )
+
+_Id = Annotated[str, AfterValidator(checked_id)]
+_Words = Annotated[str, AfterValidator(can_be_kept)]
+_LAST = 253_402_300_799  # the last second that has a date
 
 
 class _Wire(BaseModel):
@@ -29,63 +37,63 @@ class _Wire(BaseModel):
 
 
 class _Media(_Wire):
-    id: str
-    mime_type: str = ""
-    caption: str = ""
-    filename: str = ""
+    id: _Id
+    mime_type: _Words = ""
+    caption: _Words = ""
+    filename: _Words = ""
 
 
 class _Reply(_Wire):
-    id: str
-    title: str = ""
-    description: str = ""
+    id: _Words
+    title: _Words = ""
+    description: _Words = ""
 
 
 class _Interactive(_Wire):
-    type: str
+    type: _Words
     button_reply: _Reply | None = None
     list_reply: _Reply | None = None
     nfm_reply: dict[str, object] | None = None
 
 
 class _Text(_Wire):
-    body: str = ""
+    body: _Words = ""
 
 
 class _Button(_Wire):
-    text: str = ""
-    payload: str = ""
+    text: _Words = ""
+    payload: _Words = ""
 
 
 class _Location(_Wire):
-    latitude: float
-    longitude: float
-    name: str = ""
-    address: str = ""
+    latitude: float = Field(allow_inf_nan=False)
+    longitude: float = Field(allow_inf_nan=False)
+    name: _Words = ""
+    address: _Words = ""
 
 
 class _Reaction(_Wire):
-    message_id: str = ""
-    emoji: str = ""
+    message_id: _Words = ""
+    emoji: _Words = ""
 
 
 class _System(_Wire):
-    type: str = ""
-    wa_id: str = ""
-    new_wa_id: str = ""
-    user_id: str = ""
+    type: _Words = ""
+    wa_id: _Id = ""
+    new_wa_id: _Id = ""
+    user_id: _Id = ""
 
 
 class _Context(_Wire):
-    id: str = ""
+    id: _Words = ""
 
 
 class _Message(_Wire):
-    id: str
-    timestamp: int
-    type: str = "unsupported"
-    sender: str = Field(default="", alias="from")
-    from_user_id: str = ""
+    id: _Id
+    timestamp: int = Field(ge=0, le=_LAST)
+    type: _Words = "unsupported"
+    sender: _Id = Field(default="", alias="from")
+    from_user_id: _Id = ""
     context: _Context | None = None
     text: _Text | None = None
     image: _Media | None = None
@@ -101,14 +109,14 @@ class _Message(_Wire):
 
 
 class _Profile(_Wire):
-    name: str = ""
-    username: str = ""
+    name: _Words = ""
+    username: _Words = ""
 
 
 class _Contact(_Wire):
     profile: _Profile = _Profile()
-    wa_id: str = ""
-    user_id: str = ""
+    wa_id: _Id = ""
+    user_id: _Id = ""
 
 
 class _Error(_Wire):
@@ -116,23 +124,23 @@ class _Error(_Wire):
 
 
 class _Status(_Wire):
-    id: str
-    status: str
+    id: _Id
+    status: _Words
     errors: list[_Error] = []
-    biz_opaque_callback_data: str = ""
+    biz_opaque_callback_data: _Words = ""
 
 
 class _Metadata(_Wire):
-    phone_number_id: str
+    phone_number_id: _Id
 
 
 class _UserId(_Wire):
-    previous: str = ""
-    current: str = ""
+    previous: _Id = ""
+    current: _Id = ""
 
 
 class _IdUpdate(_Wire):
-    wa_id: str = ""
+    wa_id: _Id = ""
     user_id: _UserId
 
 
@@ -145,7 +153,7 @@ class _Value(_Wire):
 
 
 class _Change(_Wire):
-    field: str = ""
+    field: _Words = ""
     value: dict[str, object] = {}
 
 
@@ -179,7 +187,9 @@ def _read(change: _Change) -> Iterator[Delivered]:
     value = _Value.model_validate(change.value)
     account = value.metadata.phone_number_id
     for update in value.user_id_update:
-        phone = _phone(update.wa_id)
+        phone = phone_of(update.wa_id)
+        if not phone and not (update.user_id.previous and update.user_id.current):
+            raise ValueError("a new user id of nobody")
         before = Correspondent(account, phone, update.user_id.previous or None)
         yield Renamed(account, before, Correspondent(account, phone, update.user_id.current or None))
     for message in value.messages:
@@ -202,7 +212,7 @@ def _sender(account: str, message: _Message, contacts: Sequence[_Contact]) -> Co
         ),
         contacts[0] if len(contacts) == 1 else _Contact(),
     )
-    phone = _phone(message.sender or known.wa_id)
+    phone = phone_of(message.sender or known.wa_id)
     user_id = message.from_user_id or known.user_id or None
     if phone is None and user_id is None:
         raise ValueError("a message from nobody")
@@ -213,7 +223,7 @@ def _renamed(sender: Correspondent, message: _Message) -> Renamed | None:
     system = message.system
     if message.type != "system" or system is None:
         return None
-    phone = _phone(system.wa_id or system.new_wa_id)
+    phone = phone_of(system.wa_id or system.new_wa_id)
     if phone is None and not system.user_id:
         return None
     after = Correspondent(sender.account, phone or sender.phone, system.user_id or None)
@@ -257,7 +267,3 @@ def _content(message: _Message) -> tuple[Kind, str, str, MediaRef | None]:
     if message.reaction:
         return "reaction", message.reaction.emoji, "", None
     return ("contacts" if message.type == "contacts" else "other"), "", "", None
-
-
-def _phone(wa_id: str) -> str | None:
-    return f"+{wa_id}" if wa_id.isdigit() else None

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,9 +18,10 @@ from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.text import N_
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore.store import RetryConfig
 
-_PIECE = 1 << 20  # bytes that are in memory at once while a file is read
+_PIECE = 1 << 18  # bytes that are in memory at once while a file is read: fewer are lost when a request is cut
 _PART = 8 << 20  # bytes of one part of a multipart upload: 10,000 of them are 80 GB
 _PARALLEL = 2
 
@@ -33,7 +34,8 @@ _PATIENCE: "RetryConfig" = {"max_retries": 4, "retry_timeout": timedelta(seconds
 class Objects:
     """The place that a URL names; a folder when it is empty. Refuses to move bytes inside a transaction."""
 
-    store: "obstore.store.ObjectStore"
+    # Not shown: obstore panics when it is to show an Azure store whose account came from the environment.
+    store: "obstore.store.ObjectStore" = field(repr=False)
 
     @classmethod
     def at(cls, url: str, folder: Path) -> "Objects":
@@ -66,18 +68,46 @@ class Objects:
 
     async def get(self, key: str) -> bytes:
         """The bytes. Raises `FileNotFoundError`, `TransientError`."""
-        with _outside():
-            found = await obstore.get_async(self.store, key)
-            return bytes(await found.bytes_async())
+        return b"".join([piece async for piece in await self.stream(key)])
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to, not with, `end`. Raises as `get` does, before the first of them."""
+        """The bytes from `start` up to, not with, `end`. Raises as `get` does, before the first of them.
+
+        Goes on however long the reader takes; an object that is replaced meanwhile raises `TransientError`.
+        """
         with _outside():
-            if end is None:
-                found = await obstore.get_async(self.store, key, options={"range": {"offset": start}} if start else {})
-            else:
-                found = await obstore.get_async(self.store, key, options={"range": (start, end)})
-        return _pieces(found)
+            return self._pieces(key, await self._part(key, start, end))
+
+    async def _part(self, key: str, start: int, end: int | None, tag: str | None = None) -> "obstore.GetResult":
+        options: GetOptions = {}
+        if end is not None:
+            options["range"] = (start, end)
+        elif start:
+            options["range"] = {"offset": start}
+        if tag:
+            options["if_match"] = tag
+        return await obstore.get_async(self.store, key, options=options)
+
+    async def _pieces(self, key: str, found: "obstore.GetResult") -> AsyncIterator[bytes]:
+        """A request is cut after 30 s (`AWS_TIMEOUT`, `AZURE_TIMEOUT`, `GOOGLE_TIMEOUT`), however well it goes and
+        whoever is slow, the store or the reader: the next one goes on from there. obstore does so by itself only while
+        its patience with the first lasts.
+        """
+        tag, (at, end) = found.meta["e_tag"], found.range
+        with _translated():
+            while True:
+                begun = at
+                try:
+                    async for piece in found.stream(min_chunk_size=_PIECE):
+                        at += len(piece)
+                        yield bytes(piece)
+                    return
+                except BaseError:
+                    if at == begun:
+                        raise
+                if at == end:
+                    return
+                found = await self._part(key, at, end, tag)
 
     async def size(self, key: str) -> int:
         """How long an object is. Raises `FileNotFoundError`, `TransientError`."""
@@ -111,12 +141,6 @@ class Objects:
     def headers_of_put(self) -> dict[str, str]:
         """What a stranger has to send beside the bytes."""
         return {"x-ms-blob-type": "BlockBlob"} if isinstance(self.store, AzureStore) else {}
-
-
-async def _pieces(found: "obstore.GetResult") -> AsyncIterator[bytes]:
-    with _translated():
-        async for piece in found.stream(min_chunk_size=_PIECE):
-            yield bytes(piece)
 
 
 _AWAY = N_("The place where files are kept cannot be reached right now. Nothing was changed: try again.")

@@ -147,9 +147,11 @@ async def owner_of(session: ReadSession, typed: str) -> UUID | None:
 
 
 async def names_of(session: ReadSession, ids: Iterable[UUID | None]) -> Mapping[UUID, str]:
-    """What people and machines of these ids are called."""
+    """What people, machines and organisations of these ids are called."""
     wanted = {one for one in ids if one}
-    return await identity.names(session, wanted) if wanted else {}
+    if not wanted:
+        return {}
+    return {**await identity.organisation_names(session, wanted), **await identity.names(session, wanted)}
 
 
 def account_href(account: ledger.AccountRef) -> str:

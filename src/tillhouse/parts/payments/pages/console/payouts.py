@@ -43,6 +43,7 @@ from tillhouse.parts.payments.pages.console.common import (
 from tillhouse.parts.payments.pages.console.timeline import timeline_of_payout
 from tillhouse.parts.payments.service import finding
 from tillhouse.parts.payments.service.finding import PayoutFile
+from tillhouse.parts.payments.service.owners import owns
 from tillhouse.parts.payments.service.reviews import approve_payout, check_decision, reject_payout
 from tillhouse.parts.payments.service.views import PayoutView, ReviewView
 
@@ -175,7 +176,7 @@ async def _page(
         "wallet_href": account_href(found.wallet),
         "approvals": len(approvers),
         "may_decide": me.may("payments.approve") and one.state == PayoutState.AWAITING_APPROVAL,
-        "mine": me.id in (one.owner_id, one.requested_by),
+        "mine": me.id == one.requested_by or await owns(session, me.person_id, one.owner_kind, one.owner_id),
         "already": me.id in approvers,
         "forms": forms,
     }

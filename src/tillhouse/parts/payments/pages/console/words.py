@@ -104,6 +104,7 @@ REASONS = {
     "account_shared": N_("Many people are paid out to this account"),
     "account_busy": N_("Much goes to this account today"),
     "house_busy": N_("Much leaves the house this hour"),
+    "requester_left": N_("Whoever asked for it may not pay out for the organisation any more"),
 }
 APPROVED = {
     "checked": N_("Checked: nothing speaks against it"),

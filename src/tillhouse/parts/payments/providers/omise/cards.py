@@ -4,13 +4,16 @@ A card is given to Omise's own script, which makes a token of it. Each card has 
 no idempotency key: a charge that may have been made is looked for by our receipt and never made again.
 """
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import ClassVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from tillhouse.kernel.edge import BrowserOrigin
-from tillhouse.parts.payments.domain.cards import CardFacts, CardRef
-from tillhouse.parts.payments.ports import CardScript, CardSetup, GatewayOrder, OrderRequest, Refused
+from tillhouse.parts.payments.domain import Method
+from tillhouse.parts.payments.domain.cards import CardFacts, CardRef, Standing
+from tillhouse.parts.payments.ports import CardScript, CardSetup, GatewayOrder, Offer, OrderRequest, Refused
 from tillhouse.parts.payments.providers.answers import refusal
 from tillhouse.parts.payments.providers.omise.client import REAL, OmiseClient, safe
 from tillhouse.parts.payments.providers.omise.gateway import OmiseGateway
@@ -37,8 +40,12 @@ def _origin(client: OmiseClient) -> str:
 class OmiseCards:
     """Omise keeps a card for a customer, whom we may charge."""
 
+    keeps: Sequence[Offer] = tuple(offer for offer in OmiseGateway.offers if offer.method == Method.CARD)
     has_pages: ClassVar[bool] = False
+    kept_by_paying: ClassVar[frozenset[Method]] = frozenset()
     once_per_receipt: ClassVar[bool] = False
+    notice: ClassVar[timedelta] = timedelta()
+    answers_within: ClassVar[timedelta] = timedelta()
 
     def __init__(self, client: OmiseClient, gateway: OmiseGateway) -> None:
         self._client = client
@@ -87,6 +94,15 @@ class OmiseCards:
     async def find_charge(self, order: OrderRequest, card: CardRef) -> GatewayOrder | None:
         found = await self._gateway.find_order(order)
         return GatewayOrder(found.order_id, None) if found else None
+
+    async def standing(self, card: CardRef) -> Standing:
+        try:
+            customer = await self._client.get(CustomerWire, f"/customers/{safe(card.customer)}")
+        except Refused as refused:
+            if refused.reason != "not_found":
+                raise
+            return "ended"
+        return "kept" if any(one.id == card.method for one in customer.cards.data) else "ended"
 
     async def forget(self, card: CardRef) -> None:
         try:

@@ -1,4 +1,7 @@
-"""Razorpay: orders, UPI codes, links, refunds, disputes, settlements (https://razorpay.com/docs/api)."""
+"""Razorpay: orders, UPI codes, links, authorisations to charge later, refunds, disputes, settlements.
+
+https://razorpay.com/docs/api
+"""
 
 from collections.abc import Sequence
 
@@ -7,6 +10,7 @@ from tillhouse.kernel.health import answers_at
 from tillhouse.kernel.house import House
 from tillhouse.parts.payments.ports import InstalledGateway
 from tillhouse.parts.payments.providers.razorpay.afterwards import RazorpayAfterwards
+from tillhouse.parts.payments.providers.razorpay.cards import RazorpayCards
 from tillhouse.parts.payments.providers.razorpay.client import RazorpayClient
 from tillhouse.parts.payments.providers.razorpay.gateway import RazorpayGateway
 from tillhouse.parts.payments.providers.razorpay.settings import RazorpaySettings
@@ -18,7 +22,14 @@ def install(house: House) -> Sequence[object]:
     client = RazorpayClient(house.outbound, settings, sandbox=house.settings.sandbox_url)
     gateway, afterwards, places = RazorpayGateway(client), RazorpayAfterwards(client), client.places
     return [
-        InstalledGateway(gateway=gateway, proofs=gateway, refunds=afterwards, disputes=afterwards, reports=afterwards),
+        InstalledGateway(
+            gateway=gateway,
+            proofs=gateway,
+            refunds=afterwards,
+            disputes=afterwards,
+            reports=afterwards,
+            cards=RazorpayCards(client),
+        ),
         answers_at(gateway.name, places.api),
         *(BrowserOrigin("script-src", origin) for origin in places.scripts),
         *(BrowserOrigin("frame-src", origin) for origin in places.frames),

@@ -66,9 +66,17 @@ class RazorpayClient:
         """Make or change one object. Raises `Refused`, `OutcomeUnknown`, `NotSent`."""
         return await self._send("POST", shape, path, body=body, headers=headers)
 
+    async def put(self, shape: type[W], path: str) -> W:
+        """Change one object. Raises `Refused`, `OutcomeUnknown`, `NotSent`."""
+        return await self._send("PUT", shape, path)
+
+    async def delete(self, shape: type[W], path: str) -> W:
+        """Remove one object. Raises `Refused`, `OutcomeUnknown`, `NotSent`."""
+        return await self._send("DELETE", shape, path)
+
     async def _send(
         self,
-        method: Literal["GET", "POST"],
+        method: Literal["GET", "POST", "PUT", "DELETE"],
         shape: type[W],
         path: str,
         *,

@@ -1,6 +1,7 @@
 """The adapter to Razorpay's orders, UPI codes, payment links, and the payments for all three."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ from tillhouse.parts.payments.ports import (
     Refused,
 )
 from tillhouse.parts.payments.providers.razorpay.client import RazorpayClient, safe
+from tillhouse.parts.payments.providers.razorpay.mandates import authorising, checkout_options, new_customer
 from tillhouse.parts.payments.providers.razorpay.wire import (
     Collection,
     Links,
@@ -72,8 +74,10 @@ class RazorpayGateway:
             return _as_qr(await self._client.post(QrWire, "/payments/qr_codes", _qr(order)))
         if order.method == Method.PAYMENT_LINK:
             return _as_link(await self._client.post(LinkWire, "/payment_links", _link(order)))
-        made = await self._client.post(OrderWire, "/orders", _order(order))
-        return GatewayOrder(made.id, self.checkout_fields(made.id, order.amount))
+        body = _order(order)
+        if order.keep_card:
+            body = authorising(order, body, await new_customer(self._client, order))
+        return self._as_order(await self._client.post(OrderWire, "/orders", body), order)
 
     async def find_order(self, order: OrderRequest) -> GatewayOrder | None:
         if order.method == Method.UPI_QR:
@@ -83,7 +87,7 @@ class RazorpayGateway:
             return next((_as_link(one) for one in links.payment_links if one.reference_id == order.receipt), None)
         found = await self._client.get(Collection[OrderWire], "/orders", {"receipt": order.receipt})
         made = next((one for one in found.items if one.receipt == order.receipt), None)
-        return GatewayOrder(made.id, self.checkout_fields(made.id, order.amount)) if made else None
+        return self._as_order(made, order) if made else None
 
     async def cancel_order(self, order_id: str) -> None:
         """A plain order cannot be cancelled: what is paid late is booked late."""
@@ -132,6 +136,7 @@ class RazorpayGateway:
         except ValidationError:
             raise BadSignature(N_("This is signed, but it is not an event.")) from None
         payment, refund, dispute = event.entity("payment"), event.entity("refund"), event.entity("dispute")
+        token = event.entity("token")
         made = event.entity("payment_link") or event.entity("qr_code") or event.entity("order")
         return ProviderEvent(
             event_id=headers.get("x-razorpay-event-id", ""),
@@ -141,8 +146,13 @@ class RazorpayGateway:
             receipt=_text(_notes_of(payment).get("receipt")),
             refund_id=_text(refund.get("id")),
             dispute_id=_text(dispute.get("id")),
+            authorisation_id=None if payment else _text(token.get("id")),
             amount=None if refund or dispute else _amount(payment) or _amount(made),
         )
+
+    def _as_order(self, made: OrderWire, order: OrderRequest) -> GatewayOrder:
+        script = self.checkout_fields(made.id, order.amount)
+        return GatewayOrder(made.id, replace(script, options={**script.options, **checkout_options(made)}))
 
     async def _find_qr(self, order: OrderRequest) -> GatewayOrder | None:
         since = int((clock.now() - _QR_MOST - timedelta(hours=1)).timestamp())

@@ -31,6 +31,65 @@ class OrderWire(BaseModel):
     currency: str
     status: Literal["created", "attempted", "paid"]
     receipt: str | None = None
+    notes: Notes = {}
+
+
+class CustomerWire(BaseModel):
+    """Whom later payments are charged to."""
+
+    id: str
+
+
+class TokenCard(BaseModel):
+    """The card behind a token."""
+
+    last4: str
+    network: str = ""
+    expiry_month: int | None = None
+    expiry_year: int | None = None
+
+
+class TokenVpa(BaseModel):
+    """The UPI address behind a token."""
+
+    username: str
+    handle: str
+
+
+class TokenDetails(BaseModel):
+    """Where an authorisation stands: initiated, confirmed, rejected, paused, cancellation_initiated, cancelled."""
+
+    status: str
+
+
+class TokenWire(BaseModel):
+    """An authorisation to charge later. Not every answer has all of it: `max_amount` is documented for events alone."""
+
+    id: str
+    method: str
+    card: TokenCard | None = None
+    vpa: TokenVpa | None = None
+    recurring_details: TokenDetails
+    max_amount: int | None = None
+    expired_at: int | None = None
+
+
+class TokenCancelled(BaseModel):
+    """The bank was asked to end an authorisation."""
+
+    status: str
+
+
+class TokenDeleted(BaseModel):
+    """A token is gone."""
+
+    deleted: bool
+
+
+class RecurringWire(BaseModel):
+    """A charge that was begun."""
+
+    razorpay_payment_id: str
 
 
 class QrWire(BaseModel):
@@ -82,6 +141,10 @@ class PaymentWire(BaseModel):
     error_code: str | None = None
     error_description: str | None = None
     error_reason: str | None = None
+    email: str | None = None
+    contact: str | None = None
+    customer_id: str | None = None
+    token_id: str | None = None
     notes: Notes = {}
 
 

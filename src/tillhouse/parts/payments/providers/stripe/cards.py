@@ -3,14 +3,17 @@
 Each card has a customer of its own there, so that forgetting a card forgets whom it was kept for.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
 from uuid import UUID
 
-from tillhouse.parts.payments.domain.cards import CardFacts, CardRef
-from tillhouse.parts.payments.ports import CardScript, CardSetup, GatewayOrder, OrderRequest, Refused
+from tillhouse.parts.payments.domain import Method
+from tillhouse.parts.payments.domain.cards import CardFacts, CardRef, Standing
+from tillhouse.parts.payments.ports import CardScript, CardSetup, GatewayOrder, Offer, OrderRequest, Refused
 from tillhouse.parts.payments.providers.answers import refusal
 from tillhouse.parts.payments.providers.stripe.client import StripeClient, safe
+from tillhouse.parts.payments.providers.stripe.gateway import StripeGateway
 from tillhouse.parts.payments.providers.stripe.wire import (
     DeletedWire,
     Page,
@@ -26,8 +29,12 @@ _LOOK_BACK = timedelta(days=2)  # from when an order ends: more than any order l
 class StripeCards:
     """Stripe keeps a card on a page of its own, or while it is paid with."""
 
+    keeps: Sequence[Offer] = tuple(offer for offer in StripeGateway.offers if offer.method == Method.CARD)
     has_pages: ClassVar[bool] = True
+    kept_by_paying: ClassVar[frozenset[Method]] = frozenset({Method.CARD})
     once_per_receipt: ClassVar[bool] = True
+    notice: ClassVar[timedelta] = timedelta()
+    answers_within: ClassVar[timedelta] = timedelta()
     script: CardScript | None = None
 
     def __init__(self, client: StripeClient) -> None:
@@ -89,6 +96,15 @@ class StripeCards:
         wanted = {"customer": card.customer, "created[gte]": str(since)}
         made = await self._client.every(Page[PaymentIntentWire], "/payment_intents", wanted)
         return next((GatewayOrder(one.id, None) for one in made if one.metadata.get("receipt") == order.receipt), None)
+
+    async def standing(self, card: CardRef) -> Standing:
+        try:
+            method = await self._client.get(PaymentMethodWire, f"/payment_methods/{safe(card.method)}")
+        except Refused as refused:
+            if refused.reason != "resource_missing":
+                raise
+            return "ended"
+        return "kept" if method.customer == card.customer else "ended"
 
     async def forget(self, card: CardRef) -> None:
         try:

@@ -19,7 +19,7 @@ from pypdfium2 import raw
 from tillhouse.parts.ai.domain.reading import Page, Unreadable, composed, page_of
 from tillhouse.parts.ai.providers.reading.formats import Known, Pages
 from tillhouse.parts.ai.providers.reading.layout import Piece, blocks
-from tillhouse.parts.ai.providers.reading.ocr import Ocr, ocr_of
+from tillhouse.parts.ai.providers.reading.ocr import NoEngine, Ocr, ocr_of
 from tillhouse.parts.ai.providers.reading.wire import Request
 
 _LOOKED_AT = 1_200  # pixels of the longer side of the picture that lines are looked for in
@@ -248,20 +248,20 @@ def _scanned(page: pdfium.PdfPage, number: int, ocr: Ocr, request: Request, titl
 
 
 def read_picture(picture: Image.Image, number: int, ocr: Ocr, request: Request, *, title: str = "") -> Page | Known:
-    """A picture of a page, read; or that it was read before."""
+    """A picture of a page, read; or that it was read before. Raises `Unreadable` where nothing here can read it."""
     fingerprint = hashlib.sha256(f"{ocr.name} {picture.size} ".encode() + picture.tobytes()).hexdigest()[:32]
     if fingerprint in request.known:
         return Known(number, fingerprint)
-    words = ocr.read(picture)
-    pieces = [word.piece for word in words]
-    total = sum(len(word.piece.text) for word in words)
-    confidence = sum(word.confidence * len(word.piece.text) for word in words) / total if total else 0.0
-    drafts = blocks(pieces, float(picture.width), float(picture.height))
+    try:
+        seen = ocr.read(picture)
+    except NoEngine as lacking:
+        raise Unreadable("_".join(filter(None, ("needs_tesseract", lacking.language))), number) from lacking
+    drafts = blocks([word.piece for word in seen.words], float(picture.width), float(picture.height))
     return page_of(
         number,
         drafts,
         source="ocr",
         title=title,
-        confidence=round(confidence, 4),
+        confidence=round(seen.confidence, 4),
         fingerprint=fingerprint,
     )

@@ -11,15 +11,13 @@ from rapidocr.utils.output import RapidOCROutput
 from tillhouse.parts.ai.providers.reading.layout import Piece
 from tillhouse.parts.ai.providers.reading.ocr import Word
 
-_LEAST = 0.5  # below it the model guesses
-
 
 @dataclass(frozen=True, slots=True)
 class Rapid:
     """The loaded engine."""
 
     recognise: RapidOCR
-    name: str = "rapidocr"
+    least: float = 0.5
 
     def read(self, picture: Image.Image) -> Sequence[Word]:
         found = self.recognise(picture.convert("RGB"))
@@ -30,7 +28,7 @@ class Rapid:
         for box, text, score in zip(found.boxes, found.txts, found.scores, strict=True):
             xs, ys = [float(x) for x, _ in box], [float(y) for _, y in box]
             height = max(ys) - min(ys)
-            if text.strip() and score >= _LEAST:
+            if text.strip():
                 piece = Piece(text.strip(), min(xs), min(ys), max(xs), max(ys), height * 0.8)
                 words.append(Word(piece, float(score)))
         return in_lines(words)

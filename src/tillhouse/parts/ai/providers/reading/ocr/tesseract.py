@@ -12,14 +12,14 @@ from statistics import median
 
 from PIL import Image
 
-from tillhouse.parts.ai.domain.reading import Unreadable, composed
+from tillhouse.parts.ai.domain.reading import composed
 from tillhouse.parts.ai.providers.reading.layout import Piece
-from tillhouse.parts.ai.providers.reading.ocr import Word
+from tillhouse.parts.ai.providers.reading.ocr import NoEngine, Word
 
 _DATA = {"en": "eng", "th": "tha", "vi": "vie", "hi": "hin", "he": "heb"}
 _SCRIPTS = {"Thai": "th", "Devanagari": "hi", "Hebrew": "he", "Vietnamese": "vi"}
 _SURE = 1.0  # Tesseract's own measure of how sure it is of a script
-_LEAST = 30.0
+_LEAST = 30.0  # of 100: below it are specks and lines
 _SECONDS = 120
 _WIDE_GAP = 2.0  # heights of a line between two cells of a row
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u9fff]")
@@ -30,16 +30,13 @@ class Tesseract:
     """Tesseract for these languages, and English beside them."""
 
     languages: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return f"tesseract {' '.join(self.languages)}"
+    least: float = 0.0  # it drops its guesses itself
 
     def read(self, picture: Image.Image) -> Sequence[Word]:
         wanted = [_DATA[one] for one in (*self.languages, "en") if one in _DATA]
         data = [one for one in dict.fromkeys(wanted) if one in installed()]
         if not data:
-            raise Unreadable("unknown_type")
+            raise NoEngine
         return list(_words(_run(picture, "-l", "+".join(data), "--psm", "3", "tsv")))
 
 
@@ -51,6 +48,11 @@ def installed() -> frozenset[str]:
         return frozenset()
     found = subprocess.run([program, "--list-langs"], capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603  # found on PATH, fixed arguments
     return frozenset(line.strip() for line in found.stdout.splitlines()[1:])
+
+
+def languages() -> frozenset[str]:
+    """The languages that it reads here, as the house names them."""
+    return frozenset(name for name, data in _DATA.items() if data in installed())
 
 
 def script_language(picture: Image.Image) -> str:
