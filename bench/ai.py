@@ -1,26 +1,38 @@
 """What the embedded defaults of ai do on this machine: cold start, throughput, latency, memory.
 
-    python -m bench.ai [--seconds 3] [--json] [--only quotes,speech,gate,metered]
+    python -m bench.ai [--seconds 3] [--json] [--only quotes,speech,gate,reading,ocr,faces,thai,lexical,metered]
 
-Each is measured in a process of its own, so that memory and cold start are its alone. `metered` is a whole call with
-its two transactions, on an embedded PostgreSQL (fsync on) in a temporary folder.
+Each is measured in a process of its own, so that memory and cold start are its alone; cold is the first time, loading
+of libraries and models included. Documents are read in this process as the house's own does in a child. `metered` is a
+whole call with its two transactions, `lexical` a search by words among 500 passages of one owner, both on an embedded
+PostgreSQL (fsync on) in a temporary folder.
 """
 
 import argparse
 import asyncio
+import io
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+from PIL import Image, ImageDraw, ImageFont
 
-SOUND = Path(__file__).parents[1] / "tests" / "parts" / "ai" / "sounds" / "valves.ogg"
+if TYPE_CHECKING:
+    from tillhouse.kernel.house import House
+
+_TESTS = Path(__file__).parents[1] / "tests" / "parts" / "ai"
+SOUND, PORTRAIT = _TESTS / "sounds" / "valves.ogg", _TESTS / "faces" / "hopper.jpg"
+THAI = "ค่าบริการของแผนนี้เก็บในวันแรกของเดือนและคืนเงินภายในห้าวันทำการ" * 4
 PASSAGE = (
     "Article {n}. The service fee of plan {n} is {n} dollars a month. It is charged on the first day. "
     "Whoever cancels plan {n} within fourteen days gets the fee back within five working days. "
@@ -114,31 +126,123 @@ async def gate(seconds: float) -> Measured:
     return await measure("decoding and the voice gate", "s of sound", 4.98, seconds, once)
 
 
-async def metered(seconds: float) -> Measured:
+async def reading(seconds: float) -> Measured:
+    import typst
+
+    pages = "#pagebreak()".join(PASSAGE.format(n=number) * 6 for number in range(1, 11))
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "bench.typ"
+        source.write_text(pages)
+        content = typst.compile(source)
+    return await measure("text of a PDF of 10 pages", "pages", 10, seconds, _reading("pdf", content, "application/pdf"))
+
+
+async def ocr(seconds: float) -> Measured:
+    sheet = Image.new("L", (1240, 900), 255)
+    font, draw = ImageFont.load_default(size=32), ImageDraw.Draw(sheet)
+    for number in range(12):
+        draw.text((60, 60 + 65 * number), f"{number + 1}  Diesel 31.27 l at 89.62 a litre: 2802.42", fill=0, font=font)
+    out = io.BytesIO()
+    sheet.save(out, "PNG")
+    return await measure(
+        "OCR of a page of 12 lines", "pages", 1, seconds, _reading("image", out.getvalue(), "image/png")
+    )
+
+
+def _reading(form: str, content: bytes, media_type: str) -> Callable[[], Awaitable[object]]:
+    from tillhouse.parts.ai.providers.reading.wire import Request
+
+    request = Request(media_type, f"bench.{form}")
+
+    async def once() -> object:
+        _, pages = import_module(f"tillhouse.parts.ai.providers.reading.formats.{form}").read(content, request)
+        return list(pages)
+
+    return once
+
+
+async def faces(seconds: float) -> Measured:
+    from tillhouse.parts.ai.providers.photos.settings import PhotoSettings
+    from tillhouse.parts.ai.providers.photos.weights import weights_of
+
+    content, weights = PORTRAIT.read_bytes(), weights_of(PhotoSettings())
+
+    async def once() -> object:
+        from tillhouse.parts.ai.providers.photos.faces import find_faces
+
+        return find_faces(content, *weights)
+
+    return await measure("faces of a photo", "photos", 1, seconds, once)
+
+
+async def thai(seconds: float) -> Measured:
+    from tillhouse.parts.ai.providers.pythainlp import split
+
+    async def once() -> object:
+        return split(THAI)
+
+    return await measure(f"words of {len(THAI)} letters of Thai", "letters", len(THAI), seconds, once)
+
+
+async def lexical(seconds: float) -> Measured:
+    from bench.retrieval import index, ranking
+    from tillhouse.kernel.ids import new_id
+
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder) / "corpus.jsonl"
+        lines = ({"_id": str(n), "title": f"Plan {n}", "text": PASSAGE.format(n=n)} for n in range(500))
+        corpus.write_text("\n".join(map(json.dumps, lines)))
+        async with _house() as house:
+            owner_id = new_id()
+            await index(house, owner_id, corpus)
+
+            async def once() -> object:
+                return await ranking(house, owner_id, QUESTION, "lexical")
+
+            return await measure("search by words, 500 passages", "searches", 1, seconds, once)
+
+
+@asynccontextmanager
+async def _house() -> AsyncIterator["House"]:
     from tillhouse.apps import migrate
     from tillhouse.apps.compose import build_house
     from tillhouse.apps.embedded import EmbeddedPostgres
     from tillhouse.kernel.logs import configure_logs
     from tillhouse.kernel.settings import KernelSettings
-    from tillhouse.parts.ai.api.chat import HOUSE, ChatRequest, Untrusted, Use, UserMessage, complete
 
-    material = tuple(Untrusted(PASSAGE.format(n=number)) for number in range(1, 21))
-    request = ChatRequest(messages=(UserMessage(QUESTION, material),))
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)) as postgres:
         migrate.upgrade(postgres.owner_url)
         settings = KernelSettings(environment="test", database_url=postgres.app_url, log_level="warning")
         configure_logs(settings)
         house = build_house(settings, serve=["ai"])
+        yield house
+        await house.close()
+
+
+async def metered(seconds: float) -> Measured:
+    from tillhouse.parts.ai.api.chat import HOUSE, ChatRequest, Untrusted, Use, UserMessage, complete
+
+    material = tuple(Untrusted(PASSAGE.format(n=number)) for number in range(1, 21))
+    request = ChatRequest(messages=(UserMessage(QUESTION, material),))
+    async with _house() as house:
 
         async def once() -> object:
             return await complete(house, Use(HOUSE, "bench.answer"), request, models=["extractive/quotes"])
 
-        found = await measure("a metered call, one at a time", "calls", 1, seconds, once)
-        await house.close()
-    return found
+        return await measure("a metered call, one at a time", "calls", 1, seconds, once)
 
 
-MEASURES = {"quotes": quotes, "speech": speech, "gate": gate, "metered": metered}
+MEASURES = {
+    "quotes": quotes,
+    "speech": speech,
+    "gate": gate,
+    "reading": reading,
+    "ocr": ocr,
+    "faces": faces,
+    "thai": thai,
+    "lexical": lexical,
+    "metered": metered,
+}
 
 
 def main() -> None:

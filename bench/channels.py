@@ -6,7 +6,8 @@ Starts an embedded PostgreSQL in a temporary folder (fsync on unless told otherw
 relay and a worker, whose flow takes note of what everybody writes. Deliveries are signed as Meta signs them, each from
 a contact and with a message of its own, and are sent by the clock, not by the answers: a slow answer holds back nobody.
 Promised: p50 < 250 ms, p99 < 1 s at 50/s. Prints how fast they were answered, how soon each was read and handled by its
-conversation, when the last was, and the processor time of each process for a message.
+conversation, when the last was, the processor time of each process for a message, what each holds of memory (PSS), and
+how long it all took to begin.
 """
 
 import argparse
@@ -89,14 +90,17 @@ def delivery(number: int) -> bytes:
 async def measure(
     url: str, server: EmbeddedPostgres, started_processes: dict[str, psutil.Process], rate: int, seconds: int
 ) -> bool:
+    begun = time.monotonic()
     probe = await asyncpg.connect(plain_dsn(server.app_url))
     async with httpx.AsyncClient(
         timeout=30.0, trust_env=False, limits=httpx.Limits(max_connections=500, keepalive_expiry=2.0)
     ) as client:
         await answer(client, url)
+        print(f"cold start: the web process answers after {time.monotonic() - begun:.1f} s", end=", ")
         for number in range(20):  # until everything is warm
             await deliver(client, url, -1 - number)
         await until_handled(probe, 20)
+        print(f"the first 20 messages were handled after {time.monotonic() - begun:.1f} s")
         costs = {who: Cost(server, process) for who, process in started_processes.items()}
         started, tasks = time.monotonic(), []
         for number in range(rate * seconds):
@@ -118,6 +122,8 @@ async def measure(
     each = {**{who: ours for who, (ours, _) in spent.items()}, "PostgreSQL": spent["worker"][1]}
     print(f"processor time for a message: {sum(each.values()) / 1000:.1f} ms ("
           + ", ".join(f"{who} {one / 1000:.1f}" for who, one in each.items()) + ")")  # fmt: skip
+    held = {who: process.memory_full_info().pss / 2**20 for who, process in started_processes.items()}
+    print("memory (PSS): " + ", ".join(f"{who} {megabytes:.0f} MB" for who, megabytes in held.items()))
     return p50 < _P50 and p99 < _P99
 
 

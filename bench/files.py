@@ -75,10 +75,12 @@ def web_process() -> Iterator[tuple[int, psutil.Process]]:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     command = [sys.executable, "-m", "tillhouse.apps.cli", "serve", "files", "identity", "--port", str(port)]
+    begun = time.perf_counter()
     process = subprocess.Popen(command)
     try:
         while not _answers(port):
             time.sleep(0.1)
+        print(f"{'cold start of the web process':56} {time.perf_counter() - begun:8.1f} s")
         yield port, psutil.Process(process.pid)
     finally:
         process.terminate()

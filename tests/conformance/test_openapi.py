@@ -194,6 +194,7 @@ GOOD: dict[tuple[str, str], dict[str, object]] = {
     ("POST", "/files/{file_id}/renditions"): {"rendition": "thumbnail"},
     ("POST", "/files/{file_id}/playback"): {"minutes": 60, "rendition": None},
     ("POST", "/ai/photos/check"): {"photos": [ELSEWHERE]},
+    ("POST", "/ai/images/price"): {"kind": "prompt", "pack": "", "subject": "", "pictures": 2},
     ("POST", "/ai/images/tunes"): {
         "subject": "woman", "photos": [ELSEWHERE], "characteristics": {"hair_color": "black"}, "anyway": True,
     },

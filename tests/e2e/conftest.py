@@ -44,10 +44,11 @@ return performance.getEntriesByType('navigation').concat(performance.getEntriesB
 
 @dataclass(frozen=True)
 class Town:
-    """Where the running house and its sandbox answer."""
+    """Where the running house and its sandbox answer; `pid` is of the process that has started all others."""
 
     web: str
     sandbox: str
+    pid: int = 0
 
     def newest_code(self, to: str) -> str:
         """The one-time code in the newest message to an address, as soon as it is there."""
@@ -223,7 +224,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         house = subprocess.Popen(
             command, cwd=folder, env={**kept, "PYTHONPATH": str(ROOT / "src")}, stdout=output, stderr=output
         )
-    found = Town(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
+    found = Town(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}", house.pid)
     try:
         _wait_until_open(house, found, folder / "output.txt")
         yield found

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from decimal import Decimal
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,10 +12,10 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from tests.parts.ai.conftest import Open
+from tests.parts.ai.points import Points
 from tests.registry import put_in_place
 from tests.sandbox.serving import serving
-from tillhouse.kernel.db import Session
-from tillhouse.kernel.errors import DomainError, Forbidden
+from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.house import House
 from tillhouse.parts.ai.api import chat
 from tillhouse.parts.ai.api.chat import (
@@ -29,11 +29,13 @@ from tillhouse.parts.ai.api.chat import (
     Use,
     UserMessage,
 )
-from tillhouse.parts.ai.api.spending import CountedCall, PlannedCall, SpendGuard
+from tillhouse.parts.ai.domain.calls import HOUSE
 from tillhouse.parts.ai.domain.chat import Begun, ChatEvent
 from tillhouse.parts.ai.flows.switchboard import Switchboard
 from tillhouse.parts.ai.models import CallRow, PriceListRow
 from tillhouse.parts.ai.ports.chat import InstalledChat
+from tillhouse.parts.billing.api import Owner as Payer
+from tillhouse.parts.billing.api import PaidPurpose, PointsMissing, SpendCapReached
 from tillhouse.sandbox.app import create_sandbox
 from tillhouse.sandbox.settings import SandboxSettings
 
@@ -426,58 +428,74 @@ async def test_pieces_come_as_they_are_made_and_silence_in_the_middle_is_noticed
 # --- spending --------------------------------------------------------------------------------------------------------
 
 
-class Purse:
-    """A guard with so much to spend, in billionths."""
-
-    def __init__(self, amount: int) -> None:
-        self.amount = amount
-        self.reserved: dict[UUID, int] = {}
-        self.captured: list[CountedCall] = []
-
-    async def reserve(self, _session: Session, call: PlannedCall) -> None:
-        if call.most > self.amount - sum(self.reserved.values()):
-            raise Forbidden("This is more than you have left.")
-        self.reserved[call.id] = call.most
-
-    async def capture(self, _session: Session, call: CountedCall) -> None:
-        del self.reserved[call.id]
-        self.amount -= call.cost
-        self.captured.append(call)
-
-    async def release(self, _session: Session, call_id: UUID) -> None:
-        del self.reserved[call_id]
-
-    def guard(self) -> SpendGuard:
-        return SpendGuard(name="purse", reserve=self.reserve, capture=self.capture, release=self.release)
+PAID = {"BILLING_PAID_PURPOSES": "ai.pictures,wordai.answer", "BILLING_POINTS_PER_DOLLAR": "1000000"}
 
 
-async def test_what_may_be_spent_is_reserved_first_and_the_true_cost_captured(
+async def test_what_may_be_spent_is_set_aside_first_and_the_true_cost_taken(
     open_house: Open, fault: Callable[..., None]
 ) -> None:
-    house = open_house(AI_TRIES="1")
-    purse = Purse(10_000_000)
-    house.provide([purse.guard()])
+    house = open_house(AI_TRIES="1", **PAID)
+    points = Points.of(house, ME)
+    await points.give(1_000_000)
     await chat.complete(house, USE, ASKED, models=["openai/gpt-4.1-mini"])
     (row,) = await rows(house)
-    assert purse.reserved == {}
-    assert purse.amount == 10_000_000 - row.cost
-    fault("status_500", "openai")
-    with pytest.raises(chat.ModelUnavailable):
-        await chat.complete(house, USE, ASKED, models=["openai/gpt-4.1-mini"])
-    assert purse.reserved == {}
-    assert len(purse.captured) == 1
+    cost = -(-row.cost // 1000)  # a millionth of a dollar is a point
+    assert await points.charges() == [("captured", -(-row.most // 1000), cost)]
+    assert await points.left() == (1_000_000 - cost, 0)
     fault("cut_stream", "openai")
     with pytest.raises(chat.AnswerCut):
         await chat.complete(house, USE, ASKED, models=["openai/gpt-4.1-mini"])
-    assert [one.outcome for one in purse.captured] == ["done", "cut"]
+    _, cut = await rows(house)
+    assert 0 < cut.cost < row.cost
+    assert await points.left() == (1_000_000 - cost - -(-cut.cost // 1000), 0)
+    await points.check()
 
 
-async def test_a_refusal_of_the_guard_sends_nothing_and_leaves_no_row(open_house: Open) -> None:
-    house = open_house()
-    house.provide([Purse(5).guard()])
-    with pytest.raises(Forbidden):
+async def test_who_has_too_few_points_is_told_how_many_are_missing_and_nothing_is_sent(open_house: Open) -> None:
+    house = open_house(**PAID)
+    points = Points.of(house, ME)
+    await points.give(5)
+    with pytest.raises(
+        PointsMissing, match=r"This may take up to (\d+) points and you have 5: (\d+) are missing"
+    ) as told:
+        await chat.complete(house, USE, ASKED, models=["openai/gpt-4.1-mini"])
+    assert told.value.fields["missing"] == int(str(told.value.fields["most"])) - 5
+    assert await rows(house) == []
+    assert await points.left() == (5, 0)
+
+
+@pytest.mark.parametrize("of_house", [True, False])
+async def test_a_limit_on_points_stops_calls_of_models(open_house: Open, of_house: bool) -> None:
+    house = open_house(**PAID)
+    points = Points.of(house, ME)
+    await points.give(1_000_000)
+    await points.cap(10, None if of_house else points.owner)
+    with pytest.raises(SpendCapReached):
         await chat.complete(house, USE, ASKED, models=["openai/gpt-4.1-mini"])
     assert await rows(house) == []
+
+
+async def test_an_organisation_pays_for_its_own_calls_and_the_house_for_its_own(open_house: Open) -> None:
+    house = open_house(**PAID)
+    company = Points(house, Payer("organisation", uuid4()))
+    await company.give(1_000_000)
+    use = Use(Owner("organisation", company.owner.id), USE.purpose)
+    await chat.complete(house, use, ASKED, models=["openai/gpt-4.1-mini"])
+    ((state, _, cost),) = await company.charges()
+    assert (state, await company.left()) == ("captured", (1_000_000 - cost, 0))
+    await chat.complete(house, Use(HOUSE, USE.purpose), ASKED, models=["openai/gpt-4.1-mini"])
+    assert len(await company.charges()) == 1
+
+
+async def test_what_nobody_sells_is_counted_and_costs_its_owner_nothing(open_house: Open) -> None:
+    house = open_house()
+    await chat.complete(house, USE, ASKED, models=["openai/gpt-4.1-mini"])
+    (row,) = await rows(house)
+    assert row.cost > 0
+    assert await Points.of(house, ME).charges() == []
+    house.provide([PaidPurpose(USE.purpose)])
+    with pytest.raises(PointsMissing):
+        await chat.complete(house, USE, ASKED, models=["openai/gpt-4.1-mini"])
 
 
 async def test_nothing_of_what_is_said_is_logged(open_house: Open, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from PIL import Image
 from sqlalchemy import text
 
+from tests.parts.ai.points import Points
 from tillhouse.apps.compose import create_app
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import Conflict, InvalidInput, NotFound
@@ -23,12 +24,16 @@ from tillhouse.parts.ai.domain.calls import Owner, Use
 from tillhouse.parts.ai.events import FollowImages
 from tillhouse.parts.ai.flows.imaging import callback_of
 from tillhouse.parts.ai.flows.switchboard import Switchboard
+from tillhouse.parts.billing.api import PaidPurpose
+from tillhouse.parts.billing.events import LookAfter
 from tillhouse.parts.files import api as files
 from tillhouse.parts.identity.domain import Identifier
 from tillhouse.parts.identity.service import people
 from tillhouse.sandbox.app import Sandbox
 from tillhouse.sandbox.astria.schemas import Prompt, Tune
 from tillhouse.sandbox.faults import FaultRequest
+
+POINTS = 1_000
 
 
 def gradient(shade: int) -> bytes:
@@ -39,7 +44,7 @@ def gradient(shade: int) -> bytes:
 
 @dataclass
 class Studio:
-    """Somebody with three photos, who orders pictures of themselves."""
+    """Somebody with three photos and some points, who orders pictures of themselves."""
 
     house: House
     sandbox: Sandbox
@@ -47,6 +52,7 @@ class Studio:
     client: httpx.AsyncClient
     owner: UUID
     photos: list[UUID]
+    points: Points
 
     @property
     def use(self) -> Use:
@@ -89,6 +95,23 @@ class Studio:
             rows = await session.execute(text("SELECT state, pieces, cost > 0 FROM ai.calls ORDER BY id"))
             return [(row[0], row[1], row[2]) for row in rows]
 
+    async def paid(self) -> None:
+        """What was ordered is paid as it was metered, in points, and nothing is set aside but for what is open."""
+        async with self.house.database.reading() as session:
+            rows = await session.execute(text("SELECT state, most, cost FROM ai.calls ORDER BY id"))
+            metered = [(row[0], row[1] // 10**7, row[2] // 10**7) for row in rows]  # a hundredth of a dollar is a point
+        due = [
+            ("open" if state == "running" else "captured" if cost else "released", most, cost)
+            for state, most, cost in metered
+        ]
+        charged = [
+            ("released" if state == "expired" else state, *amounts) for state, *amounts in await self.points.charges()
+        ]
+        assert charged == due
+        held, spent = sum(most for state, most, _ in due if state == "open"), sum(cost for *_, cost in due)
+        assert await self.points.left() == (POINTS - held - spent, held)
+        await self.points.check()
+
     @property
     def tunes(self) -> int:
         return self.sandbox.world.store.count(Tune)
@@ -101,8 +124,13 @@ async def studio(still_house: House, still_sandbox: Sandbox, at: clock.TestClock
     async with still_house.database.transaction() as session:
         person = await people.create(session, "Asha Rao", [Identifier("email", "asha@example.com")])
     photos = [(await files.store_bytes(still_house, person.id, f"{n}.png", gradient(n * 40))).id for n in range(3)]
+    still_house.provide([PaidPurpose("shop.pictures")])
+    points = Points.of(still_house, person.id)
+    await points.give(POINTS)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client:
-        yield Studio(still_house, still_sandbox, at, client, person.id, photos)
+        opened = Studio(still_house, still_sandbox, at, client, person.id, photos, points)
+        yield opened
+        await opened.paid()
 
 
 async def test_a_tune_is_taught_and_pictures_are_made_of_it(studio: Studio) -> None:
@@ -188,6 +216,29 @@ async def test_a_training_that_hangs_ends_at_its_deadline(studio: Studio) -> Non
     assert await studio.calls() == [("late", 0, False)]
     await studio.turn(1)
     assert studio.tunes == 0  # nothing of the photos stays there
+
+
+@pytest.mark.parametrize("sweeper", [FollowImages, LookAfter])
+async def test_points_of_an_order_that_nobody_works_on_are_free_after_its_deadline(
+    studio: Studio, sweeper: type[FollowImages | LookAfter]
+) -> None:
+    async def passing(minutes: int) -> tuple[int, int]:
+        studio.at.advance(timedelta(minutes=minutes))
+        async with studio.house.database.transaction() as session:
+            await session.execute(text("DELETE FROM kernel.jobs"))  # the workers are gone, with all they had
+            await enqueue(session, sweeper())
+        await run_due(studio.house)
+        return await studio.points.left()
+
+    await studio.tune()
+    assert await passing(239) == (POINTS - 300, 300)
+    assert await passing(1) == ((POINTS, 0) if sweeper is FollowImages else (POINTS - 300, 300))
+    assert await passing(60) == (POINTS, 0)
+    async with studio.house.database.transaction() as session:
+        await enqueue(session, FollowImages())
+    await run_due(studio.house)
+    assert await studio.points.charges() == [("released" if sweeper is FollowImages else "expired", 300, 0)]
+    assert await studio.calls() == [("late", 0, False)]
 
 
 async def test_what_the_maker_lost_fails(studio: Studio) -> None:

@@ -1,7 +1,7 @@
 """People have their photos looked at and order pictures of themselves, over the API."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
 from uuid import UUID, uuid4
@@ -11,10 +11,11 @@ import pytest
 from PIL import Image, ImageFilter, ImageOps
 from sqlalchemy import text
 
-from tests.parts.ai.test_chat import Purse
+from tests.parts.ai.points import Points
 from tests.parts.ai.test_faces import beside, collins, hopper
 from tests.parts.identity.town import Resident, Town
 from tillhouse.apps.compose import build_house, create_app
+from tillhouse.catalogue import CATALOGUE
 from tillhouse.kernel import clock
 from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
@@ -30,12 +31,12 @@ from tillhouse.sandbox.transport import SandboxTransport
 
 @dataclass
 class Shop:
-    """Somebody with an account, a purse, and photos that they send."""
+    """Somebody with an account, points, and photos that they send."""
 
     town: Town
     at: clock.TestClock
     me: Resident
-    purse: Purse = field(default_factory=lambda: Purse(10**13))
+    points: Points
 
     async def photo(self, picture: Image.Image, whose: Resident | None = None) -> str:
         out = BytesIO()
@@ -78,9 +79,10 @@ class Shop:
 async def shop(still_house: House, still_sandbox: Sandbox, at: clock.TestClock) -> Shop:
     town = Town(still_house, create_app(still_house), still_sandbox)
     still_sandbox.send_through(httpx.ASGITransport(town.app))
-    opened = Shop(town, at, await town.resident("grace@example.com"))
-    still_house.provide([opened.purse.guard()])
-    return opened
+    me = await town.resident("grace@example.com")
+    points = Points.of(still_house, UUID(me.id))
+    await points.give(1_000)
+    return Shop(town, at, me, points)
 
 
 async def test_what_is_wrong_is_said_of_each_photo(shop: Shop) -> None:
@@ -138,8 +140,9 @@ async def test_from_photos_to_pictures(shop: Shop) -> None:
         found, _ = await files.read_bytes(shop.town.house, UUID(shop.me.id), UUID(picture))
         assert found.media_type == "image/jpeg"
     assert [one["id"] for one in (await shop.get("/ai/images")).json()["items"]] == [prompt.json()["id"], tune]
-    assert len(shop.purse.captured) == 2
-    assert shop.purse.reserved == {}
+    assert await shop.points.charges() == [("captured", 300, 300), ("captured", 20, 20)]
+    assert await shop.points.left() == (680, 0)
+    await shop.points.check()
 
 
 async def test_a_tune_that_is_forgotten_is_gone_at_its_maker_and_makes_no_pictures(shop: Shop) -> None:
@@ -163,7 +166,7 @@ async def test_photos_with_something_wrong_are_named_and_nothing_is_ordered(shop
     refused = await shop.post("/ai/images/tunes", {"subject": "woman", "photos": photos})
     assert refused.status_code == 422
     assert [(one["pointer"], one["code"]) for one in refused.json()["errors"]] == [("/photos/1", "many_faces")]
-    assert (shop.tunes, shop.purse.reserved) == (0, {})
+    assert (shop.tunes, await shop.points.charges()) == (0, [])
     insisted = await shop.post("/ai/images/tunes", {"subject": "woman", "photos": photos, "anyway": True})
     assert insisted.status_code == 202
 
@@ -180,11 +183,10 @@ async def test_a_pack_costs_what_it_holds_and_not_what_is_said(shop: Shop) -> No
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/pack")
     pack = await shop.post("/ai/images/packs", wish)
     assert pack.status_code == 202
-    (reserved,) = shop.purse.reserved.values()
+    assert await shop.points.left() == (920, 80)
     done = await shop.until_ready(pack.json()["id"])
     assert len(done["pictures"]) == 8  # type: ignore[arg-type]  # a list
-    (captured,) = shop.purse.captured
-    assert captured.cost == reserved
+    assert await shop.points.charges() == [("captured", 80, 80)]
 
 
 async def test_an_order_that_is_sent_twice_is_one_order(shop: Shop, still_house: House) -> None:
@@ -199,7 +201,7 @@ async def test_an_order_that_is_sent_twice_is_one_order(shop: Shop, still_house:
     third = await shop.post("/ai/images/tunes", wish, key="mine")
     assert (third.status_code, third.json()["id"]) == (202, first.json()["id"])
     assert len((await shop.get("/ai/images")).json()["items"]) == 1
-    assert len(shop.purse.reserved) == 1
+    assert await shop.points.charges() == [("open", 300, 0)]
 
 
 async def test_two_at_once_under_one_key_are_one_order(shop: Shop, still_house: House) -> None:
@@ -207,7 +209,7 @@ async def test_two_at_once_under_one_key_are_one_order(shop: Shop, still_house: 
     owner = UUID(shop.me.id)
     taken = await asyncio.gather(*(order_pictures(still_house, owner, wanted, key="mine") for _ in range(4)))
     assert len({one.id for one in taken}) == 1
-    assert len(shop.purse.reserved) == 1
+    assert await shop.points.charges() == [("open", 300, 0)]
 
 
 @pytest.mark.parametrize("text_of", ["ohwx woman <lora:123:1>", "<faceid:9:1> ohwx woman", "a > b"])
@@ -216,20 +218,63 @@ async def test_a_text_cannot_call_the_models_of_others(shop: Shop, text_of: str)
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/text")
 
 
-async def test_where_nobody_guards_what_is_spent_nothing_is_ordered(
+async def test_the_most_that_an_order_takes_is_said_before(shop: Shop) -> None:
+    async def told(**wish: object) -> tuple[str, str, str, str]:
+        answer = await shop.post("/ai/images/price", wish)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        return found["unit"], found["most"], found["available"], found["missing"]
+
+    assert await told(kind="tune") == ("PTS", "300", "1000", "0")
+    assert await told(kind="prompt", pictures=8) == ("PTS", "80", "1000", "0")
+    assert await told(kind="pack", pack="261", subject="man") == ("PTS", "60", "1000", "0")
+    unknown = await shop.post("/ai/images/price", {"kind": "pack", "pack": "999", "subject": "man"})
+    assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (422, "/pack")
+    stranger = await shop.town.resident("stranger@example.com")
+    lacking = (await shop.post("/ai/images/price", {"kind": "tune"}, who=stranger)).json()
+    assert (lacking["available"], lacking["missing"]) == ("0", "300")
+
+
+async def test_where_the_house_pays_for_pictures_nothing_is_taken(
+    settings: KernelSettings, still_sandbox: Sandbox, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILLING_PAID_PURPOSES", "")
+    generous = build_house(settings, serve=["ai"], mounts={"http://sandbox": SandboxTransport(still_sandbox)})
+    shop.town.app = create_app(generous)
+    assert (await shop.post("/ai/images/price", {"kind": "tune"})).json()["most"] == "0"
+    taken = await shop.post("/ai/images/tunes", {"subject": "woman", "photos": [await shop.photo(hopper())]})
+    assert (taken.status_code, await shop.points.charges()) == (202, [])
+    await generous.close()
+
+
+async def test_in_a_house_without_billing_nothing_is_ordered(
     settings: KernelSettings, still_sandbox: Sandbox, shop: Shop
 ) -> None:
-    unguarded = build_house(settings, serve=["ai"], mounts={"http://sandbox": SandboxTransport(still_sandbox)})
+    without = [module for module in CATALOGUE if module.name in ("identity", "files", "channels", "ai")]
+    unguarded = build_house(
+        settings, serve=["ai"], catalogue=without, mounts={"http://sandbox": SandboxTransport(still_sandbox)}
+    )
     shop.town.app = create_app(unguarded)
     wish = {"subject": "woman", "photos": [await shop.photo(hopper())]}
-    refused = await shop.post("/ai/images/tunes", wish)
-    assert (refused.status_code, shop.tunes) == (403, 0)
-    assert "paid for" in refused.json()["detail"]
+    for path, body in (("tunes", wish), ("price", {"kind": "tune"})):
+        refused = await shop.post(f"/ai/images/{path}", body)
+        assert (refused.status_code, shop.tunes) == (403, 0)
+        assert "paid for" in refused.json()["detail"]
     await unguarded.close()
 
 
-async def test_who_has_too_little_orders_nothing(shop: Shop) -> None:
-    shop.purse.amount = 1
+async def test_who_has_too_few_points_orders_nothing_and_is_told_how_many_are_missing(shop: Shop) -> None:
+    await shop.points.cap(1_000)
+    poor = await shop.town.resident("poor@example.com")
+    await Points.of(shop.town.house, UUID(poor.id)).give(120)
+    wish = {"subject": "woman", "photos": [await shop.photo(hopper(), poor)]}
+    refused = await shop.post("/ai/images/tunes", wish, who=poor)
+    assert (refused.status_code, refused.json()["code"], shop.tunes) == (409, "points_missing", 0)
+    assert "up to 300 points and you have 120: 180 are missing" in refused.json()["detail"]
+    assert (await shop.get("/ai/images", who=poor)).json()["items"] == []
+
+
+async def test_a_limit_of_the_house_stops_orders(shop: Shop) -> None:
+    await shop.points.cap(299)
     refused = await shop.post("/ai/images/tunes", {"subject": "woman", "photos": [await shop.photo(hopper())]})
-    assert (refused.status_code, shop.tunes) == (403, 0)
-    assert (await shop.get("/ai/images")).json()["items"] == []
+    assert (refused.status_code, refused.json()["code"], shop.tunes) == (429, "spend_cap_reached", 0)

@@ -3,14 +3,15 @@
 from datetime import timedelta
 from decimal import Decimal
 from typing import get_args
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from tests.parts.ai.test_chat import ASKED, Purse
+from tests.parts.ai.points import Points
+from tests.parts.ai.test_chat import ASKED
 from tests.parts.identity.town import Town
 from tillhouse.apps.compose import build_house, create_app
 from tillhouse.kernel.house import House
@@ -27,6 +28,7 @@ from tillhouse.parts.ai.flows.switchboard import Switchboard
 from tillhouse.parts.ai.models import CallRow
 from tillhouse.parts.ai.pages.naming import failure_name
 from tillhouse.parts.ai.service import metering
+from tillhouse.parts.billing.api import PaidPurpose
 from tillhouse.parts.identity.domain import parse_identifier
 from tillhouse.parts.identity.service import people, sessions
 from tillhouse.sandbox.app import Sandbox
@@ -94,11 +96,13 @@ async def test_use_is_shown_to_whose_it_is_and_to_staff(house_with_models: House
 
 
 async def test_a_call_whose_process_died_is_lost_and_its_reservation_given_back(house: House) -> None:
-    purse = Purse(1_000)
-    house.provide([purse.guard()])
-    question = Question(house=house, use=Use(HOUSE, "wordai.answer"), kind="chat", most=Amounts(input=10))
-    attempt = await Attempt.begin(question, "extractive/quotes", 1, 5.0)  # and then the process dies
-    assert list(purse.reserved) == [attempt.id]
+    house.provide([PaidPurpose("wordai.answer")])
+    points = Points.of(house, uuid4())
+    await points.give(100)
+    use = Use(Owner("person", points.owner.id), "wordai.answer")
+    question = Question(house=house, use=use, kind="chat", most=Amounts(input=1_000_000))
+    attempt = await Attempt.begin(question, "openai/gpt-4.1-mini", 1, 5.0)  # and then the process dies
+    assert await points.left() == (60, 40)
 
     async def swept() -> str:
         async with house.database.transaction() as session:
@@ -112,10 +116,12 @@ async def test_a_call_whose_process_died_is_lost_and_its_reservation_given_back(
     async with house.database.transaction() as session:
         await session.execute(update(CallRow).values(deadline_at=CallRow.deadline_at - timedelta(minutes=6)))
     assert await swept() == "lost"
-    assert purse.reserved == {}
+    assert await points.left() == (100, 0)
+    attempt.amounts = Amounts(input=1_000_000)
     await attempt.end(None)  # it comes back after all: too late to charge anyone
     assert await swept() == "lost"
-    assert purse.captured == []
+    assert await points.charges() == [("released", 40, 0)]
+    await points.check()
     async with house.database.transaction() as session:
         await session.execute(update(CallRow).values(created_at=CallRow.created_at - timedelta(days=401)))
         await metering.remove_old(session, timedelta(days=400))

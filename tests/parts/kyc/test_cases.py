@@ -12,10 +12,13 @@ from tests.registry import put_in_place
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import Conflict, Forbidden, InvalidInput, TransientError
 from tillhouse.kernel.house import House
+from tillhouse.kernel.money import Money
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.kyc import api, store
 from tillhouse.parts.kyc.domain import Finding, Owner, State, WrongState
 from tillhouse.parts.kyc.service import checks, reviews
+from tillhouse.parts.kyc.settings import KycSettings
+from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.wallets.api import PayoutAccount, PayoutAccounts
 
 SECRETS = ("Asha Rao", "ABCPR1234D", "1990-04-01")
@@ -61,7 +64,10 @@ async def test_a_person_shows_who_they_are_and_is_told_so(desk: Desk) -> None:
             await api.require_level(session, "person", UUID(asha.id), "basic")
 
     case = await desk.newest(asha)
-    assert [(one["check"], one["result"]) for one in case.findings] == [("pan", "passed"), ("same_number", "passed")]  # type: ignore[index, call-overload]
+    assert [(one["check"], one["result"]) for one in case.findings] == [
+        ("pan", "well_formed"),
+        ("same_number", "passed"),
+    ]  # type: ignore[index, call-overload]
     await desk.approve(case.id, reviewer)
     assert (await desk.state(asha))["state"] == "approved"
     assert await level(desk, asha.id) == "basic"
@@ -263,7 +269,7 @@ async def test_an_organisation_is_shown_by_those_who_manage_it_and_judged_by_str
     await run_due(desk.house)
     async with desk.house.database.reading() as session:
         (case,) = await store.cases_of(session, Owner("organisation", UUID(made["id"])))
-    assert case.findings[0] == {"check": "gstin", "result": "passed", "reason": "name_fits"}
+    assert case.findings[0] == {"check": "gstin", "result": "well_formed", "reason": "name_fits"}
     with pytest.raises(Forbidden):
         await desk.approve(case.id, ravi)
     await desk.approve(case.id, await desk.resident("r@example.com", role="staff"))
@@ -298,6 +304,49 @@ async def test_an_organisation_and_whoever_acts_for_it_show_who_they_are_before_
         (case,) = await store.cases_of(session, Owner("organisation", UUID(made["id"])))
     await desk.approve(case.id, reviewer)
     assert (await withdraw("third"))["code"] == "insufficient_funds"  # now it is about the money
+
+
+async def test_above_an_amount_a_person_shows_whose_account_it_is_before_their_money_leaves(desk: Desk) -> None:
+    asha = await desk.resident()
+    reviewers = [await desk.resident(f"r{n}@example.com", role="staff") for n in range(2)]
+    settings = desk.house.settings_of(KycSettings).model_copy(update={"payouts_ask_above": ("INR=250.00",)})
+    desk.house.module_settings = {**desk.house.module_settings, KycSettings: settings}
+    wallet = ledger.AccountRef("person", UUID(asha.id), "wallet", "INR")
+    legs = (
+        ledger.debit(ledger.house_account("clearing:razorpay", "INR"), Money(100_000, "INR")),
+        ledger.credit(wallet, Money(100_000, "INR")),
+    )
+    async with desk.house.database.transaction() as session:
+        await ledger.post(session, ledger.Posting(key="gift", kind="payments.deposit", legs=legs))
+
+    async def withdraw(amount: str) -> tuple[int, str]:
+        body = {"amount": amount, "currency": "INR", "destination": {"type": "vpa", "vpa": "success@razorpay"}}
+        headers = {"Authorization": f"Bearer {asha.token}", "Idempotency-Key": str(uuid4())}
+        transport = httpx.ASGITransport(desk.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers) as client:
+            said = await client.post("/api/v1/wallets/withdraw", json=body)
+        return said.status_code, said.json().get("code", "")
+
+    async def free() -> int:
+        async with desk.house.database.reading() as session:
+            return (await ledger.balance(session, wallet)).available.minor
+
+    assert await withdraw("250.01") == (403, "kyc_required")
+    assert await withdraw("200.00") == (202, "")
+    assert await withdraw("50.01") == (403, "kyc_required")  # slices of a day count together
+    assert await withdraw("50.00") == (202, "")
+    assert await free() == 75_000
+    await desk.approve(await desk.hand_in(asha), reviewers[0])
+    assert await withdraw("100.00") == (403, "kyc_required")  # who they are is not yet whose account it is
+    await desk.approve(await desk.hand_in(asha, "payout"), *reviewers)
+    assert await withdraw("100.00") == (202, "")
+    assert await free() == 65_000
+
+
+@pytest.mark.parametrize("wrong", ["250", "INR=", "INR=-1", "INR=1.001", "XXX=1", "INR:250"])
+def test_an_amount_that_is_none_is_refused_when_the_house_starts(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"INR=50000\.00|below zero"):
+        KycSettings(payouts_ask_above=(wrong,))
 
 
 async def test_papers_are_one_of_each_kind_their_owners_alone_and_not_too_large(desk: Desk) -> None:

@@ -56,12 +56,12 @@ def test_a_slip_in_a_checked_number_shows() -> None:
 @pytest.mark.parametrize(
     ("number", "name", "owner", "result", "reason"),
     [
-        ("ABCPR1234D", "Asha Rao", "person", "passed", "name_fits"),
+        ("ABCPR1234D", "Asha Rao", "person", "well_formed", "name_fits"),
         ("ABCPA1234D", "Asha Rao", "person", "unsure", "name_order"),
         ("ABCPK1234D", "Asha Rao", "person", "failed", "name_initial"),
         ("ABCPR1234D", "आशा राव", "person", "unsure", "not_latin"),
         ("ABCCR1234D", "Asha Rao", "person", "failed", "wrong_holder"),
-        ("ABCCR1234D", "Rao & Sons", "organisation", "passed", "name_fits"),
+        ("ABCCR1234D", "Rao & Sons", "organisation", "well_formed", "name_fits"),
         ("ABCPR1234D", "Rao & Sons", "organisation", "failed", "wrong_holder"),
     ],
 )

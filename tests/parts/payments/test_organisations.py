@@ -24,7 +24,7 @@ from tillhouse.kernel.errors import Forbidden
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.identity import store
 from tillhouse.parts.identity.api import members
-from tillhouse.parts.wallets.api import OrganisationPayoutRule, wallet_id
+from tillhouse.parts.wallets.api import Leaving, PayoutRule, wallet_id
 
 VPA = {"type": "vpa", "vpa": "success@razorpay"}
 BANK = {"type": "bank_account", "name": "Rao and Sons", "ifsc": "HDFC0001234", "account_number": "50100012345678"}
@@ -161,11 +161,11 @@ async def test_money_that_goes_out_is_seen_by_those_who_read_the_money_and_nobod
 
 
 async def test_another_part_may_ask_for_more_before_money_leaves(company: Company) -> None:
-    async def refuse(session: ReadSession, organisation_id: UUID, person_id: UUID) -> None:
-        if (organisation_id, person_id) == (company.id, company.owner.id):
+    async def refuse(session: ReadSession, leaving: Leaving) -> None:
+        if (leaving.owner_id, leaving.by) == (company.id, company.owner.id):
             raise Forbidden("Show us who you are first.")
 
-    company.till.house.provide([OrganisationPayoutRule(refuse)])
+    company.till.house.provide([PayoutRule(refuse)])
     refused = await company.withdraw(company.owner)
     assert (refused.status_code, refused.json()["detail"]) == (403, "Show us who you are first.")
     assert await rows(company.till, "SELECT count(*) FROM payments.payees") == [(0,)]

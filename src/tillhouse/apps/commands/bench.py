@@ -55,7 +55,7 @@ def retrieval(options: tuple[str, ...]) -> None:
 @command.command("ai", context_settings=_PASSED_ON, add_help_option=False)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def ai(options: tuple[str, ...]) -> None:
-    """The embedded defaults of ai: quotes, speech, metering; cold start, throughput, latency, memory."""
+    """The embedded defaults of ai, from quotes to metering: cold start, throughput, latency, memory."""
     _run("bench.ai", options)
 
 
@@ -64,6 +64,13 @@ def ai(options: tuple[str, ...]) -> None:
 def files(options: tuple[str, ...]) -> None:
     """Uploads, downloads, pictures and recordings: how fast, and with how much memory."""
     _run("bench.files", options)
+
+
+@command.command("start", context_settings=_PASSED_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def start(options: tuple[str, ...]) -> None:
+    """The whole house: how soon its first page is there, and how much memory all of it holds."""
+    _run("bench.start", options)
 
 
 @command.command("chaos", context_settings=_PASSED_ON, add_help_option=False)

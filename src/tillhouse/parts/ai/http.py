@@ -64,6 +64,17 @@ async def packs(house: TheHouse, _me: Me) -> schemas.PacksOut:
     return schemas.PacksOut(items=found)
 
 
+@_orders.post("/price", dependencies=[Depends(rate_limit("60/minute"))])
+async def price(house: TheHouse, me: Me, body: schemas.PriceIn) -> schemas.PriceOut:
+    """What an order may take from the caller at the most, before it is ordered, and what they have."""
+    told = await ordering.price_of(
+        house, me.person_id, body.kind, pack=body.pack, subject=body.subject, pictures=body.pictures
+    )
+    return schemas.PriceOut(
+        unit=told.most.unit, most=str(told.most), available=str(told.available), missing=str(told.missing)
+    )
+
+
 @_orders.post("/tunes", status_code=202, dependencies=[Depends(rate_limit("6/minute"))])
 async def order_tune(house: TheHouse, me: Me, key: RequiredKey, body: schemas.TuneIn) -> schemas.ImageJobOut:
     """Have a model taught from the caller's photos, which are checked first."""

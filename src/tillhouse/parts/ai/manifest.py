@@ -94,6 +94,7 @@ MODULE = Module(
     floor="part",
     folder=Path(__file__).parent,
     requires=("identity", "files"),
+    plugged_by=("billing",),
     settings=(AISettings, *vendor_settings()),
     api_roots=("/ai",),
     api=_api,

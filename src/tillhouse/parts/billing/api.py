@@ -1,7 +1,8 @@
 """Billing's door for other modules.
 
 A product provides `Plan`s and `PointsPackage`s. Work that it charges: `price` is its own; `reserve_work` before,
-`capture_work` at the true cost, `release_work` when it failed. What a plan allows: `quota_of`, then `use_quota`.
+`capture_work` at the true cost, `release_work` when it failed. Use of models that it sells: a `PaidPurpose` for each.
+What a plan allows: `quota_of`, then `use_quota`.
 All take the caller's session, and the owner's zone where a day or a month is meant.
 """
 
@@ -33,11 +34,12 @@ from tillhouse.parts.billing.domain import (
 from tillhouse.parts.billing.domain.periods import WindowKind
 from tillhouse.parts.billing.domain.subscriptions import LIVE, SERVED
 from tillhouse.parts.billing.flows import How, begin_payment, receipt_pdf
-from tillhouse.parts.billing.ports import Plan, PointsPackage, Price, Quota
+from tillhouse.parts.billing.ports import PaidPurpose, Plan, PointsPackage, Price, Quota
 from tillhouse.parts.billing.service import charging, coupons, giving_back, invoices, offers, subscribing, work
 from tillhouse.parts.billing.service.books import POINTS, lock_owner, owner_of, points_of
 from tillhouse.parts.billing.service.coupons import discount_of
 from tillhouse.parts.billing.service.invoices import NotOpen
+from tillhouse.parts.billing.service.models_paid import PointsMissing
 from tillhouse.parts.billing.service.offers import TermsChanged
 from tillhouse.parts.billing.service.subscribing import AlreadySubscribed
 from tillhouse.parts.billing.service.views import (
@@ -66,7 +68,9 @@ __all__ = [
     "InvoiceView",
     "NotOpen",
     "Owner",
+    "PaidPurpose",
     "Plan",
+    "PointsMissing",
     "PointsPackage",
     "Price",
     "Quota",

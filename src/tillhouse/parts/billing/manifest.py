@@ -69,11 +69,13 @@ def _provides(house: House) -> Sequence[object]:
         reasons_to_keep,
         reasons_to_keep_organisation,
     )
+    from tillhouse.parts.billing.service.models_paid import GUARD
     from tillhouse.parts.billing.service.selling import PURPOSE
     from tillhouse.parts.identity.api import Erasure, ErasureVeto, MessageKind, OrganisationClosing
 
     return (
         PURPOSE,
+        GUARD,
         *ACCOUNT_KINDS,
         *TRANSACTION_KINDS,
         MessageKind("billing.paid", "money", ("amount", "link")),

@@ -211,7 +211,7 @@ class RedemptionRow(Base):
 
 class ChargeRow(Base):
     """Work that is paid in points: what was set aside for it, and what it did cost. `action` and `price_version` say
-    by which price.
+    by which price: of a call to a model, how many points its dollar came to.
     """
 
     __tablename__ = "charges"

@@ -56,6 +56,15 @@ class Plan:
     features: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PaidPurpose:
+    """A use of models, such as `wordai.answer`, that its owner pays with points (BILLING_POINTS_PER_DOLLAR). What
+    nobody declares, nor BILLING_PAID_PURPOSES names, the house pays.
+    """
+
+    purpose: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointsPackage:
     """Points to buy once, at one price per currency, tax included. `valid_days` None: they do not end."""

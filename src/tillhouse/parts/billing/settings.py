@@ -1,4 +1,4 @@
-"""Times of billing."""
+"""Settings of billing."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from tillhouse.parts.billing.domain import Dunning
 
 
 class BillingSettings(ModuleSettings):
-    """When invoices are written and asked for."""
+    """When invoices are written and asked for, and what the use of models is paid with."""
 
     prefix = "billing"
 
@@ -23,6 +23,15 @@ class BillingSettings(ModuleSettings):
     )
     charge_minutes: PositiveInt = setting(
         30, "Minutes after which points that work has reserved are free again, unless the work says otherwise."
+    )
+
+    points_per_dollar: PositiveInt = setting(
+        100, "Points that a US dollar of a model's list price takes from whoever pays for its use, rounded up."
+    )
+    paid_purposes: tuple[str, ...] = setting(
+        ("ai.pictures",),
+        "Uses of models that their owners pay with points, by purpose, separated by commas; those that products sell "
+        "come with them. All others are counted alone, and the house pays. Empty: it pays for pictures, too.",
     )
 
     @field_validator("retry_days")

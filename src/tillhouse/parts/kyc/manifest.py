@@ -81,7 +81,7 @@ def _provides(house: House) -> Sequence[object]:
     from tillhouse.parts.kyc.service.levels import may_pay_out
     from tillhouse.parts.kyc.service.published import PUBLISHED
     from tillhouse.parts.kyc.store import count_waiting
-    from tillhouse.parts.wallets.api import OrganisationPayoutRule
+    from tillhouse.parts.wallets.api import PayoutRule
 
     # The paper itself, and what a multipart form puts around it.
     most = (house.settings_of(KycSettings).most_paper_megabytes + 1) * 1_000_000
@@ -93,7 +93,7 @@ def _provides(house: House) -> Sequence[object]:
         PaperReader(_read_paper),
         ErasureVeto("kyc", cases.reasons_to_keep),
         Erasure("kyc", cases.erase_person),
-        OrganisationPayoutRule(may_pay_out),
+        PayoutRule(may_pay_out),
         OrganisationClosing("kyc", cases.organisation_reasons, cases.erase_organisation),
         *(BodyAllowance(path, most) for path in paths),
         ConsoleCard(

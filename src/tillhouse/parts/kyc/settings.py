@@ -2,8 +2,10 @@
 
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, field_validator
 
+from tillhouse.kernel.errors import InvalidInput
+from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import ModuleSettings, setting
 
 
@@ -23,4 +25,29 @@ class KycSettings(ModuleSettings):
         "basic",
         "Level that an organisation and the member who acts for it must have reached before its money is paid out.",
     )
+    payouts_ask_above: tuple[str, ...] = setting(
+        (),
+        "Withdrawals within 24 hours above which a person needs the level `payout`, each as INR=50000.00, separated by "
+        "commas. A currency that is not named asks for none.",
+    )
     review_minutes: PositiveInt = setting(30, "Minutes for which a case is its reviewer's alone.")
+
+    @field_validator("payouts_ask_above")
+    @classmethod
+    def _are_amounts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                if _amount(one).minor < 0:
+                    raise ValueError("an amount is not below zero")
+            except InvalidInput:
+                raise ValueError("write each as INR=50000.00") from None
+        return value
+
+    def unseen_payouts(self, unit: str) -> Money | None:
+        """The most that a person may withdraw within 24 hours without the level `payout`; None: any amount."""
+        return next((amount for amount in map(_amount, self.payouts_ask_above) if amount.unit == unit), None)
+
+
+def _amount(said: str) -> Money:
+    unit, _, amount = said.partition("=")
+    return Money.parse(amount.strip(), unit.strip())

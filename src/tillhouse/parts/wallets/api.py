@@ -12,7 +12,7 @@ from tillhouse.parts.wallets.domain import (
     wallet_id,
 )
 from tillhouse.parts.wallets.flows import statement_pdf, statement_pdf_of
-from tillhouse.parts.wallets.ports import OrganisationPayoutRule, PayoutAccount, PayoutAccounts, PendingSource
+from tillhouse.parts.wallets.ports import Leaving, PayoutAccount, PayoutAccounts, PayoutRule, PendingSource
 from tillhouse.parts.wallets.service import (
     movement_rows,
     movements,
@@ -26,12 +26,13 @@ __all__ = [
     "ACCOUNT_CODE",
     "MOVEMENT_COLUMNS",
     "Direction",
+    "Leaving",
     "Movement",
     "MovementFilter",
-    "OrganisationPayoutRule",
     "OwnerKind",
     "PayoutAccount",
     "PayoutAccounts",
+    "PayoutRule",
     "PendingSource",
     "Wallet",
     "account_ref",

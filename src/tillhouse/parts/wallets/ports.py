@@ -7,6 +7,7 @@ from uuid import UUID
 
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.money import Money
+from tillhouse.parts.wallets.domain import OwnerKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,26 @@ class PendingSource:
     pending: Callable[[ReadSession, UUID], Awaitable[Sequence[Money]]]
 
 
-@dataclass(frozen=True, slots=True)
-class OrganisationPayoutRule:
-    """Provided by a part that may stand against a person paying an organisation's money out.
-
-    `check(session, organisation_id, person_id)` goes on, or raises a `DomainError` that says what to do.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """Money that a person would have paid out, their own or their organisation's. `amount` is what is asked for, then,
+    once it is set aside, that together with what left the owner's wallet in the 24 hours before.
     """
 
-    check: Callable[[ReadSession, UUID, UUID], Awaitable[None]]
+    owner_kind: OwnerKind
+    owner_id: UUID
+    by: UUID
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutRule:
+    """Provided by a part that may stand against money being paid out.
+
+    `check(session, leaving)` goes on, or raises a `DomainError` that says what to do.
+    """
+
+    check: Callable[[ReadSession, Leaving], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

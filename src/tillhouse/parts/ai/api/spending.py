@@ -2,7 +2,7 @@
 
 from tillhouse.parts.ai.domain.calls import UsageLine
 from tillhouse.parts.ai.domain.prices import NANO
-from tillhouse.parts.ai.ports.spending import CountedCall, PlannedCall, SpendGuard
+from tillhouse.parts.ai.ports.spending import CountedCall, PlannedCall, Quote, SpendGuard
 from tillhouse.parts.ai.service.metering import usage_of
 
-__all__ = ["NANO", "CountedCall", "PlannedCall", "SpendGuard", "UsageLine", "usage_of"]
+__all__ = ["NANO", "CountedCall", "PlannedCall", "Quote", "SpendGuard", "UsageLine", "usage_of"]

@@ -65,6 +65,7 @@ class Attempt:
             model=model,
             most=rates.of_tokens(most.tokens) + rates.of_sound(most.milliseconds),
             unit=board.prices.unit,
+            seconds=seconds,
         )
         async with question.house.database.transaction() as session:
             await metering.begin(
@@ -73,7 +74,6 @@ class Attempt:
                 prices=board.prices,
                 request_id=question.id,
                 attempt=number,
-                seconds=seconds,
             )
         return attempt
 

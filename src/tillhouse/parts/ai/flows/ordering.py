@@ -6,12 +6,13 @@ from uuid import UUID
 
 from tillhouse.kernel.errors import FieldError, Forbidden, InvalidInput
 from tillhouse.kernel.house import House
+from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ai.domain.calls import PICTURES, Owner, Use
 from tillhouse.parts.ai.domain.failures import ModelFailure, as_error
-from tillhouse.parts.ai.domain.images import ImageJob, ImageOrder, Pack, PackOrder, PromptOrder
+from tillhouse.parts.ai.domain.images import ImageJob, ImageKind, ImageOrder, Pack, PackOrder, PromptOrder
 from tillhouse.parts.ai.flows.photos import require_good
-from tillhouse.parts.ai.ports.spending import SpendGuard
+from tillhouse.parts.ai.ports.spending import Quote, SpendGuard
 from tillhouse.parts.ai.service import images
 
 
@@ -27,14 +28,28 @@ async def order_pictures(
     async with house.database.reading() as session:
         if taken := await images.keyed(session, person_id, key):
             return taken
-    if not house.provided(SpendGuard):
-        raise Forbidden(N_("Pictures cannot be ordered here yet: how they are paid for has not been set up."))
+    _guard_of(house)
     if isinstance(wanted, PackOrder):
-        wanted = replace(wanted, pictures=await _pictures_of(house, wanted))
+        wanted = replace(wanted, pictures=await _pictures_of(house, wanted.pack, wanted.subject))
     if not isinstance(wanted, PromptOrder):
         await require_good(house, person_id, wanted.photos, forgive=forgive)
     async with house.database.transaction() as session:
-        return await images.order(session, Use(Owner("person", person_id), PICTURES), wanted, key=key)
+        return await images.order(session, _use(person_id), wanted, key=key)
+
+
+async def price_of(
+    house: House, person_id: UUID, kind: ImageKind, *, pack: str = "", subject: str = "", pictures: int = 1
+) -> Quote:
+    """What an order would take from this person at the most. Must not be called in a transaction.
+
+    `pictures` is asked of a prompt alone: a tune is one training, and a pack has as many as its maker says. Raises as
+    `order_pictures` does.
+    """
+    guard = _guard_of(house)
+    pieces = {"tune": 1, "prompt": pictures}.get(kind) or await _pictures_of(house, pack, subject)
+    planned = images.planned(house, images.maker_in(house), _use(person_id), kind, pieces, call_id=new_id())
+    async with house.database.reading() as session:
+        return await guard.quote(session, planned)
 
 
 async def packs(house: House) -> Sequence[Pack]:
@@ -49,9 +64,19 @@ async def packs(house: House) -> Sequence[Pack]:
         raise as_error(failure, maker.name) from failure
 
 
-async def _pictures_of(house: House, wanted: PackOrder) -> int:
+def _guard_of(house: House) -> SpendGuard:
+    for guard in house.provided(SpendGuard):
+        return guard
+    raise Forbidden(N_("Pictures cannot be ordered here yet: how they are paid for has not been set up."))
+
+
+def _use(person_id: UUID) -> Use:
+    return Use(Owner("person", person_id), PICTURES)
+
+
+async def _pictures_of(house: House, wanted: str, subject: str) -> int:
     for pack in await packs(house):
-        if pack.id == wanted.pack and wanted.subject in pack.pictures:
-            return pack.pictures[wanted.subject]
+        if pack.id == wanted and subject in pack.pictures:
+            return pack.pictures[subject]
     message = N_("There is no such pack for this subject. Choose one of those that are offered.")
     raise InvalidInput(message, errors=[FieldError("/pack", "unknown_pack", message)])

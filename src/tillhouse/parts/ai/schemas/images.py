@@ -1,7 +1,7 @@
 """What the endpoints of pictures are asked, and what they answer."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -40,6 +40,24 @@ class PromptIn(Strict):
     tune_id: UUID
     text: str = Field(min_length=1, max_length=1_000)
     pictures: int = Field(default=4, ge=1, le=MOST_PICTURES)
+
+
+class PriceIn(Strict):
+    """An order whose price is asked for: of a pack say which and of whom, of a prompt how many pictures."""
+
+    kind: ImageKind
+    pack: str = Field(default="", max_length=40)
+    subject: _Subject | Literal[""] = ""
+    pictures: int = Field(default=4, ge=1, le=MOST_PICTURES)
+
+
+class PriceOut(BaseModel):
+    """What an order may take at the most, and what the caller has. What is not made is not taken."""
+
+    unit: str
+    most: str = Field(description="Set aside when it is ordered; 0: nothing is taken for it here.")
+    available: str
+    missing: str = Field(description="How much the caller lacks; 0: it can be ordered.")
 
 
 class PackOut(BaseModel):

@@ -199,6 +199,23 @@ def maker_in(house: House, name: str = "") -> InstalledImages:
     raise ModelUnavailable(N_("Nothing here can make pictures yet. Ask our staff to set it up."))
 
 
+def planned(
+    house: House, maker: InstalledImages, use: Use, kind: ImageKind, pieces: int, *, call_id: UUID
+) -> PlannedCall:
+    """What an order of so many pieces is to those who guard spending. Raises `NoPrice`."""
+    prices, model = house.the(PriceList), maker.model(kind)
+    return PlannedCall(
+        id=call_id,
+        kind="image",
+        owner=use.owner,
+        purpose=use.purpose,
+        model=model,
+        most=prices.rates(model).of_pieces(pieces),
+        unit=prices.unit,
+        seconds=house.settings_of(AISettings).image_minutes * 60,
+    )
+
+
 def view(row: ImageJobRow) -> ImageJob:
     """An order as its owner sees it."""
     kind: ImageKind = row.kind  # type: ignore[assignment]  # a CHECK holds the column to these words
@@ -219,19 +236,9 @@ def view(row: ImageJobRow) -> ImageJob:
 
 
 async def _reserve(session: Session, row: ImageJobRow, maker: InstalledImages, use: Use, pieces: int) -> None:
-    prices = house_of(session).the(PriceList)
-    model = maker.model(view(row).kind)
-    planned = PlannedCall(
-        id=row.call_id,
-        kind="image",
-        owner=use.owner,
-        purpose=use.purpose,
-        model=model,
-        most=prices.rates(model).of_pieces(pieces),
-        unit=prices.unit,
-    )
-    seconds = (row.deadline_at - row.created_at).total_seconds()
-    await metering.begin(session, planned, prices=prices, request_id=row.id, attempt=1, seconds=seconds)
+    house = house_of(session)
+    call = planned(house, maker, use, view(row).kind, pieces, call_id=row.call_id)
+    await metering.begin(session, call, prices=house.the(PriceList), request_id=row.id, attempt=1)
 
 
 async def _end(

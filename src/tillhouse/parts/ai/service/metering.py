@@ -30,9 +30,7 @@ class Ending:
     latency_ms: int = 0
 
 
-async def begin(
-    session: Session, planned: PlannedCall, *, prices: PriceList, request_id: UUID, attempt: int, seconds: float
-) -> None:
+async def begin(session: Session, planned: PlannedCall, *, prices: PriceList, request_id: UUID, attempt: int) -> None:
     """Write down a call before it is made, and reserve what it may cost. Raises what a guard refuses with."""
     for guard in house_of(session).provided(SpendGuard):
         await guard.reserve(session, planned)
@@ -59,7 +57,7 @@ async def begin(
         most=planned.most,
         cost=0,
         created_at=now,
-        deadline_at=now + timedelta(seconds=seconds),
+        deadline_at=now + timedelta(seconds=planned.seconds),
     )
     await store.add(session, row)
 

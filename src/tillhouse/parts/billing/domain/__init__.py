@@ -3,7 +3,7 @@
 from tillhouse.parts.billing.domain.coupons import Coupon, CouponRefused, Discount
 from tillhouse.parts.billing.domain.owners import Owner, organisation, page_of, person
 from tillhouse.parts.billing.domain.periods import Period, Window, period_of, window_of
-from tillhouse.parts.billing.domain.prices import Tax, earned_share, tax_within, unused_share
+from tillhouse.parts.billing.domain.prices import Tax, earned_share, points_for, tax_within, unused_share
 from tillhouse.parts.billing.domain.subscriptions import (
     LIVE,
     Dunning,
@@ -37,6 +37,7 @@ __all__ = [
     "page_of",
     "period_of",
     "person",
+    "points_for",
     "tax_within",
     "times_to_ask",
     "unused_share",

@@ -37,4 +37,10 @@ def unused_share(total: Money, period: Period, now: datetime) -> Money:
     return total - earned_share(total, period, now)
 
 
+def points_for(cost: int, rate: int) -> int:
+    """The whole points for a cost in billionths of a price list's unit, at `rate` points for the unit, rounded up."""
+    return -(-cost * rate // _BILLIONTHS)
+
+
+_BILLIONTHS = 1_000_000_000
 _TICK = datetime.resolution

@@ -25,6 +25,12 @@ async def lock_charge(session: Session, charge_id: UUID) -> ChargeRow | None:
     return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one_or_none()
 
 
+async def lock_open(session: Session, key: str) -> ChargeRow | None:
+    """The charge with that key, locked, unless it has ended."""
+    statement = select(ChargeRow).where(ChargeRow.key == key, ChargeRow.state == "open").with_for_update()
+    return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one_or_none()
+
+
 async def lock_abandoned(session: Session, now: datetime, limit: int) -> Sequence[ChargeRow]:
     """Open charges whose time is over, locked; those that somebody works on are left to them."""
     statement = (

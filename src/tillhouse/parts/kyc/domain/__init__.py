@@ -176,7 +176,8 @@ class Details:
         return f"…{self.id_number[-3:]}"
 
 
-Result = Literal["passed", "failed", "unsure"]
+# `well_formed`: the number is one that can exist, and nothing in it speaks against the name; nobody was asked.
+Result = Literal["passed", "well_formed", "failed", "unsure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +190,12 @@ class Finding:
 
 
 FINDINGS: Mapping[str, str] = {
-    "name_fits": N_("The number fits the name."),
+    "name_fits": N_("The number is well formed and its letter fits the name; nobody was asked."),
     "name_initial": N_("The letter in the number is not the first of the name."),
     "name_order": N_("The letter in the number fits another word of the name."),
     "not_latin": N_("The name is not in Latin letters, so the number cannot be compared with it."),
     "wrong_holder": N_("The number belongs to another kind of holder."),
-    "check_digit": N_("The number is well formed."),
+    "check_digit": N_("The number is well formed; nobody was asked."),
     "no_check": N_("Nothing checks numbers of this kind: compare it with the document."),
     "same_number": N_("The same number was given for another account."),
     "number_new": N_("No other account gave this number."),

@@ -105,7 +105,7 @@ def check_pan(number: str, name: str, owner_kind: OwnerKind) -> Finding:
         return Finding("pan", "unsure", "not_latin")
     expected = words[-1] if owner_kind == "person" else words[0]
     if expected[0] == number[4]:
-        return Finding("pan", "passed", "name_fits")
+        return Finding("pan", "well_formed", "name_fits")
     if any(word[0] == number[4] for word in words):
         return Finding("pan", "unsure", "name_order")
     return Finding("pan", "failed", "name_initial")

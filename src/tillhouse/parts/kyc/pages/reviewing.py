@@ -1,5 +1,7 @@
 """Pages of reviewers: the queue, a case with its papers, the decision."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -15,6 +17,7 @@ from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.http import Read, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.paging import cut, decode_cursor
+from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import FromOurPage, Pages, TheWeb
 from tillhouse.kernel.web.errors import sentence_of
 from tillhouse.kernel.web.forms import Form, Option
@@ -22,13 +25,26 @@ from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.render import Templates
 from tillhouse.kernel.web.toasts import Toast, redirect
 from tillhouse.parts.identity import api as identity
-from tillhouse.parts.kyc.domain import FINDINGS, ID_KINDS, LEVELS, PAPERS, REASONS
+from tillhouse.parts.kyc.domain import FINDINGS, ID_KINDS, LEVELS, PAPERS, REASONS, Result
 from tillhouse.parts.kyc.pages.own import TONES, state_titles
 from tillhouse.parts.kyc.service import reviews
 
 _HOME = "/console/kyc"
 _PAGE = 50
-_RESULTS = {"passed": "success", "failed": "danger", "unsure": "warning"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    title: str
+    tone: str
+
+
+_RESULTS: Mapping[Result, _Shown] = {
+    "passed": _Shown(N_("Passed"), "success"),
+    "well_formed": _Shown(N_("Well formed"), "neutral"),
+    "failed": _Shown(N_("Look closely"), "danger"),
+    "unsure": _Shown(N_("Look closely"), "warning"),
+}
 
 router = APIRouter(prefix=_HOME)
 Reviewer = Annotated[Principal, Depends(require("kyc.review"))]

@@ -9,6 +9,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.parts.kyc import store
 from tillhouse.parts.kyc.domain import LEVELS, LevelName, Owner, OwnerKind
 from tillhouse.parts.kyc.settings import KycSettings
+from tillhouse.parts.wallets.api import Leaving
 
 
 class KycRequired(Forbidden):
@@ -25,6 +26,10 @@ _ASKS: dict[LevelName, str] = {
 }
 
 
+_ASKS_ABOVE = N_(
+    "Before more than {most} can be paid out to you within 24 hours, show us whose account it goes to, at /kyc. "
+    "Nothing was changed."
+)
 _ASKS_ORGANISATION = N_(
     "Before money of the organisation can be paid out, show us who it is, at /kyc?organisation_id={id}. Nothing was "
     "changed."
@@ -48,17 +53,25 @@ async def require_level(session: ReadSession, owner_kind: OwnerKind, owner_id: U
         raise KycRequired(_ASKS[level])
 
 
-async def may_pay_out(session: ReadSession, organisation_id: UUID, person_id: UUID) -> None:
-    """Go on only where the organisation, and the person who acts for it, have shown who they are: anybody may call an
-    organisation what they like, so its name beside an account proves nothing before. Raises `KycRequired`.
+async def may_pay_out(session: ReadSession, leaving: Leaving) -> None:
+    """Go on where whose money it is has shown enough of who they are. Raises `KycRequired`.
+
+    An organisation, and the person who acts for it, at any amount: anybody may call an organisation what they like, so
+    its name beside an account proves nothing before. A person above what the house lets out unseen.
     """
-    level = house_of(session).settings_of(KycSettings).organisation_payouts
+    settings = house_of(session).settings_of(KycSettings)
+    if leaving.owner_kind == "person":
+        most = settings.unseen_payouts(leaving.amount.unit)
+        if most and leaving.amount > most and not await _stands(session, "person", leaving.owner_id, "payout"):
+            raise KycRequired(_ASKS_ABOVE, most=most)
+        return
+    level = settings.organisation_payouts
     if level == "none":
         return
-    if not await _stands(session, "person", person_id, level):
+    if not await _stands(session, "person", leaving.by, level):
         raise KycRequired(_ASKS[level])
-    if not await _stands(session, "organisation", organisation_id, level):
-        raise KycRequired(_ASKS_ORGANISATION, id=organisation_id)
+    if not await _stands(session, "organisation", leaving.owner_id, level):
+        raise KycRequired(_ASKS_ORGANISATION, id=leaving.owner_id)
 
 
 async def _stands(session: ReadSession, owner_kind: OwnerKind, owner_id: UUID, level: LevelName) -> bool:

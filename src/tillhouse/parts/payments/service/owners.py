@@ -5,9 +5,10 @@ from uuid import UUID
 
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import JsonValue, ReadSession, Session, house_of
+from tillhouse.kernel.money import Money
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments.models import PayeeRow, PayoutRow
-from tillhouse.parts.wallets.api import OrganisationPayoutRule, OwnerKind
+from tillhouse.parts.wallets.api import Leaving, OwnerKind, PayoutRule
 
 ROOM = "/payments/organisations"  # with an organisation's id: the page of its money
 
@@ -37,15 +38,18 @@ async def moves_money(session: Session, me: Principal, organisation_id: UUID | N
     return Owner("organisation", organisation_id, place.name)
 
 
-async def pays_out(session: Session, me: Principal, organisation_id: UUID | None) -> Owner:
-    """Whose wallet the caller may pay out of. As `moves_money`, and nothing else stands against it: raises what the
-    house's `OrganisationPayoutRule`s raise.
-    """
+async def pays_out(session: Session, me: Principal, organisation_id: UUID | None, amount: Money) -> Owner:
+    """Whose wallet the caller may pay so much out of. As `moves_money`, and raises what `ask_rules` raises."""
     owner = await moves_money(session, me, organisation_id)
-    if organisation_id is not None:
-        for rule in house_of(session).provided(OrganisationPayoutRule):
-            await rule.check(session, organisation_id, me.person_id)
+    await ask_rules(session, me, owner, amount)
     return owner
+
+
+async def ask_rules(session: ReadSession, me: Principal, owner: Owner, amount: Money) -> None:
+    """Whether anything else stands against money leaving: raises what the house's `PayoutRule`s raise."""
+    leaving = Leaving(owner_kind=owner.kind, owner_id=owner.id, by=me.person_id, amount=amount)
+    for rule in house_of(session).provided(PayoutRule):
+        await rule.check(session, leaving)
 
 
 async def reads_money(session: ReadSession, person_id: UUID, organisation_id: UUID | None) -> tuple[OwnerKind, UUID]:

@@ -138,6 +138,11 @@ async def needs_step_up(session: ReadSession, payout: PayoutRow) -> bool:
     return await _paid_out_within_a_day(session, payout) > above
 
 
+async def out_lately(session: ReadSession, payout: PayoutRow) -> Money:
+    """What left its owner's wallet in its currency within 24 hours, or is about to, with it. Ask as `needs_step_up`."""
+    return Money(await _paid_out_within_a_day(session, payout), payout.currency)
+
+
 async def let_go(session: Session, payout: PayoutRow) -> None:
     """Send a payout that waited on its way. Needs its lock."""
     _move(session, payout, PayoutState.RESERVED)

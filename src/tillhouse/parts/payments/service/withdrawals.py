@@ -8,9 +8,9 @@ from tillhouse.kernel.db import Session
 from tillhouse.kernel.money import Money
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments.domain import Destination
-from tillhouse.parts.payments.service.owners import note, pays_out
+from tillhouse.parts.payments.service.owners import ask_rules, note, pays_out
 from tillhouse.parts.payments.service.payees import NewPayee, destination_of, save_payee
-from tillhouse.parts.payments.service.payouts import NewPayout, check_wish, needs_step_up, reserve_payout
+from tillhouse.parts.payments.service.payouts import NewPayout, check_wish, needs_step_up, out_lately, reserve_payout
 from tillhouse.parts.payments.service.views import PayoutView, payout_view
 from tillhouse.parts.payments.store.payees import payout_by_key
 
@@ -35,7 +35,7 @@ async def remember_payee(
 
     Raises `InvalidInput` and `OverLimit` for what cannot be withdrawn at all, `TooManyPayees`, what `pays_out` raises.
     """
-    owner = await pays_out(session, principal, organisation_id)
+    owner = await pays_out(session, principal, organisation_id, amount)
     check_wish(session, amount, to)
     key = key_of(principal, organisation_id, request_key)
     if await payout_by_key(session, owner.kind, owner.id, key) is None:
@@ -58,7 +58,7 @@ async def start_withdrawal(
     `StepUpRequired` unless the session is fresh, and `AuthenticatorTooNew` while its proof is one that was just set up.
     Raises `NotFound` for a payee that is not the owner's, and what `pays_out` and `reserve_payout` raise.
     """
-    owner = await pays_out(session, principal, organisation_id)
+    owner = await pays_out(session, principal, organisation_id, amount)
     wish = NewPayout(
         owner_kind=owner.kind,
         owner_id=owner.id,
@@ -70,6 +70,7 @@ async def start_withdrawal(
     )
     payout = await reserve_payout(session, wish)
     if payout.id == wish.id:
+        await ask_rules(session, principal, owner, await out_lately(session, payout))  # slices count together
         if await needs_step_up(session, payout):
             await identity.assert_may_let_money_out(session, principal)
         await note(session, principal, "withdraw", owner, payout=str(payout.id), amount=str(amount), unit=amount.unit)

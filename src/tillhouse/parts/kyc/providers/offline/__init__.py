@@ -13,7 +13,7 @@ async def _pan(house: House, subject: Subject) -> Finding:
 
 async def _thai_id(house: House, subject: Subject) -> Finding:
     """Its check digit was looked at when it was written down; it says nothing of the name."""
-    return Finding("thai_id", "passed", "check_digit")
+    return Finding("thai_id", "well_formed", "check_digit")
 
 
 async def _gstin(house: House, subject: Subject) -> Finding:
