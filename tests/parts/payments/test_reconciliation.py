@@ -157,7 +157,7 @@ async def test_what_was_captured_before_the_first_report_is_not_called_missing(t
 
 
 async def test_a_payout_that_stands_in_no_report_is_missing_and_late_when_it_comes(till: Till) -> None:
-    """Of the providers that pay out, Omise reports what it paid."""
+    """Omise and Stripe report what they paid out; RazorpayX does not, and is never asked what is missing."""
     person, to = new_person(), ThaiBankAccount("Asha Rao", "kbank", "1234567890")
     await till.give(person, Money.parse("500.00", "THB"))
     wish = NewPayout(
