@@ -8,7 +8,9 @@ PostgreSQL and the sandbox too, and the sandbox's webhooks and answers get every
 the house comes to rest, and the books are held against what the outside and the clients remember. The seed, which is
 printed, decides who does what and what breaks; what the machine makes of the same moment is its own.
 
-Exit code 1 when anything is lost, double, stuck, or breaks an invariant, or when the house answered 500.
+Exit code 1 when anything is lost, double, stuck, or breaks an invariant, when the house answered 500, when it refused
+what it should not have (`REFUSALS` of chaos_load.py says what it may, and how) or took what nobody signed, and when one
+of the acts, kills or faults never happened: such a run has shown nothing of it.
 """
 
 import argparse
@@ -35,7 +37,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bench import chaos_house, chaos_truth
 from bench.chaos_house import Place
-from bench.chaos_load import Client, Load, Person
+from bench.chaos_load import ACTS, REFUSALS, Client, Load, Person, each_in_turn, verify_recipients
 from bench.chaos_truth import Outside, Verdict
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.embedded import host
@@ -49,6 +51,7 @@ from tillhouse.parts.identity.service import machines, people, sessions
 from tillhouse.sandbox.faults import CALL_FAULTS, WEBHOOK_FAULTS
 
 PROCESSES = ("web", "worker", "relay", "postgres", "sandbox")
+FAULTS = (*WEBHOOK_FAULTS, *CALL_FAULTS)
 PROVIDERS = ("razorpay", "razorpayx", "stripe", "omise", "sepay")
 PEOPLE = 60
 START_SECONDS = 900.0
@@ -76,6 +79,7 @@ class Chaos:
         so that there is something to be killed in.
         """
         chance = random.Random(f"{self.seed} kills")
+        victims = each_in_turn(PROCESSES, chance)
         while self.left:
             await asyncio.sleep(min(self.left, chance.uniform(1.0, 7.0)))
             enough = sum(load.done.values()) + (chance.randint(5, 25) if chance.random() < 0.8 else 0)
@@ -83,18 +87,19 @@ class Chaos:
                 await asyncio.sleep(0.3)
             if not self.left:
                 return
-            for what in chance.sample(PROCESSES, chance.choice((1, 1, 1, 2))):
+            for what in {next(victims) for _ in range(chance.choice((1, 1, 1, 2)))}:
                 self.kills[what] += chaos_house.kill(self.place, self.supervisor, what)
 
     async def break_now_and_then(self, http: httpx.AsyncClient) -> None:
         """One fault after another at any provider, a few in force at a time: more would leave no call that works."""
         chance = random.Random(f"{self.seed} faults")
+        faults = each_in_turn(FAULTS, chance)
         while self.left:
             await asyncio.sleep(min(self.left, chance.uniform(0.5, 2.5)))
-            fault = chance.choice((*WEBHOOK_FAULTS, *CALL_FAULTS))
             in_force = await _ask(http, "GET", f"{self.place.sandbox}/_sandbox/faults")
             if in_force is None or len(in_force.json()) >= _FAULTS_AT_ONCE:
                 continue
+            fault = next(faults)
             wish: dict[str, Any] = {"provider": chance.choice(PROVIDERS), "path": "*", "fault": fault}
             wish["count"] = chance.choice((1, 1, 2, 4))
             if fault in ("delay", "reorder"):
@@ -133,7 +138,7 @@ async def run(chaos: Chaos, given: argparse.Namespace) -> dict[str, Any]:
         await asyncio.gather(*breaking, *(client.run(lambda: not chaos.left) for client in clients))
         ran = time.monotonic() - started
         print("no more load, kills or faults: the house comes to rest", flush=True)
-        drained, left = await _drain(chaos, house, given.patience * 60)
+        drained, left = await _drain(chaos, house, http, given.patience * 60)
         verdict = await _judge(chaos, house, load)
         exceptions = await chaos_truth.exceptions(house)
     return _result(chaos, load, Came(ran, drained, left, verdict, exceptions))
@@ -168,7 +173,9 @@ async def _prepare(house: House, place: Place) -> Load:
             begun = await sessions.begin(session, row, "api", "bench", 2)
             assert begun.tokens
             found.append(Person(row.id, begun.tokens.access_token))
-        machine = await machines.create(session, SYSTEM, "bench", ["ledger.post", "payments.refund"])
+        machine = await machines.create(
+            session, SYSTEM, "bench", ["ledger.post", "payments.refund", "payments.reconcile"]
+        )
     return Load(place.web, place.sandbox, found, machine.key, new_id())
 
 
@@ -197,12 +204,13 @@ async def _reach(house: House) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _drain(chaos: Chaos, house: House, patience: float) -> tuple[float, list[str]]:
+async def _drain(chaos: Chaos, house: House, http: httpx.AsyncClient, patience: float) -> tuple[float, list[str]]:
     """Wait until nothing is under way: how many seconds that took, and what is left after all patience."""
     started = time.monotonic()
     await _reach(house)
     said = 0.0
     while True:
+        await verify_recipients(chaos.place.sandbox, http)
         left = await _waiting(chaos, house)
         passed = time.monotonic() - started
         if not left or passed > patience:
@@ -256,13 +264,34 @@ def _result(chaos: Chaos, load: Load, came: Came) -> dict[str, Any]:
         "put_before_people": came.exceptions,
         "answered_500": dict(load.crashes),
         "invariant_violations": violations,
+        "refused_wrongly": _refused_wrongly(load),
+        "never_happened": _never_happened(chaos, load),
         "lost": came.verdict.lost,
         "double": came.verdict.double,
         "stuck": stuck,
     }
 
 
-_WRONG = ("invariant_violations", "lost", "double", "stuck", "answered_500", "unanswered")
+def _refused_wrongly(load: Load) -> list[str]:
+    """What the house said no to and should not have, and what it should have said no to and took."""
+    refused = [f"{what}, {times} times" for what, times in sorted(load.refused.items()) if what not in REFUSALS]
+    taken = load.done["forged webhook"]
+    return [*refused, *([f"forged webhooks that were taken: {taken}"] if taken else [])]
+
+
+def _never_happened(chaos: Chaos, load: Load) -> list[str]:
+    """Acts, kills and faults that the run was too short, or the house too slow, for."""
+    acts = [f"act: {name}" for name in ACTS if not load.done[name]]
+    if not any(name.startswith("forged webhook") for name in load.refused):
+        acts.append("act: forged webhook")
+    kills = [f"kill: {name}" for name in PROCESSES if not chaos.kills[name]]
+    return [*acts, *kills, *(f"fault: {name}" for name in FAULTS if not chaos.faults[name])]
+
+
+_WRONG = (
+    "invariant_violations", "lost", "double", "stuck", "answered_500", "refused_wrongly", "never_happened",
+    "unanswered",
+)  # fmt: skip
 
 
 def show(found: dict[str, Any]) -> bool:

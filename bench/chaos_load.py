@@ -1,4 +1,5 @@
-"""The load of the chaos bench: people who pay in and out, staff who give back, machines that post.
+"""The load of the chaos bench: people who pay in and out, with an account or without, staff who give back and
+reconcile, payers whose banks take money back, machines that post.
 
 Everyone does what a careful client does: a request without a definite answer is sent again with the same key until
 there is one. What was answered is remembered, to be held against the books afterwards.
@@ -7,17 +8,38 @@ there is one. What was answered is remembered, to be held against the books afte
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
 
 from tillhouse.kernel.ids import new_id
 
+T = TypeVar("T")
+
 _TRY_FOR = 300.0  # seconds until a client gives up on an answer
 _UPI = ("success@razorpay",) * 6 + ("failure@razorpay", "reversed@razorpay")
+_THAI = ("1234567890",) * 4 + ("1234560001", "1234560002")  # paid, refused, sent back
+_RAZORPAY, _OMISE = ("rzp_test_tillhouse", "rzp_test_secret_tillhouse"), ("skey_test_tillhouse", "")
+
+# What the house may say no to, and how: there is too little, or nothing (yet, any more) to give back. Else it is wrong.
+REFUSALS = frozenset({
+    "forged webhook 403 bad_signature",
+    "withdraw rupees 409 insufficient_funds",
+    "withdraw baht 409 insufficient_funds",
+    "refund 404 not_found",
+    "refund 409 cannot_refund",
+    "refund 409 insufficient_funds",
+})  # fmt: skip
+
+
+def each_in_turn(things: Sequence[T], chance: random.Random) -> Iterator[T]:
+    """Each once in any order, before one comes again."""
+    while True:
+        yield from chance.sample(things, len(things))
 
 
 @dataclass(frozen=True)
@@ -44,6 +66,7 @@ class Load:
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)  # what was promised, by order id
     payouts: set[str] = field(default_factory=set)
     refunds: set[str] = field(default_factory=set)
+    paid: list[tuple[str, str]] = field(default_factory=list)  # provider and payment, of which nothing else was done
     posted: dict[str, int] = field(default_factory=dict)  # minor units, by our key
 
 
@@ -52,12 +75,13 @@ class Client:
 
     def __init__(self, load: Load, chance: random.Random, http: httpx.AsyncClient) -> None:
         self._load, self._chance, self._http = load, chance, http
+        self._ways = each_in_turn(_WAYS, chance)
 
     async def run(self, until: Callable[[], bool]) -> None:
         """Do things until it is time to stop."""
         acts: list[tuple[int, Callable[[], Awaitable[None]]]] = [
-            (34, self.deposit), (16, self.checkout), (16, self.withdraw), (8, self.refund), (20, self.post),
-            (6, self.forge),
+            (28, self.deposit), (18, self.checkout), (12, self.withdraw), (6, self.withdraw_baht), (8, self.refund),
+            (16, self.post), (5, self.forge), (3, self.dispute), (3, self.refund_at_dashboard), (1, self.reconcile),
         ]  # fmt: skip
         weights, doing = [weight for weight, _ in acts], [act for _, act in acts]
         while not until():
@@ -76,27 +100,56 @@ class Client:
         proof = await self._outside(f"razorpay/orders/{order['provider_order_id']}/pay", {})
         if proof is None:
             return
+        self._load.paid.append(("razorpay", proof["razorpay_payment_id"]))
         for _ in range(self._chance.choice((0, 1, 1, 2))):
             await self._ask("verify", person.token, "/payments/verify", proof, keyed=False)
 
     async def checkout(self) -> None:
-        """Any gateway: Stripe, Omise, SePay by transfer, Razorpay's codes and links."""
-        person = self._chance.choice(self._load.people)
-        way = self._chance.choice(_WAYS)
+        """Any gateway: Stripe, Omise, SePay by transfer and by its form, Razorpay's codes and links; now and then by
+        somebody without an account.
+        """
+        way = next(self._ways)
+        token = self._somebody(way["currency"]).token if self._chance.random() < 0.8 else None
         amount = str(self._chance.randint(200, 900)) + ("000" if way["currency"] == "VND" else ".00")
         body = {"amount": amount, "purpose": "wallet_deposit", **way}
-        order = await self._ask("checkout", person.token, "/payments/checkout", body)
+        if token is None:
+            body["email"] = f"payer{self._chance.randint(1, 99)}@example.com"
+        name = f"checkout {way['currency']} {way['method']}"
+        order = await self._ask(name, token, "/payments/checkout", body)
         if order is None or order["status"] != "pending" or not order["provider_order_id"]:
             return
+        self._load.done["checkout without an account"] += token is None
+        if order["checkout"] and order["checkout"]["kind"] == "form":
+            await self._open_form(order["checkout"])
         path, more = _how_to_pay(order)
-        await self._outside(path, more)
+        if await self._outside(path, more) and order["provider"] == "omise":
+            self._load.paid.append(("omise", order["provider_order_id"]))
+
+    async def _open_form(self, form: dict[str, Any]) -> None:
+        """The browser takes a signed form to the gateway; one that was killed meanwhile is tried again."""
+        fields = {field["name"]: field["value"] for field in form["fields"]}
+        for _ in range(40):
+            try:
+                await self._http.post(form["url"], data=fields)
+            except httpx.HTTPError:
+                await asyncio.sleep(0.5)
+            else:
+                return
 
     async def withdraw(self) -> None:
         """Some more than there is: that is refused."""
-        person = self._chance.choice(self._load.people)
         to = {"type": "vpa", "vpa": self._chance.choice(_UPI)}
-        body = {"amount": self._rupees(5, 300), "currency": "INR", "destination": to}
-        made = await self._ask("withdraw", person.token, "/wallets/withdraw", body)
+        await self._withdraw("withdraw rupees", {"amount": self._rupees(5, 300), "currency": "INR", "destination": to})
+
+    async def withdraw_baht(self) -> None:
+        """By Omise, which has to verify the account first: its people do so when they are asked."""
+        account = {"name": "Somchai Jaidee", "bank": "kbank", "account_number": self._chance.choice(_THAI)}
+        to = {"type": "thai_bank_account", **account}
+        await self._withdraw("withdraw baht", {"amount": self._rupees(50, 200), "currency": "THB", "destination": to})
+        await verify_recipients(self._load.sandbox, self._http)
+
+    async def _withdraw(self, name: str, body: dict[str, Any]) -> None:
+        made = await self._ask(name, self._somebody(body["currency"]).token, "/wallets/withdraw", body)
         if made:
             self._load.payouts.add(made["id"])
 
@@ -110,6 +163,44 @@ class Client:
         made = await self._ask("refund", self._load.machine, "/payments/refunds", body)
         if made:
             self._load.refunds.add(made["id"])
+
+    async def dispute(self) -> None:
+        """A payer goes to their bank, which decides a moment later."""
+        if not self._load.paid:
+            return
+        provider, payment = self._load.paid.pop(self._chance.randrange(len(self._load.paid)))
+        place = f"{provider}/{'payments' if provider == 'razorpay' else 'charges'}/{payment}/dispute"
+        opened = await self._outside(place, {}, done="dispute")
+        if opened:
+            await asyncio.sleep(self._chance.uniform(0.5, 4))
+            ruling = {"outcome": self._chance.choice(("won", "lost"))}
+            await self._outside(
+                f"{provider}/disputes/{opened['id']}/close", ruling, done=f"dispute {ruling['outcome']}"
+            )
+
+    async def refund_at_dashboard(self) -> None:
+        """Somebody gives back at the gateway's own dashboard, and tells nobody."""
+        if not self._load.paid:
+            return
+        provider, payment = self._load.paid.pop(self._chance.randrange(len(self._load.paid)))
+        there, auth = (
+            (f"razorpay/v1/payments/{payment}/refund", _RAZORPAY)
+            if provider == "razorpay"
+            else (f"charges/{payment}/refunds", _OMISE)
+        )
+        try:
+            answer = await self._http.post(f"{self._load.sandbox}/{there}", json={"amount": 1_500}, auth=auth)
+        except httpx.HTTPError:
+            return
+        self._load.done["refund at a dashboard"] += answer.is_success
+
+    async def reconcile(self) -> None:
+        """Somebody holds today's report of a provider against the books."""
+        await self._outside("razorpay/settlements/run", {}, done="settled outside")
+        body = {
+            "provider": self._chance.choice(("razorpay", "stripe", "omise")), "day": str(datetime.now(UTC).date())
+        }  # fmt: skip
+        await self._ask("reconcile", self._load.machine, "/payments/reconciliations", body, keyed=False)
 
     async def post(self) -> None:
         """A posting of its own in the ledger."""
@@ -135,14 +226,18 @@ class Client:
 
     # --- how they ask -----------------------------------------------------------------------------------------------
 
+    def _somebody(self, currency: str) -> Person:
+        """Baht are the business of a few, so that they have some to withdraw."""
+        return self._chance.choice(self._load.people[:6] if currency == "THB" else self._load.people)
+
     def _rupees(self, least: int, most: int) -> str:
         return f"{self._chance.randint(least, most)}.{self._chance.randint(0, 99):02}"
 
     async def _ask(
-        self, name: str, token: str, path: str, body: object, *, key: str | None = None, keyed: bool = True
+        self, name: str, token: str | None, path: str, body: object, *, key: str | None = None, keyed: bool = True
     ) -> dict[str, Any] | None:
         """Ask until there is a definite answer; None when it was a refusal, or when none came in time."""
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         if keyed:
             headers["Idempotency-Key"] = key or str(new_id())
         end = asyncio.get_running_loop().time() + _TRY_FOR
@@ -175,7 +270,7 @@ class Client:
         if not answer.is_success:
             return None
         found: dict[str, Any] = answer.json()
-        if name in ("deposit", "checkout"):
+        if name.startswith(("deposit", "checkout")):
             self._load.orders[found["id"]] = found
         return found
 
@@ -185,9 +280,9 @@ class Client:
         if answer.is_success:
             self._load.done[name] += 1
         else:
-            self._load.refused[f"{name} {answer.status_code}"] += 1
+            self._load.refused[f"{name} {answer.status_code} {_code_of(answer)}"] += 1
 
-    async def _outside(self, path: str, body: object) -> dict[str, Any] | None:
+    async def _outside(self, path: str, body: object, *, done: str = "paid outside") -> dict[str, Any] | None:
         """What a person does at the provider's page. A sandbox that was killed meanwhile is asked again."""
         for _ in range(40):
             try:
@@ -195,7 +290,7 @@ class Client:
             except httpx.HTTPError:
                 await asyncio.sleep(0.5)
                 continue
-            self._load.done["paid outside"] += answer.is_success
+            self._load.done[done] += answer.is_success
             found: dict[str, Any] | None = answer.json() if answer.is_success else None
             return found
         return None
@@ -208,11 +303,39 @@ _WAYS: list[dict[str, str]] = [
     {"currency": "THB", "method": "promptpay", "country": "TH"},
     {"currency": "THB", "method": "mobile_banking", "country": "TH", "bank": "scb"},
     {"currency": "VND", "method": "bank_transfer", "country": "VN"},
+    {"currency": "VND", "method": "checkout", "country": "VN"},
 ]
+# Each has to have happened once at least, or the run has shown nothing of it.
+ACTS = (
+    "deposit", "verify", "paid outside", "checkout without an account", "withdraw rupees", "withdraw baht", "refund",
+    "refund at a dashboard", "dispute", "reconcile", "post",
+    *(f"checkout {way['currency']} {way['method']}" for way in _WAYS),
+)  # fmt: skip
+
+
+async def verify_recipients(sandbox: str, http: httpx.AsyncClient) -> None:
+    """Omise's people verify the accounts that wait for it, as far as they can be asked."""
+    try:
+        listed = await http.get(f"{sandbox}/_sandbox/omise/transfers", headers={"Accept": "application/json"})
+        for one in listed.json()["recipients"]:
+            if not one["verified"]:
+                await http.post(f"{sandbox}/_sandbox/omise/recipients/{one['id']}/verify", json={})
+    except (httpx.HTTPError, ValueError):
+        return
+
+
+def _code_of(answer: httpx.Response) -> str:
+    """Why it was refused, in the house's word for it."""
+    try:
+        return str(answer.json()["code"])
+    except (ValueError, KeyError, TypeError):
+        return "without a code"
 
 
 def _how_to_pay(order: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     there, provider, method = order["provider_order_id"], order["provider"], order["method"]
+    if provider == "sepay" and method == "checkout":
+        return f"sepay/orders/{there}/pay", {"method": "CARD"}
     if provider == "sepay":
         return "sepay/transfers", {"amount": int(order["amount"]), "content": f"ck {there}"}
     if provider == "omise":

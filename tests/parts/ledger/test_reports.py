@@ -128,6 +128,7 @@ async def test_transactions_are_found_by_metadata_kind_account_and_time(books: P
     assert await found(books, kind="ledger.reversal") == [back]
     assert await found(books, account=other) == [ids[5], ids[4]]
     assert await found(books, since=START + 2 * DAY, until=START + 4 * DAY) == [ids[3], ids[2]]
+    assert await found(books, metadata={"channel": "web"}, until=START + 4 * DAY) == [ids[3], ids[1]]
     assert await found(books, limit=2, before=ids[4]) == [ids[3], ids[2]]
     async with books.house.database.reading() as session:
         (one,) = await ledger.transactions(

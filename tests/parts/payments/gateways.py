@@ -31,9 +31,18 @@ async def payment_outside(till: Till, order: api.OrderView) -> PaymentFacts:
 
 async def refund_at_dashboard(till: Till, payment_id: str, minor: int) -> str:
     """Somebody gives part of a payment back at Razorpay's own dashboard: the refund's id there."""
+    return await _at_dashboard(till, f"payments/{payment_id}/refund", {"amount": minor})
+
+
+async def cancel_at_dashboard(till: Till, payout_id: str) -> None:
+    """Somebody cancels a queued payout at RazorpayX's own dashboard."""
+    await _at_dashboard(till, f"payouts/{payout_id}/cancel", {})
+
+
+async def _at_dashboard(till: Till, path: str, body: Mapping[str, object]) -> str:
     auth = ("rzp_test_tillhouse", "rzp_test_secret_tillhouse")
     async with httpx.AsyncClient(transport=SandboxTransport(till.sandbox), base_url="http://sandbox", auth=auth) as at:
-        made = await at.post(f"/razorpay/v1/payments/{payment_id}/refund", json={"amount": minor})
+        made = await at.post(f"/razorpay/v1/{path}", json=body)
     assert made.status_code == 200, made.text
     return str(made.json()["id"])
 

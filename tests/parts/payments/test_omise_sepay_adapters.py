@@ -1,5 +1,6 @@
 """The adapters to Omise and SePay: signatures and codes by the published vectors, errors by what they mean."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -251,3 +252,78 @@ async def test_a_payout_waits_for_an_account_that_is_being_verified_and_none_is_
             key=uuid4(), amount=Money(5_000, "THB"), to=to, payee=Payee("Somchai", "p1")
         )
     assert waits.type is TransientError
+
+
+ACCOUNT = ThaiBankAccount("Somchai", "kbank", "1234567890")
+OURS = {"reference": f"p1:{hashlib.sha256(b'kbank:1234567890').hexdigest()[:32]}"}
+READY = {"id": "recp_1", "verified": True, "active": True, "metadata": OURS}
+SENT = {"id": "trsf_2", "amount": 5_000, "currency": "THB", "recipient": "recp_1"}
+
+
+class Books:
+    """Omise with `recipients`, which writes down what it is asked."""
+
+    def __init__(self, answers: dict[str, object]) -> None:
+        self.answers, self.asked = answers, list[httpx.URL]()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.url)
+        known = self.answers.get(f"{request.method} {request.url.path}")
+        refused = {"object": "error", "code": "not_found", "message": "none"}
+        return httpx.Response(200 if known else 404, json=known or refused)
+
+    async def pay(self, payee: Payee) -> list[str]:
+        """Pay out; the paths that were asked for."""
+        outbound = Outbound(mounts={"http://sandbox": httpx.MockTransport(self)})
+        transfers = OmiseTransfers(OmiseClient(outbound, OmiseSettings(), sandbox="http://sandbox"))
+        await transfers.create_payout(key=uuid4(), amount=Money(5_000, "THB"), to=ACCOUNT, payee=payee)
+        return [url.path for url in self.asked]
+
+
+@pytest.mark.parametrize(
+    ("payee", "asked"),
+    [
+        (Payee("Somchai", "p1", account_id="recp_1"), ["recipients/recp_1"]),
+        (Payee("Somchai", "p1", paid_before="trsf_1"), ["transfers/trsf_1", "recipients/recp_1"]),
+        (
+            Payee("Somchai", "p1", account_id="recp_0", paid_before="trsf_1"),
+            ["recipients/recp_0", "transfers/trsf_1", "recipients/recp_1"],
+        ),
+    ],
+)
+async def test_a_recipient_that_is_known_is_read_and_none_is_listed(payee: Payee, asked: list[str]) -> None:
+    answers: dict[str, object] = {"GET /recipients/recp_1": READY, "GET /transfers/trsf_1": SENT}
+    answers["POST /transfers"] = SENT
+    assert await Books(answers).pay(payee) == [*(f"/{path}" for path in asked), "/transfers"]
+
+
+async def test_recipients_are_listed_from_when_the_account_was_known_and_only_until_theirs_is_found() -> None:
+    page = {"data": [{"id": "recp_0"}, READY], "total": 5_000}
+    books = Books({"GET /recipients": page, "POST /transfers": SENT})
+    since = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    assert await books.pay(Payee("Somchai", "p1", since=since)) == ["/recipients", "/transfers"]
+    query = books.asked[0].params
+    assert (query["from"], query["order"], query["offset"]) == ("2026-03-02T08:30:00Z", "chronological", "0")
+
+
+async def test_another_persons_recipient_of_the_same_account_is_not_paid() -> None:
+    """What we were told is its name is only believed when it carries our own name of it."""
+    theirs = {**READY, "metadata": {"reference": "p2:other"}}
+    answers: dict[str, object] = {
+        "GET /recipients/recp_9": theirs, "GET /recipients": {"data": [], "total": 0},
+        "POST /recipients": READY, "POST /transfers": SENT,
+    }  # fmt: skip
+    asked = await Books(answers).pay(Payee("Somchai", "p1", account_id="recp_9"))
+    assert asked == ["/recipients/recp_9", "/recipients", "/recipients", "/transfers"]
+
+
+async def test_a_transfer_is_looked_for_from_when_it_was_first_sent() -> None:
+    key, since = uuid4(), datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    page = {"data": [{**SENT, "metadata": {"reference": str(key)}}], "total": 5_000}
+    books = Books({"GET /transfers": page})
+    outbound = Outbound(mounts={"http://sandbox": httpx.MockTransport(books)})
+    transfers = OmiseTransfers(OmiseClient(outbound, OmiseSettings(), sandbox="http://sandbox"))
+    found = await transfers.find_payout(key, since=since)
+    assert found
+    assert (found.payout_id, found.reference) == ("trsf_2", str(key))
+    assert [url.params["from"] for url in books.asked] == ["2026-03-02T08:30:00Z"]

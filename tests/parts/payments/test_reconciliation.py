@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
@@ -16,13 +16,14 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.work import fire_schedules
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
-from tillhouse.parts.payments.domain import DisputeFacts, DisputeState
+from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, PayoutState, ThaiBankAccount
 from tillhouse.parts.payments.domain.reconciliation import LineClass
 from tillhouse.parts.payments.flows.deposits import check_order
 from tillhouse.parts.payments.flows.reconciliation import look_at_ages
-from tillhouse.parts.payments.models import PayoutRow, ReconLineRow
+from tillhouse.parts.payments.models import ReconLineRow
 from tillhouse.parts.payments.ports import SettlementLine
 from tillhouse.parts.payments.service.disputes import settle_dispute
+from tillhouse.parts.payments.service.payouts import NewPayout, reserve_payout
 from tillhouse.parts.payments.service.reconciliation.reports import look_again, name_missing, numbered, take_report
 from tillhouse.parts.payments.service.registry import installed_gateway
 
@@ -156,27 +157,75 @@ async def test_what_was_captured_before_the_first_report_is_not_called_missing(t
 
 
 async def test_a_payout_that_stands_in_no_report_is_missing_and_late_when_it_comes(till: Till) -> None:
-    person = new_person()
-    await till.deposit(person, "500.00")
-    payout = await till.withdraw(person, "100.00")
-    await till.pass_time(timedelta(minutes=4))
+    """Omise and Stripe report what they paid out; RazorpayX does not, and is never asked what is missing."""
+    person, to = new_person(), ThaiBankAccount("Asha Rao", "kbank", "1234567890")
+    await till.give(person, Money.parse("500.00", "THB"))
+    wish = NewPayout(
+        owner_kind="person", owner_id=person, amount=Money.parse("100.00", "THB"), to=to, payee_name="Asha Rao",
+        request_key="k", requested_by=person,
+    )  # fmt: skip
+    async with till.house.database.transaction() as session:
+        payout_id = (await reserve_payout(session, wish)).id
+    await till.quiet()
+    for recipient in (await till.outside("GET", "/_sandbox/omise/transfers")).json()["recipients"]:
+        assert (await till.outside("POST", f"/_sandbox/omise/recipients/{recipient['id']}/verify")).is_success
+    await till.pass_time(timedelta(hours=2), step=timedelta(minutes=10))
+    assert (await till.see_payout_id(str(payout_id))).state == PayoutState.PROCESSED
     async with till.house.database.transaction() as session:
         start = datetime(2026, 3, 2, tzinfo=UTC)
-        assert not await name_missing(session, "razorpayx", start, start)
-        assert await name_missing(session, "razorpayx", start, start + timedelta(days=1))
-        assert not await name_missing(session, "razorpayx", start, start + timedelta(days=1)), "once"
+        assert not await name_missing(session, "omise", start, start)
+        assert await name_missing(session, "omise", start, start + timedelta(days=1))
+        assert not await name_missing(session, "omise", start, start + timedelta(days=1)), "once"
     (found,) = await exceptions(till)
     assert (found.reason, found.details["line_kind"], str(found.amount)) == ("missing", "payout", "-100.00")
+    await reconcile(till, provider="omise")
     async with till.house.database.transaction() as session:
-        row = await session.get(PayoutRow, payout.id)
-        assert row
-        said = SettlementLine(
-            settlement_id="batch", line_id="batch:1", kind="payout", subject_id=str(row.provider_payout_id),
-            gross=-row.money, fee=Money(row.fee or 0, "INR"), tax=Money(0, "INR"), settled_on=DAY,
-        )  # fmt: skip
-        await take_report(session, "razorpayx", numbered([said]))
         assert (await line_of(session, found.subject)).line_class == LineClass.LATE
     assert [one.state for one in await exceptions(till)] == ["resolved"]
+
+
+async def test_a_refund_and_a_lost_dispute_that_stand_in_no_report_are_missing_and_late_when_they_come(
+    till: Till,
+) -> None:
+    given, taken = [await till.deposit(new_person(), amount) for amount in ("100.00", "70.00")]
+    await settled(till)
+    await reconcile(till)
+    async with till.house.database.transaction() as session:
+        (first,) = await api.payments_of(session, given.id)
+        (second,) = await api.payments_of(session, taken.id)
+        await api.start_refund(session, first.id, Money.parse("40.00", "INR"), reason="", key="k", by=None)
+        lost = DisputeFacts("razorpay", "disp_1", second.provider_payment_id, second.amount, DisputeState.LOST)
+        await settle_dispute(session, lost)
+    await till.quiet()
+    till.sandbox_clock.advance(200)
+    await till.quiet()
+    assert await till.house_balance("clearing:razorpay") == "-110.00"
+    await reconcile(till, DAY + timedelta(days=2))
+    assert await missing(till) == []  # Razorpay has three days
+    await reconcile(till, DAY + timedelta(days=3))
+    assert sorted((found.details["line_kind"], str(found.amount)) for found in await missing(till)) == [
+        ("dispute", "-70.00"), ("refund", "-40.00"),
+    ]  # fmt: skip
+
+    def said(found: api.ExceptionView) -> SettlementLine:
+        nothing = Money(0, "INR")
+        kind: Literal["refund", "dispute"] = "refund" if found.details["line_kind"] == "refund" else "dispute"
+        assert found.amount
+        return SettlementLine(
+            settlement_id="setl_late", line_id=f"setl_late:{kind}", kind=kind, subject_id=str(found.details["about"]),
+            gross=found.amount, fee=nothing, tax=nothing, settled_on=DAY + timedelta(days=4),
+        )  # fmt: skip
+
+    late = [said(found) for found in await missing(till)]
+    async with till.house.database.transaction() as session:
+        await take_report(session, "razorpay", numbered(late))
+    assert await till.house_balance("clearing:razorpay") == "0.00"
+    assert await missing(till) == []
+
+
+async def missing(till: Till) -> list[api.ExceptionView]:
+    """What is open since it stands in no report."""
+    return [found for found in await exceptions(till, reason="missing") if found.state == "open"]
 
 
 async def test_a_won_dispute_that_was_taken_and_given_back_agrees_in_both_lines(till: Till) -> None:

@@ -81,7 +81,7 @@ async def _ask(known: PayoutGateway, sending: Sending) -> PayoutFacts | None:
         return None
     if sending.provider_payout_id:
         return await known.fetch_payout(sending.provider_payout_id)
-    return await known.find_payout(sending.payout_id)
+    return await known.find_payout(sending.payout_id, since=sending.since)
 
 
 async def _send(known: PayoutGateway, sending: Sending) -> PayoutFacts | None:
@@ -95,7 +95,7 @@ async def _refused(house: House, known: PayoutGateway, sending: Sending, refused
     facts: PayoutFacts | None = None
     if not sending.first:
         try:
-            facts = await known.find_payout(sending.payout_id)
+            facts = await known.find_payout(sending.payout_id, since=sending.since)
         except (Refused, TransientError):
             async with house.database.transaction() as session:
                 await record_unknown(session, sending.payout_id)

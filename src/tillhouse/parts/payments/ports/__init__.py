@@ -7,7 +7,7 @@ None may be made while a transaction is open.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar, Literal, Protocol
 from uuid import UUID
 
@@ -143,10 +143,18 @@ class ProviderEvent:
 
 @dataclass(frozen=True, slots=True)
 class Payee:
-    """Whom a payout is for, as the provider should know them. `reference` is the same for all their payouts."""
+    """Whom a payout is for, as the provider should know them. `reference` is the same for all their payouts.
+
+    The rest helps an adapter to find what its provider made for them before: `account_id` is what the provider called
+    the account when it was asked about it, `paid_before` its id of an earlier payout there, `since` when we first knew
+    of the account.
+    """
 
     name: str
     reference: str
+    account_id: str | None = None
+    paid_before: str | None = None
+    since: datetime | None = None
 
 
 class EventSource(Protocol):
@@ -280,8 +288,8 @@ class PayoutGateway(EventSource, Protocol):
         """Pay out. The same `key` with the same details never pays twice and answers the first one's state."""
         ...
 
-    async def find_payout(self, key: UUID) -> PayoutFacts | None:
-        """The payout with our key as its reference, if it was ever made."""
+    async def find_payout(self, key: UUID, *, since: datetime | None = None) -> PayoutFacts | None:
+        """The payout with our key as its reference, if it was ever made. At `since` it was sent for the first time."""
         ...
 
     async def fetch_payout(self, payout_id: str) -> PayoutFacts: ...

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
 from tillhouse.kernel import clock
@@ -27,7 +27,7 @@ from tillhouse.parts.payments.domain import (
     next_account_check,
 )
 from tillhouse.parts.payments.events import CheckPayee, PayeeAdded
-from tillhouse.parts.payments.models import PayeeRow
+from tillhouse.parts.payments.models import PayeeRow, PayoutRow
 from tillhouse.parts.payments.ports import AccountFacts, Payee
 from tillhouse.parts.payments.service.attention import count_check
 from tillhouse.parts.payments.service.registry import guards_of, payout_provider_for
@@ -156,7 +156,7 @@ async def begin_check(session: Session, payee_id: UUID) -> Checking | None:
     row.next_check_at = next_account_check(row.check_sent_at, now)
     await session.flush()
     to, payee = unsealed(house_of(session).vault.open(row.destination), row.owner_id)
-    return Checking(row.id, row.provider, row.check_key, row.check_id, to, payee)
+    return Checking(row.id, row.provider, row.check_key, row.check_id, to, replace(payee, since=row.added_at))
 
 
 async def record_check(session: Session, asked: Checking, facts: AccountFacts) -> PayeeRow | None:
@@ -201,6 +201,19 @@ def unsealed(text: str, owner_id: UUID) -> tuple[Destination, Payee]:
     payee = Payee(details.pop("payee"), owner_id.hex)
     kind = details.pop("kind")
     return _DESTINATIONS[kind](**details), payee
+
+
+async def known_there(session: ReadSession, payout: PayoutRow, payee: Payee) -> Payee:
+    """The payee of a payout with what its provider knows it by."""
+    row = await store.payee_by_id(session, payout.payee_id) if payout.payee_id else None
+    if row is None:
+        return payee
+    return replace(
+        payee,
+        account_id=row.check_id if row.provider == payout.provider else None,
+        paid_before=await store.payout_before(session, row.id, payout.provider),
+        since=row.added_at,
+    )
 
 
 def name_match_of(row: PayeeRow) -> NameMatch | None:

@@ -1,7 +1,7 @@
 """Payouts: reserved, approved, begun, and what the provider says of them."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -44,7 +44,7 @@ from tillhouse.parts.payments.service.attention import (
 from tillhouse.parts.payments.service.books import book_payout, free_payout, hold_for, reverse_payout
 from tillhouse.parts.payments.service.guards import guard
 from tillhouse.parts.payments.service.orders import OverLimit, check_limits
-from tillhouse.parts.payments.service.payees import NewPayee, fingerprint, save_payee, sealed, unsealed
+from tillhouse.parts.payments.service.payees import NewPayee, fingerprint, known_there, save_payee, sealed, unsealed
 from tillhouse.parts.payments.service.registry import choose_payout_provider, payout_gateway, settings_of
 from tillhouse.parts.payments.service.returns import collect_debt, pay_after_all
 
@@ -76,7 +76,9 @@ class NewPayout:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What a provider of payouts is to be asked. `first` means that nothing can have been sent yet."""
+    """What a provider of payouts is to be asked. `first` means that nothing can have been sent yet, `since` is when it
+    was sent for the first time.
+    """
 
     payout_id: UUID
     provider: str
@@ -84,6 +86,7 @@ class Sending:
     amount: Money
     to: Destination
     payee: Payee
+    since: datetime
     first: bool
     may_send: bool
 
@@ -179,7 +182,8 @@ async def begin_sending(session: Session, payout_id: UUID) -> Sending | None:
         payout.provider_payout_id,
         payout.money,
         to,
-        payee,
+        await known_there(session, payout, payee),
+        payout.sent_at,
         first=first,
         may_send=payout.state == PayoutState.SENDING and now < payout.sent_at + valid,
     )

@@ -9,8 +9,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.money import Money
-from tillhouse.parts.payments.domain import DisputeState, PayoutState
-from tillhouse.parts.payments.domain.reconciliation import Claim
+from tillhouse.parts.payments.domain import DisputeState, PayoutState, RefundState
+from tillhouse.parts.payments.domain.reconciliation import Claim, LineKind
 from tillhouse.parts.payments.models import (
     DisputeRow,
     PaymentRow,
@@ -21,7 +21,8 @@ from tillhouse.parts.payments.models import (
 )
 
 _AT_ONCE = 500
-R = TypeVar("R", PaymentRow, PayoutRow)
+Missing = tuple[LineKind, Claim]
+R = TypeVar("R", PaymentRow, PayoutRow, RefundRow, DisputeRow)
 
 
 async def _payment_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
@@ -60,17 +61,18 @@ async def _refund_claims(session: ReadSession, provider: str, ids: Collection[st
         RefundRow.transaction_id.is_not(None),
         RefundRow.reversal_id.is_(None),
     )
-    return [
-        Claim(
-            row_id=row.id,
-            subject_id=row.provider_refund_id or "",
-            amount=-row.money,
-            fee=None,
-            item=str(row.transaction_id),
-            since=row.finished_at or row.created_at,
-        )
-        for row in (await session.execute(query)).scalars()
-    ]
+    return [_refund_claim(row) for row in (await session.execute(query)).scalars()]
+
+
+def _refund_claim(row: RefundRow) -> Claim:
+    return Claim(
+        row_id=row.id,
+        subject_id=row.provider_refund_id or "",
+        amount=-row.money,
+        fee=None,
+        item=str(row.transaction_id),
+        since=row.finished_at or row.created_at,
+    )
 
 
 async def _dispute_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
@@ -82,17 +84,18 @@ async def _dispute_claims(session: ReadSession, provider: str, ids: Collection[s
         DisputeRow.provider_dispute_id.in_(ids),
         or_(DisputeRow.transaction_id.is_not(None), DisputeRow.state == DisputeState.WON),
     )
-    return [
-        Claim(
-            row_id=row.id,
-            subject_id=row.provider_dispute_id,
-            amount=-row.money,
-            fee=Money(row.fee, row.currency) if row.fee else None,
-            item=_dispute_item(row),
-            since=row.closed_at or row.opened_at,
-        )
-        for row in (await session.execute(query)).scalars()
-    ]
+    return [_dispute_claim(row) for row in (await session.execute(query)).scalars()]
+
+
+def _dispute_claim(row: DisputeRow) -> Claim:
+    return Claim(
+        row_id=row.id,
+        subject_id=row.provider_dispute_id,
+        amount=-row.money,
+        fee=Money(row.fee, row.currency) if row.fee else None,
+        item=_dispute_item(row),
+        since=row.closed_at or row.opened_at,
+    )
 
 
 async def _reinstated_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
@@ -168,19 +171,49 @@ async def claims(session: ReadSession, provider: str, kind: str, ids: Collection
     return {claim.subject_id: claim for claim in found}
 
 
-async def unreported_payouts(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
-    """Payouts that left within that time and stayed away, stand in no report, and were not named missing yet."""
+async def unreported(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Missing]:
+    """What happened at a provider within that time, stands in none of its reports, and was not named missing yet.
+
+    Some of it at a time: there is more until there is none.
+    """
+    return [
+        *(("payment", claim) for claim in await _unreported_payments(session, provider, since, before)),
+        *(("payout", claim) for claim in await _unreported_payouts(session, provider, since, before)),
+        *(("refund", claim) for claim in await _unreported_refunds(session, provider, since, before)),
+        *(("dispute", claim) for claim in await _unreported_disputes(session, provider, since, before)),
+    ]
+
+
+async def _unreported_payouts(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
+    """Payouts that left and stayed away."""
     subject, left_at = PayoutRow.provider_payout_id, PayoutRow.processed_at
     query = _unreported(PayoutRow, "payout", provider, subject, left_at, since=since, before=before)
     stayed_away = query.where(PayoutRow.state == PayoutState.PROCESSED, subject.is_not(None))
     return [_payout_claim(row) for row in (await session.execute(stayed_away)).scalars()]
 
 
-async def unreported_payments(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
-    """Payments captured within that time that stand in no report, and were not named missing yet."""
+async def _unreported_payments(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
+    """Payments that were captured."""
     subject, came_at = PaymentRow.provider_payment_id, PaymentRow.captured_at
     query = _unreported(PaymentRow, "payment", provider, subject, came_at, since=since, before=before)
     return [_payment_claim(row) for row in (await session.execute(query)).scalars()]
+
+
+async def _unreported_refunds(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
+    """Refunds that the payer has, and whose money did not come back."""
+    subject, ended_at = RefundRow.provider_refund_id, RefundRow.finished_at
+    query = _unreported(RefundRow, "refund", provider, subject, ended_at, since=since, before=before)
+    booked = (RefundRow.transaction_id.is_not(None), RefundRow.reversal_id.is_(None), subject.is_not(None))
+    given = query.where(RefundRow.state == RefundState.PROCESSED, *booked)
+    return [_refund_claim(row) for row in (await session.execute(given)).scalars()]
+
+
+async def _unreported_disputes(session: ReadSession, provider: str, since: datetime, before: datetime) -> list[Claim]:
+    """Disputes that were lost: one that was won moved nothing of ours."""
+    subject, ended_at = DisputeRow.provider_dispute_id, DisputeRow.closed_at
+    query = _unreported(DisputeRow, "dispute", provider, subject, ended_at, since=since, before=before)
+    lost = query.where(DisputeRow.state == DisputeState.LOST, DisputeRow.transaction_id.is_not(None))
+    return [_dispute_claim(row) for row in (await session.execute(lost)).scalars()]
 
 
 def _unreported(

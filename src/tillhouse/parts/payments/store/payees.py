@@ -50,6 +50,14 @@ async def payee_of_check(session: ReadSession, provider: str, check_id: str) -> 
     return (await session.execute(statement)).scalar_one_or_none()
 
 
+async def payout_before(session: ReadSession, payee_id: UUID, provider: str) -> str | None:
+    """The provider's id of the last payout to this payee that it knows of."""
+    statement = select(PayoutRow.provider_payout_id).where(
+        PayoutRow.payee_id == payee_id, PayoutRow.provider == provider, PayoutRow.provider_payout_id.is_not(None)
+    )
+    return (await session.execute(statement.order_by(PayoutRow.created_at.desc()).limit(1))).scalar_one_or_none()
+
+
 async def payees_of(
     session: ReadSession, owner_kind: str, owner_id: UUID, *, limit: int, before: UUID | None
 ) -> Sequence[PayeeRow]:

@@ -1,7 +1,8 @@
 """The adapter to Omise's transfers: a recipient is made once per person and account, verified by Omise, then paid."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -9,10 +10,13 @@ from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.domain import Destination, PayoutFacts, PayoutState, ThaiBankAccount
-from tillhouse.parts.payments.ports import AccountFacts, Payee, ProviderEvent
+from tillhouse.parts.payments.ports import AccountFacts, Payee, ProviderEvent, Refused
 from tillhouse.parts.payments.providers.answers import refusal
 from tillhouse.parts.payments.providers.omise.client import OmiseClient, safe
 from tillhouse.parts.payments.providers.omise.wire import Page, RecipientWire, TransferWire
+
+# What was made at one moment by our clock may have been made a little before it by Omise's.
+_CLOCKS_DIFFER = timedelta(hours=1)
 
 
 class OmiseTransfers:
@@ -42,8 +46,8 @@ class OmiseTransfers:
         }
         return _facts(await self._client.post(TransferWire, "/transfers", body))
 
-    async def find_payout(self, key: UUID) -> PayoutFacts | None:
-        async for transfer in self._client.every(Page[TransferWire], "/transfers", {}):
+    async def find_payout(self, key: UUID, *, since: datetime | None = None) -> PayoutFacts | None:
+        async for transfer in self._client.every(Page[TransferWire], "/transfers", _made(since)):
             if transfer.metadata.get("reference") == str(key):
                 return _facts(transfer)
         return None
@@ -62,11 +66,15 @@ class OmiseTransfers:
         return self._client.read_event(body, headers)
 
     async def _recipient(self, to: Destination, payee: Payee) -> RecipientWire:
-        """The recipient of this person and account, made when there is none."""
+        """The recipient of this person and account, made when there is none.
+
+        Omise finds none by what we call it. So it is read by its own name where that is known; else those that were
+        made since we knew of the account are listed, from the first one on: it is one of the first.
+        """
         assert isinstance(to, ThaiBankAccount)  # `destinations` says what may be asked of us
         digest = hashlib.sha256(f"{to.bank}:{to.account_number}".encode()).hexdigest()
         reference = f"{payee.reference}:{digest[:32]}"
-        async for known in self._client.every(Page[RecipientWire], "/recipients", {}):
+        async for known in self._candidates(payee):
             if known.metadata.get("reference") == reference and not known.deleted:
                 return known
         account = {"brand": to.bank, "number": to.account_number, "name": to.name}
@@ -74,8 +82,41 @@ class OmiseTransfers:
         body = {"name": payee.name, "type": "individual", "bank_account": account, "metadata": metadata}
         return await self._client.post(RecipientWire, "/recipients", body)
 
+    async def _candidates(self, payee: Payee) -> AsyncIterator[RecipientWire]:
+        """Recipients among which theirs is, if it was ever made; the likeliest first."""
+        if payee.account_id and (known := await self._named(payee.account_id)):
+            yield known
+        if payee.paid_before and (known := await self._paid_with(payee.paid_before)):
+            yield known
+        async for one in self._client.every(Page[RecipientWire], "/recipients", _made(payee.since)):
+            yield one
+
+    async def _named(self, recipient_id: str) -> RecipientWire | None:
+        """The recipient; None where it was removed there."""
+        try:
+            return await self._client.get(RecipientWire, f"/recipients/{safe(recipient_id)}")
+        except Refused:
+            return None
+
+    async def _paid_with(self, transfer_id: str) -> RecipientWire | None:
+        """The recipient of a transfer."""
+        try:
+            transfer = await self._client.get(TransferWire, f"/transfers/{safe(transfer_id)}")
+        except Refused:
+            return None
+        return await self._named(transfer.recipient) if transfer.recipient else None
+
+
+def _made(since: datetime | None) -> dict[str, str]:
+    """What a list is asked for: what was made since then, from the first one on; all of it where nobody knows."""
+    if since is None:
+        return {}
+    start = (since - _CLOCKS_DIFFER).astimezone(UTC)
+    return {"from": start.isoformat(timespec="seconds").replace("+00:00", "Z"), "order": "chronological"}
+
 
 def _facts(transfer: TransferWire) -> PayoutFacts:
+    """Without its fee: Omise keeps that out of the amount, and nothing more than the amount leaves our balance."""
     reference = transfer.metadata.get("reference")
     return PayoutFacts(
         provider=OmiseTransfers.name,
@@ -83,8 +124,6 @@ def _facts(transfer: TransferWire) -> PayoutFacts:
         reference=reference if isinstance(reference, str) else "",
         amount=transfer.money,
         state=_state_of(transfer),
-        fee=transfer.fee + (transfer.fee_vat or 0) if transfer.fee is not None else None,
-        tax=transfer.fee_vat,
         reason=transfer.failure_code,
         message=transfer.failure_message,
     )

@@ -133,11 +133,10 @@ class RecipientWire(BaseModel):
 class TransferWire(Priced):
     """A transfer. It has no state of its own: sent, then paid, or a failure code."""
 
+    recipient: str | None = None
     sent: bool = False
     paid: bool = False
     deleted: bool = False
-    fee: int | None = None
-    fee_vat: int | None = None
     failure_code: str | None = None
     failure_message: str | None = None
     metadata: Metadata = {}

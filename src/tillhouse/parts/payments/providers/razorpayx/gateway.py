@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import ClassVar, Literal, TypeVar
 from uuid import UUID
 
@@ -77,7 +78,7 @@ class RazorpayXGateway:
         headers = {"X-Payout-Idempotency": str(key)}
         return _facts(_read(PayoutWire, await self._send("POST", "/payouts", body, headers=headers)))
 
-    async def find_payout(self, key: UUID) -> PayoutFacts | None:
+    async def find_payout(self, key: UUID, *, since: datetime | None = None) -> PayoutFacts | None:
         params = {"account_number": self._settings.account_number, "reference_id": str(key)}
         found = _read(Payouts, await self._send("GET", "/payouts", params=params))
         return next((_facts(payout) for payout in found.items if payout.reference_id == str(key)), None)

@@ -1,6 +1,7 @@
 """The adapter to Stripe Connect: payouts are transfers to a connected account, which pays out to its bank by itself."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -32,7 +33,7 @@ class StripeConnect:
         }
         return _facts(await self._client.post(TransferWire, "/transfers", form, key=str(key)))
 
-    async def find_payout(self, key: UUID) -> PayoutFacts | None:
+    async def find_payout(self, key: UUID, *, since: datetime | None = None) -> PayoutFacts | None:
         found = await self._client.get(Page[TransferWire], "/transfers", {"transfer_group": str(key)})
         return next((_facts(one) for one in found.data if one.transfer_group == str(key)), None)
 

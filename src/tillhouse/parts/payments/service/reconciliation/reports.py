@@ -69,15 +69,12 @@ async def begin(session: Session, provider: str, at: datetime) -> datetime:
 
 
 async def name_missing(session: Session, provider: str, since: datetime, before: datetime) -> bool:
-    """Put payments and payouts of that time that stand in no report before a person. True: there may be more."""
+    """Put what happened at the provider in that time and stands in no report before a person. True: may be more."""
     await store.take_turns(session, f"payments.reconcile:{provider}")
-    payments_missing = await claiming.unreported_payments(session, provider, since, before)
-    payouts_missing = await claiming.unreported_payouts(session, provider, since, before)
-    for claim in payments_missing:
-        await _name_missing(session, provider, "payment", claim)
-    for claim in payouts_missing:
-        await _name_missing(session, provider, "payout", claim)
-    return bool(payments_missing or payouts_missing)
+    missing = await claiming.unreported(session, provider, since, before)
+    for kind, claim in missing:
+        await _name_missing(session, provider, kind, claim)
+    return bool(missing)
 
 
 async def _name_missing(session: Session, provider: str, kind: LineKind, claim: Claim) -> None:
