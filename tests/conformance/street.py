@@ -13,13 +13,13 @@ from limits import RateLimitItem, WindowStats
 from tests.parts.billing.counter import SMALL
 from tillhouse.kernel import clock
 from tillhouse.kernel.access import SYSTEM, Permission, Role
-from tillhouse.kernel.db import Session
+from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.kernel.house import House
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.limits import Limiter
 from tillhouse.kernel.money import Money
 from tillhouse.parts.ai.api import images
-from tillhouse.parts.ai.api.spending import CountedCall, PlannedCall, SpendGuard
+from tillhouse.parts.ai.api.spending import CountedCall, PlannedCall, Quote, SpendGuard
 from tillhouse.parts.ai.domain.calls import Owner, Use
 from tillhouse.parts.channels.models import NoticeRow
 from tillhouse.parts.identity import store
@@ -55,7 +55,12 @@ async def _nothing(_session: Session, _call: PlannedCall | CountedCall | UUID) -
     """Whatever models are used for may be spent."""
 
 
-OPEN_PURSE = SpendGuard(name="street", reserve=_nothing, capture=_nothing, release=_nothing)
+async def _free(_session: ReadSession, _call: PlannedCall) -> Quote:
+    """All of it is the house's."""
+    return Quote(Money(0, "POINTS"), Money(0, "POINTS"))
+
+
+OPEN_PURSE = SpendGuard(name="street", quote=_free, reserve=_nothing, capture=_nothing, release=_nothing)
 
 
 class Patient(Limiter):

@@ -148,6 +148,7 @@ class Clerk:
         self._books, self._begin = books, begin
         self.transactions: dict[str, ledger.Transaction] = {}
         self._holds: dict[str, int] = {}
+        self._clock = asyncio.Lock()
 
     async def do(self, operation: Operation) -> list[str]:
         try:
@@ -159,7 +160,13 @@ class Clerk:
         except DomainError as refusal:
             return [type(refusal).__name__]
 
-    async def _do(self, operation: Operation) -> list[str]:  # noqa: C901, PLR0911, PLR0912  # each in its turn
+    async def _expire(self, at: datetime) -> None:
+        with clock.held(at):
+            async with self._books.transaction() as session:
+                while await holding.expire(session):
+                    pass
+
+    async def _do(self, operation: Operation) -> list[str]:  # noqa: C901, PLR0911  # each in its turn
         match operation:
             case Post(grouped=True):
                 return [
@@ -170,10 +177,8 @@ class Clerk:
             case Opening():
                 return [await self._open(operation)]
             case Expire(hour):
-                with clock.held(NOON + hour * HOUR):
-                    async with self._books.transaction() as session:
-                        while await holding.expire(session):
-                            pass
+                async with self._clock:  # clocks that are held end in the reverse of the order in which they began
+                    await self._expire(NOON + hour * HOUR)
                 return ["done"]
             case ClosePeriod(day):
                 await self._books.close_period(self.instant(day))

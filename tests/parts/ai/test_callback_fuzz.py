@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 from hypothesis import strategies as st
 
 from tests.money.test_webhook_fuzz import documents, hammer
-from tests.parts.ai.test_images import Studio, at, house, sandbox, studio
+from tests.parts.ai.test_images import Studio, studio
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.ai.flows.imaging import callback_of
 
-__all__ = ["at", "house", "sandbox", "studio"]
+__all__ = ["studio"]
 
 
 async def test_the_makers_door_takes_bodies_of_any_kind_and_orders_stay_as_they_are(studio: Studio) -> None:
