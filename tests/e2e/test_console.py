@@ -142,7 +142,7 @@ def test_a_payout_that_nobody_knows_the_end_of_is_ended_by_two_people_who_are_as
     screen.js("document.querySelector('#end-outcome').value = 'happened'")
     screen.type("#end-explanation", "RazorpayX wrote that there is none.")
     screen.click('form[action$="/propose-end"] button[type=submit]')
-    screen.find("[data-form-error]")  # where it did happen, the provider's id is needed
+    screen.find('#end-provider_id[aria-invalid="true"]')  # where it did happen, its id is needed
     screen.fits()
     screen.shoot("console-ending")
     screen.js("document.querySelector('#end-outcome').value = 'never_happened'")
