@@ -25,6 +25,9 @@ from tillhouse.parts.payments.models import (
 
 _AT_ONCE = 500
 
+# Of an exception: something is proposed for it, and waits for a second person.
+_PROPOSED = exists().where(ResolutionRow.exception_id == ExceptionRow.id, ResolutionRow.state == "proposed")
+
 
 async def take_turns(session: Session, what: str) -> None:
     """Wait until no other transaction works on `what`; the turn ends with this transaction."""
@@ -213,11 +216,11 @@ async def exception_by_id(session: ReadSession, exception_id: UUID) -> Exception
 
 
 async def open_exception_about(session: ReadSession, subject: str, reasons: Collection[str]) -> ExceptionRow | None:
-    """The newest open exception about a subject for one of these reasons."""
+    """The open exception about a subject for one of these reasons: one with a proposal, else the newest."""
     query = (
         select(ExceptionRow)
         .where(ExceptionRow.subject == subject, ExceptionRow.reason.in_(reasons), ExceptionRow.closed_at.is_(None))
-        .order_by(ExceptionRow.id.desc())
+        .order_by(_PROPOSED.desc(), ExceptionRow.id.desc())
         .limit(1)
     )
     return (await session.execute(query)).scalar_one_or_none()
@@ -245,10 +248,9 @@ async def exceptions_page(
     session: ReadSession, *, state: str | None, kind: str | None, reason: str | None, limit: int, before: UUID | None
 ) -> Sequence[ExceptionRow]:
     """Exceptions, newest first, narrowed by what is not None."""
-    proposed = exists().where(ResolutionRow.exception_id == ExceptionRow.id, ResolutionRow.state == "proposed")
     by_state: dict[str, ColumnElement[bool]] = {
-        "open": and_(ExceptionRow.closed_at.is_(None), ~proposed),
-        "proposed": and_(ExceptionRow.closed_at.is_(None), proposed),
+        "open": and_(ExceptionRow.closed_at.is_(None), ~_PROPOSED),
+        "proposed": and_(ExceptionRow.closed_at.is_(None), _PROPOSED),
         "resolved": ExceptionRow.closed_at.is_not(None),
     }
     query: Select[ExceptionRow] = select(ExceptionRow).order_by(ExceptionRow.id.desc()).limit(limit)
@@ -265,9 +267,8 @@ async def exceptions_page(
 
 async def exceptions_open(session: ReadSession, *, proposed: bool | None = None) -> tuple[int, datetime | None]:
     """How many exceptions are open, and since when the oldest: all, or those with (without) a proposal that waits."""
-    waits = exists().where(ResolutionRow.exception_id == ExceptionRow.id, ResolutionRow.state == "proposed")
     query = select(func.count(), func.min(ExceptionRow.opened_at)).where(ExceptionRow.closed_at.is_(None))
     if proposed is not None:
-        query = query.where(waits if proposed else ~waits)
+        query = query.where(_PROPOSED if proposed else ~_PROPOSED)
     row = (await session.execute(query)).one()
     return row[0], row[1]
