@@ -1,6 +1,9 @@
 """One transaction at a time, committed at the edge."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -8,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from tillhouse.apps.embedded import EmbeddedPostgres
-from tillhouse.kernel.db import Database, after_commit, in_transaction
+from tillhouse.kernel.db import Database, after_commit, call, in_transaction
 
 
 @pytest.fixture
@@ -50,27 +53,77 @@ async def test_the_app_role_owns_nothing(database: Database) -> None:
             await session.execute(text("CREATE TABLE kernel.mine (x int)"))
 
 
-@pytest.mark.parametrize("way", ["session", "call"])
+@asynccontextmanager
+async def line(to: str) -> AsyncIterator[str]:
+    """The database by a line on which the server's last word comes half a second before the end of the line."""
+    ways: list[asyncio.Future[list[None]]] = []
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+            await asyncio.sleep(0.5)
+        writer.close()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(address.hostname, address.port)
+        ways.append(asyncio.gather(carry(reader, server_writer), carry(server_reader, writer)))
+
+    address = urlsplit(to)
+    proxy = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    async with proxy:
+        yield address._replace(netloc=address.netloc.replace(f":{address.port}", f":{port}")).geturl()
+        await asyncio.gather(*ways)
+
+
+@pytest.mark.parametrize("way", ["session", "call", "call in a session"])
+@pytest.mark.parametrize("told", ["at once", "in two parts"])
 async def test_a_connection_that_the_server_ended_fails_once_and_is_not_used_again(
-    database_url: str, server: EmbeddedPostgres, way: str
+    database_url: str, server: EmbeddedPostgres, way: str, told: str
 ) -> None:
-    database = Database(database_url, pool=1)
+    async with line(database_url) if told == "in two parts" else nullcontext(database_url) as url:
+        database = Database(url, pool=1)
 
-    async def ask() -> object:
-        if way == "call":
-            return (await database.call("SELECT pg_backend_pid()"))[0][0]
-        async with database.reading() as session:
-            return await session.scalar(text("SELECT pg_backend_pid()"))
+        async def ask() -> object:
+            if way == "call":
+                return (await database.call("SELECT pg_backend_pid()"))[0][0]
+            async with database.transaction() as session:
+                if way == "session":
+                    return await session.scalar(text("SELECT pg_backend_pid()"))
+                return (await call(session, "SELECT pg_backend_pid()"))[0][0]
 
-    first = await ask()
-    owner = await asyncpg.connect(server.superuser_dsn)
-    await owner.execute("SELECT pg_terminate_backend($1)", first)
-    await owner.close()
-    with pytest.raises(DBAPIError) as lost:
-        await ask()
-    assert lost.value.connection_invalidated
-    assert await ask() != first
-    await database.close()
+        first = await ask()
+        owner = await asyncpg.connect(server.superuser_dsn)
+        await owner.execute("SELECT pg_terminate_backend($1, 10000)", first)
+        await owner.close()
+        await asyncio.sleep(0.05)  # what the server said has come
+        with pytest.raises(DBAPIError) as lost:
+            await ask()
+        assert lost.value.connection_invalidated
+        assert await ask() != first
+        await database.close()
+
+
+@pytest.mark.parametrize("told", ["at once", "in two parts"])
+async def test_a_connection_that_the_server_ended_within_a_transaction_is_not_used_again(
+    database_url: str, server: EmbeddedPostgres, told: str
+) -> None:
+    async with line(database_url) if told == "in two parts" else nullcontext(database_url) as url:
+        database = Database(url, pool=1)
+        first = None
+        with pytest.raises(DBAPIError) as lost:
+            async with database.transaction() as session:
+                first = (await call(session, "SELECT pg_backend_pid()"))[0][0]
+                owner = await asyncpg.connect(server.superuser_dsn)
+                await owner.execute("SELECT pg_terminate_backend($1, 10000)", first)
+                await owner.close()
+                await asyncio.sleep(0.05)  # what the server said has come
+                await call(session, "SELECT pg_backend_pid()")
+        assert lost.value.connection_invalidated
+        async with database.transaction() as session:
+            assert (await call(session, "SELECT pg_backend_pid()"))[0][0] != first
+        await database.close()
 
 
 async def test_a_server_that_is_away_is_an_error_of_the_database_that_passes() -> None:

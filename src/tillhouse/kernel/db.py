@@ -168,8 +168,9 @@ async def _fetch(driver: asyncpg.Connection, statement: str, arguments: Sequence
     _statements.info("%s", statement)
     try:
         return [tuple(row) for row in await driver.fetch(statement, *arguments)]
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        gone = driver.is_closed()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # The server's last word is read before the end of its line: until then the driver is busy, not closed.
+        gone = driver.is_closed() or isinstance(error, asyncpg.InternalClientError)
         raise DBAPIError(statement, None, error, hide_parameters=True, connection_invalidated=gone) from error
 
 

@@ -14,6 +14,7 @@ from tillhouse.kernel.house import House
 
 _RECONNECT_SECONDS = 0.5
 _QUEUED = 10_000  # signals that wait for a database that is away; more are dropped
+_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 
 Received = Callable[[str, str], None]
 
@@ -50,7 +51,7 @@ class Notifier:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await asyncpg.connect(self._dsn, timeout=5)
                 await self._connection.executemany("SELECT pg_notify($1, $2)", batch, timeout=5)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            except _AWAY:
                 if self._connection:
                     self._connection.terminate()
                 return
@@ -89,7 +90,7 @@ class Listener:
                 await self._connect()
                 self._keeper = asyncio.create_task(self._keep())
             elif self._connection and not self._connection.is_closed():
-                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                with suppress(*_AWAY):
                     await self._connection.add_listener(channel, self._on_signal)
 
     async def close(self) -> None:
@@ -113,7 +114,7 @@ class Listener:
             connection = await asyncpg.connect(self._dsn, timeout=5)
             for channel in self._channels:
                 await connection.add_listener(channel, self._on_signal)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        except _AWAY:
             return False
         self._connection = connection
         return True
