@@ -144,12 +144,29 @@ async def test_whose_plan_it_is_is_chosen_on_the_page_and_only_who_may_is_offere
     assert "Active" not in (await page(town, "GET", "/billing/", hers)).text
 
 
-async def test_staff_see_an_organisation_by_its_name(counter: Counter, town: Town) -> None:
+async def test_staff_see_an_organisation_by_name_and_find_it_by_its_short_name(counter: Counter, town: Town) -> None:
     asha = await town.resident()
     await town.resident("meera@example.com", role="staff")
-    await counter.subscribed(await firm_of(town, asha))
-    cookie = await staff_browser(town, "meera@example.com")
-    assert "Rao and Sons" in (await page(town, "GET", "/console/billing/subscriptions", cookie)).text
+    firm = await firm_of(town, asha)
+    await counter.subscribed(firm)
+    cookie, lists = await staff_browser(town, "meera@example.com"), "/console/billing/subscriptions"
+    assert "Rao and Sons" in (await page(town, "GET", lists, cookie)).text
+    found = await page(town, "GET", f"{lists}/owners?who=Rao-and-Sons", cookie)
+    assert found.headers["location"] == f"{lists}/owners/organisation/{firm.id}"
+    other = await page(town, "GET", f"{lists}/owners?who=rao-and-daughters", cookie)
+    assert (other.status_code, "e-mail address" in other.text) == (422, True)
+
+
+async def test_an_organisation_called_like_a_persons_number_does_not_stand_before_that_person(
+    counter: Counter, town: Town
+) -> None:
+    asha = await town.resident("+919845012345")
+    await town.resident("meera@example.com", role="staff")
+    body = {"name": "Ask me", "country": "IN", "slug": "919845012345"}
+    assert (await post(town, asha, "/organisations", body, "firm")).status_code == 201
+    cookie, lists = await staff_browser(town, "meera@example.com"), "/console/billing/subscriptions"
+    found = await page(town, "GET", f"{lists}/owners?who=%2B919845012345", cookie)
+    assert found.headers["location"] == f"{lists}/owners/person/{asha.id}"
 
 
 async def test_whoever_reads_an_organisations_money_hears_that_it_has_to_pay_until_its_plan_has_ended(

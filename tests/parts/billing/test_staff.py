@@ -93,7 +93,7 @@ async def test_staff_find_an_owner_see_what_they_have_give_points_once_and_limit
     here = f"{CONSOLE}/subscriptions/owners/person/{asha.id}"
     assert (found.status_code, found.headers["location"]) == (303, here)
     nobody = await page(town, "GET", f"{CONSOLE}/subscriptions/owners?who=nobody@example.com", cookie)
-    assert (nobody.status_code, "Nobody here has this address or id." in nobody.text) == (422, True)
+    assert (nobody.status_code, "Nobody here has this address, short name or id." in nobody.text) == (422, True)
     shown = (await page(town, "GET", here, cookie)).text
     assert all(part in shown for part in ("Asha Rao", "Small", "Active", "₹300.00", "With your plan, or a gift"))
     key = re.search(r'name="request_key" value="([^"]+)"', shown)

@@ -10,12 +10,15 @@ import pytest
 from sqlalchemy import text
 
 from tests.parts.payments.desk import ROOT, Desk, Seat, open_desk, plain
+from tests.parts.payments.test_separation import order_of
 from tests.parts.payments.till import START, rupees
+from tillhouse.kernel.access import Principal
 from tillhouse.kernel.house import House
 from tillhouse.kernel.invariants import check_all
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.identity.domain import PersonRole
+from tillhouse.parts.identity.service import organisations
 from tillhouse.parts.kyc.store import count_waiting
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
@@ -186,6 +189,18 @@ async def test_a_payment_is_found_by_each_of_its_numbers_its_payer_amount_state_
     assert answer.status_code == 422
     assert "Write an amount" in answer.text
     assert (await meera.client.get(f"{ROOT}/orders.csv?amount=much")).status_code == 422
+
+
+async def test_what_an_organisation_paid_and_was_paid_is_found_by_its_short_name(desk: Desk, meera: Seat) -> None:
+    assert meera.id
+    async with desk.till.house.database.transaction() as session:
+        firm = await organisations.create(session, Principal("person", meera.id), "Rao and Sons", "IN")
+    asha = await desk.person("Asha Rao")
+    await desk.till.order(asha, "99.00")
+    await order_of(desk, "organisation", firm.organisation_id, amount=rupees("123.45"), method=None, country=None)
+    page = await meera.see("/orders?text=Rao-and-Sons")
+    assert ("Rao and Sons" in page, "Asha Rao" in page) == (True, False)
+    assert "Nothing fits this filter" in await meera.see("/payouts?text=rao-and-sons")
 
 
 async def test_a_payment_tells_all_that_happened_to_it_and_where_it_stands_in_the_ledger(

@@ -76,6 +76,7 @@ __all__ = [
     "membership",
     "names",
     "notify",
+    "organisation_called",
     "organisation_names",
     "organisations_of",
     "parse_identifier",
@@ -133,6 +134,11 @@ async def machine_works(session: ReadSession, machine_id: UUID) -> bool:
 async def names(session: ReadSession, ids: Collection[UUID]) -> Mapping[UUID, str]:
     """What people and machines of these ids are called, for staff; who was erased, or is nobody, is left out."""
     return await store.names(session, ids)
+
+
+async def organisation_called(session: ReadSession, typed: str) -> UUID | None:
+    """The organisation whose short name staff typed, closed or not; None where there is none."""
+    return await organisations.organisation_called(session, typed.strip().lower())
 
 
 async def organisation_names(session: ReadSession, ids: Collection[UUID]) -> Mapping[UUID, str]:

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 
 from tillhouse.kernel.access import Principal, require
 from tillhouse.kernel.db import ReadSession
-from tillhouse.kernel.errors import DomainError, NotFound
+from tillhouse.kernel.errors import DomainError, InvalidInput, NotFound
 from tillhouse.kernel.http import Read, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
@@ -48,7 +48,7 @@ async def subscriptions(
 
 @router.get("/subscriptions/owners", dependencies=[Depends(rate_limit("60/minute"))])
 async def find(request: Request, session: Read, staff: Staff, pages: Pages) -> Response:
-    """To the page of whoever has this address or id."""
+    """To the page of whoever has this address, short name or id."""
     form = Form.parse(FormData(request.query_params), Wanted)
     if form.is_valid:
         try:
@@ -73,17 +73,29 @@ async def limit(request: Request, session: Write, granter: Granter, pages: Pages
 
 
 async def _owner(session: ReadSession, who: str) -> api.Owner:
-    """The person with an address, or whoever has an id. Raises `InvalidInput`, `NotFound`."""
+    """The person with an address, the organisation with a short name, or whoever has an id. Raises `InvalidInput`,
+    `NotFound`.
+    """
     try:
         known = UUID(who)
     except ValueError:
-        person = await identity.person_by_identifier(session, identity.parse_identifier(who))
-        found = [api.person(person.id)] if person else []
+        found = await _called(session, who)
     else:
-        found = [*await owners.names(session, [api.person(known), api.organisation(known)])]
-    if not found:
-        raise NotFound(N_("Nobody here has this address or id."))
-    return found[0]
+        found = next(iter(await owners.names(session, [api.person(known), api.organisation(known)])), None)
+    if found is None:
+        raise NotFound(N_("Nobody here has this address, short name or id."))
+    return found
+
+
+async def _called(session: ReadSession, who: str) -> api.Owner | None:
+    try:
+        person = await identity.person_by_identifier(session, identity.parse_identifier(who))
+    except InvalidInput:  # an address goes first: anyone may give their organisation digits as its short name
+        organisation_id = await identity.organisation_called(session, who)
+        if organisation_id is None:
+            raise
+        return api.organisation(organisation_id)
+    return api.person(person.id) if person else None
 
 
 async def _values(

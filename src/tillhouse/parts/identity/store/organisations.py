@@ -40,6 +40,12 @@ async def organisation_names(session: ReadSession, ids: Collection[UUID]) -> dic
     return {row[0]: row[1] for row in await session.execute(statement)}
 
 
+async def organisation_called(session: ReadSession, slug: str) -> UUID | None:
+    """The organisation that has a short name, closed or not."""
+    statement = select(OrganisationRow.id).where(OrganisationRow.slug == slug)
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
 async def insert_organisation(session: Session, row: OrganisationRow) -> bool:
     """Insert an organisation; False when its short name is taken."""
     values = {column.key: getattr(row, column.key) for column in OrganisationRow.__table__.columns}

@@ -138,11 +138,13 @@ def csv_of(
 
 
 async def owner_of(session: ReadSession, typed: str) -> UUID | None:
-    """The person whom a search names by e-mail, number or id; None where the text may be something else."""
+    """Whom a search names: a person by e-mail or number, an organisation by its short name; None where the text may be
+    something else.
+    """
     try:
         person = await identity.person_by_identifier(session, identity.parse_identifier(typed))
     except InvalidInput:
-        return None
+        return await identity.organisation_called(session, typed)
     return person.id if person else None
 
 
