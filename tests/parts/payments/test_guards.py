@@ -1,6 +1,7 @@
 """What guards payouts: how often and how much, to whom, and what a person has to look at."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -108,8 +109,8 @@ async def test_more_than_may_go_within_a_time_is_refused_and_goes_later(
     again = refusal.value.fields["again"]
     assert isinstance(again, datetime)
     assert till.at.at < again <= till.at.at + timedelta(days=7)
-    assert "Nothing was taken from your wallet" in refusal.value.message
-    assert ("times within a short time" in refusal.value.message) == code.endswith("_count")
+    assert re.search("Nothing was taken from (your|the) wallet", refusal.value.message)
+    assert ("within a short time" in refusal.value.message) == code.endswith("_count")
     assert await till.available(person) == "89800.00"
     await rich(till)
     if setting == "payee_limits":

@@ -322,7 +322,7 @@ async def test_more_than_may_go_to_a_new_account_is_refused_in_words_and_nothing
     assert answer.status_code == 422
     said = answer.text.replace("\u202f", " ")
     assert "at most ₹25,000.00 may go there until 19 Nov 2026, 12:00 pm, after that any amount" in said
-    assert "Nothing was taken from your wallet" in said
+    assert "Nothing was taken from the wallet" in said
     assert await driver.available() == "90000.00"
     assert "HDFC …5678" in await driver.page("/drivopay/withdraw")  # its waiting has begun
 

@@ -31,8 +31,8 @@ _OFTEN = {
         "from its wallet: try again after {again}."
     ),
     "payee": N_(
-        "You have withdrawn to this account {count} times within a short time, the most that is allowed. Nothing was "
-        "taken from your wallet: try again after {again}, or choose another account."
+        "There were {count} withdrawals to this account within a short time, the most that is allowed. Nothing was "
+        "taken from the wallet: try again after {again}, or choose another account."
     ),
 }
 _MUCH = {
@@ -45,7 +45,7 @@ _MUCH = {
         "wallet: try a smaller amount, or try again after {again}."
     ),
     "payee": N_(
-        "Within this time at most {most} may go to this account. Nothing was taken from your wallet: try a smaller "
+        "Within this time at most {most} may go to this account. Nothing was taken from the wallet: try a smaller "
         "amount, another account, or try again after {again}."
     ),
 }
@@ -90,7 +90,7 @@ async def _payee(session: Session, payout: PayoutRow, payee: PayeeRow) -> Sequen
             "payee_refused",
             PayeeRefused(
                 N_(
-                    "The bank does not pay to this account. Nothing was taken from your wallet: check the details, or "
+                    "The bank does not pay to this account. Nothing was taken from the wallet: check the details, or "
                     "choose another account."
                 ),
                 errors=[FieldError("/destination", "payee_refused", N_("The bank does not pay to this account."))],
@@ -125,7 +125,7 @@ async def _cooling(session: Session, payout: PayoutRow, payee: PayeeRow) -> Sequ
         PayeeCooling(
             N_(
                 "This account was just added. To protect you from somebody else adding one, at most {left} may go "
-                "there until {when}, after that any amount. Nothing was taken from your wallet."
+                "there until {when}, after that any amount. Nothing was taken from the wallet."
             ),
             errors=[FieldError("/amount", "payee_cooling", message)],
             left=left,
