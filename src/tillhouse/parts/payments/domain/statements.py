@@ -142,7 +142,8 @@ def _guess(content: bytes) -> Form:
     start = content[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.startswith(b"<"):
         return "camt053"
-    return "mt940" if re.match(rb"(\{1:|:\d\d[A-Z]?:)", start) else "csv"
+    # Field 20 begins every message; some banks write lines of their own before it.
+    return "mt940" if re.match(rb"\{1:", start) or re.search(rb"(?m)^:20:", start) else "csv"
 
 
 def _text_of(content: bytes) -> str:
@@ -224,7 +225,8 @@ def _camt_line(entry: Element, names: dict[str, str]) -> BankLine:
     refs = "c:NtryDtls/c:TxDtls/c:Refs"
     references = ("c:AcctSvcrRef", f"{refs}/c:AcctSvcrRef", f"{refs}/c:EndToEndId")
     reference = next((found for path in references if (found := _said(entry, names, path))), "")
-    told = [one.text or "" for one in entry.iterfind("c:NtryDtls/c:TxDtls/c:RmtInf/c:Ustrd", names)]
+    purposes = (f"c:NtryDtls/c:TxDtls/c:RmtInf/{one}" for one in ("c:Ustrd", "c:Strd/c:CdtrRefInf/c:Ref"))
+    told = [one.text or "" for path in purposes for one in entry.iterfind(path, names)]
     text = " ".join(told) or _said(entry, names, "c:AddtlNtryInf")
     return _line(_camt_day(entry, names, "c:BookgDt"), _camt_amount(entry, names), reference, text)
 
@@ -257,6 +259,8 @@ def _said(node: Element, names: dict[str, str], path: str) -> str:
 
 # --- MT940 ----------------------------------------------------------------------------------------------------------
 
+# Field 86 in one piece, or what the parser makes of one that has sub-fields (?00 text, ?20 purpose, ?32 name).
+_TOLD = ("transaction_details", "posting_text", "purpose", "applicant_name")
 _LEFT, _CAME = frozenset({"D", "RC"}), frozenset({"C", "RD"})
 
 
@@ -296,7 +300,7 @@ def _mt940_line(data: Mapping[str, object]) -> BankLine:
     assert isinstance(day, date)  # the parser reads no line without one
     customer, bank = str(data.get("customer_reference") or ""), str(data.get("bank_reference") or "")
     reference = customer if customer and customer != "NONREF" else bank
-    text = str(data.get("transaction_details") or "")
+    text = " ".join(str(data[name]) for name in _TOLD if data.get(name))
     return _line(_plain(day), -size if status in _LEFT else size, reference, text)
 
 
@@ -312,9 +316,14 @@ def _plain(day: date) -> date:
 
 
 def _csv(text: str, columns: CsvColumns, account: str, currency: str) -> Statement:
-    """Rows without an amount tell a balance alone: that before the first line, and that after the last."""
+    """Rows without an amount tell a balance alone: that before the first line, and that after the last.
+
+    Banks line columns up with spaces, in the header too, and put an empty line before it.
+    """
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=columns.delimiter, strict=True))
+        table = csv.DictReader(io.StringIO(text.lstrip("\r\n "), newline=""), delimiter=columns.delimiter, strict=True)
+        table.fieldnames = [name.strip() for name in table.fieldnames or ()]
+        rows = list(table)
     except csv.Error:
         raise _bad(N_("The file is not a table that can be read.")) from None
     lines: list[BankLine] = []
@@ -345,13 +354,18 @@ def _change(row: Mapping[str, str | None], columns: CsvColumns, unit: str) -> Mo
     if columns.amount:
         written = _cell(row, columns.amount)
         return _number(written, columns, unit) if written else None
-    debit, credit = _cell(row, columns.debit), _cell(row, columns.credit)
+    debit, credit = (_size(row, name, columns, unit) for name in (columns.debit, columns.credit))
     if debit and credit:
         raise _bad(N_("A row of the table is a debit and a credit at once."))
-    if not debit and not credit:
-        return None
-    size = _number(debit or credit, columns, unit)
-    return -size if debit else size
+    if debit:
+        return -debit
+    return credit or debit
+
+
+def _size(row: Mapping[str, str | None], name: str, columns: CsvColumns, unit: str) -> Money | None:
+    """What a column says; 0.00 is how some banks leave the other one empty."""
+    written = _cell(row, name)
+    return _number(written, columns, unit) if written else None
 
 
 def _balance(row: Mapping[str, str | None], columns: CsvColumns, unit: str) -> Money | None:

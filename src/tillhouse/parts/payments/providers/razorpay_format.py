@@ -16,7 +16,8 @@ class _Holder(BaseModel):
 
 
 def _payload(value: object) -> object:
-    return value if isinstance(value, dict) else {}
+    """The objects alone: Razorpay puts other things beside them (the time, in `refund.speed_changed`)."""
+    return {kind: one for kind, one in value.items() if isinstance(one, dict)} if isinstance(value, dict) else {}
 
 
 class EventWire(BaseModel):

@@ -189,7 +189,7 @@ def _facts(charge: ChargeWire) -> PaymentFacts:
         provider=OmiseGateway.name,
         payment_id=charge.id,
         order_id=charge.id,
-        amount=charge.money,
+        amount=_amount(charge),
         state=_state_of(charge),
         method=charge.source.type if charge.source else "card",
         refunded=charge.refunded_amount,
@@ -198,6 +198,13 @@ def _facts(charge: ChargeWire) -> PaymentFacts:
         error_code=charge.failure_code,
         error_message=charge.failure_message,
     )
+
+
+def _amount(charge: ChargeWire) -> Money:
+    """What was captured, once something was: less than was authorised can be, in Omise's dashboard too."""
+    if charge.captured_amount is None or _state_of(charge) != OrderState.CAPTURED:
+        return charge.money
+    return Money(charge.captured_amount, charge.money.unit)
 
 
 def _state_of(charge: ChargeWire) -> OrderState:

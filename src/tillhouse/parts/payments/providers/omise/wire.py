@@ -81,6 +81,7 @@ class ChargeWire(Priced):
     paid: bool = False
     authorized: bool = False
     capturable: bool = False
+    captured_amount: int | None = None
     refunded_amount: int = 0
     fee: int | None = None
     fee_vat: int | None = None

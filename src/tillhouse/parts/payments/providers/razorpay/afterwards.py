@@ -46,16 +46,20 @@ class RazorpayAfterwards:
         return _refund(await self._client.post(RefundWire, _of(payment_id, "refund"), body, headers=headers))
 
     async def refunds_of(self, payment_id: str) -> list[RefundFacts]:
-        """Razorpay lists the newest first: one that is made meanwhile shows another twice, and hides none."""
-        found: dict[str, RefundFacts] = {}
+        """Whichever end Razorpay lists first (its own examples begin with the oldest), one that is made meanwhile shows
+        another twice, and hides none.
+        """
+        found: dict[str, RefundWire] = {}
         skip = 0
         while True:
             params = {"count": str(_REFUNDS_A_PAGE), "skip": str(skip)}
             page = await self._client.get(Collection[RefundWire], _of(payment_id, "refunds"), params)
-            found |= {one.id: _refund(one) for one in page.items}
+            found |= {one.id: one for one in page.items}
             skip += _REFUNDS_A_PAGE
             if len(page.items) < _REFUNDS_A_PAGE:
-                return list(reversed(found.values()))
+                refunds = list(reversed(found.values()))
+                refunds.sort(key=lambda one: one.created_at)
+                return [_refund(one) for one in refunds]
 
     async def fetch_refund(self, *, refund_id: str, payment_id: str) -> RefundFacts:
         return _refund(await self._client.get(RefundWire, f"/refunds/{safe(refund_id)}"))

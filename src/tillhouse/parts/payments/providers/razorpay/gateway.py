@@ -109,7 +109,8 @@ class RazorpayGateway:
             return [await self.fetch_payment(one.payment_id, order_id=order_id) for one in link.payments or []]
         kind = "payments/qr_codes" if order_id.startswith("qr_") else "orders"
         found = await self._client.get(Collection[PaymentWire], f"/{kind}/{safe(order_id)}/payments")
-        return [_facts(payment, order_id) for payment in found.items]
+        newest_first = sorted(found.items, key=lambda payment: payment.created_at, reverse=True)
+        return [_facts(payment, order_id) for payment in newest_first]
 
     async def capture(self, payment_id: str, amount: Money) -> PaymentFacts:
         body = {"amount": amount.minor, "currency": amount.unit}

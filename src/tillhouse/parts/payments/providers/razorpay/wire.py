@@ -146,6 +146,7 @@ class PaymentWire(BaseModel):
     customer_id: str | None = None
     token_id: str | None = None
     notes: Notes = {}
+    created_at: int = 0
 
 
 class RefundWire(BaseModel):
@@ -157,6 +158,7 @@ class RefundWire(BaseModel):
     currency: str
     status: Literal["pending", "processed", "failed"]
     receipt: str | None = None
+    created_at: int = 0
 
 
 class DisputeWire(BaseModel):
