@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.parts.payments.cards import ASKS_ALWAYS, ASKS_UNLESS_KEPT, DECLINED_LATER, PAYS, cards, give_card
+from tests.parts.payments.test_what_is_told import happened
 from tests.parts.payments.till import Till, new_person, rupees
 from tillhouse.kernel.errors import Conflict, NotFound, TransientError
 from tillhouse.kernel.money import Money
@@ -183,6 +184,9 @@ async def test_a_removed_card_is_forgotten_at_the_gateway_and_charged_no_more(ti
     assert (await row_of(till, card)).forgotten_at
     assert till.sandbox.world.store.find(Customer, limit=10) == []
     assert intents(till) == []
+    assert [one for one in await happened(till) if "card" in one[0]] == [
+        ("payments.card_removed", {"card_id": str(card.id)})
+    ]
 
 
 async def test_a_card_that_is_gone_at_the_gateway_fails_for_good(till: Till) -> None:
