@@ -110,7 +110,9 @@ class Trials:
         if earlier and earlier.source == source and (earlier.noticed or tried_enough):
             return earlier
         killers = self._killers[change.module, change.function]
-        chosen = sorted(self._by_turns(reaching), key=lambda name: -killers[name])[: self._most]
+        own = [name for name in reaching if _is_about(name, change.module)]
+        in_turn = _alternately(self._by_turns(own), self._by_turns(reaching))
+        chosen = sorted(in_turn, key=lambda name: -killers[name])[: self._most]
         outcome, by, tried = self._run(change, chosen) if chosen else ("unreached", "", 0)
         killers[by] += 1
         return Verdict(
@@ -233,6 +235,15 @@ class Trials:
             left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", [f"test\\_{pid}\\_%"])
             for (name,) in left.fetchall():
                 connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _is_about(test: str, module: str) -> bool:
+    """Whether a test's file is called after the changed module: it is asked first."""
+    return module.rpartition(".")[2].rstrip("s") in test.partition("::")[0].rpartition("/")[2]
+
+
+def _alternately(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(name for pair in zip_longest(first, second) for name in pair if name is not None))
 
 
 def _written(path: Path) -> list[bytes]:

@@ -46,6 +46,7 @@ async def test_what_is_paid_in_is_booked_with_its_order_and_told_once(till: Till
 async def test_what_no_wallet_takes_is_booked_with_its_order(till: Till) -> None:
     person, _, payment = await paid(till)
     await refund(till, payment)
+    await till.quiet()
     await processed(till)
     order = await till.order(person, "100.00")
     async with till.house.database.transaction() as session:
