@@ -13,6 +13,7 @@ from tillhouse.kernel.errors import Conflict
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState
+from tillhouse.parts.payments.flows.look_after import look_after
 from tillhouse.sandbox.webhooks import Delivery
 
 SECRET = b"rzp_test_webhook_secret_tillhouse"
@@ -175,6 +176,23 @@ async def test_what_came_under_a_used_id_is_not_replayed_since_nobody_knows_what
         async with till.house.database.transaction() as session:
             await api.replay_event(session, parked.id)
     assert await till.parked() == ["id_used_for_another_body"]
+
+
+async def test_an_event_that_waited_too_long_and_is_replayed_is_no_longer_before_a_person(till: Till) -> None:
+    person = new_person()
+    await till.pay(await till.order(person))
+    (event,) = till.webhooks("payment.captured")
+    assert await till.deliver(event) == 200
+    till.at.advance(timedelta(days=3))
+    await look_after(till.house)
+    assert ("event", "unhandled_too_long") in await till.exceptions()
+    async with till.house.database.transaction() as session:
+        (waiting,), _ = await api.events(session, state="received")
+        await api.replay_event(session, waiting.id)
+        left = [one.reason for one in await api.exceptions(session)]
+    assert "unhandled_too_long" not in left
+    await run(till)
+    assert await till.wallet(person) == "150.00"
 
 
 async def test_a_body_replayed_under_another_id_is_put_aside(till: Till) -> None:
