@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from tests.parts.payments.cards import cards
 from tests.parts.payments.test_razorpay_adapters import gateway as adapter
@@ -78,6 +79,15 @@ async def test_an_authorisation_by_upi_is_kept_with_its_limits_and_charged_a_day
     assert ((await till.see_order(begun)).state, debits(till)) == ("captured", ["captured"])
     assert await till.wallet(asha) == "450.00"
     assert (await till.parked(), await till.exceptions()) == ([], [])
+
+
+@pytest.mark.parametrize(("method", "kind"), [(Method.UPI, "upi"), (Method.CARD, "card")])
+async def test_what_somebody_is_about_to_authorise_is_known_by_its_kind(till: Till, method: Method, kind: str) -> None:
+    order = await till.order(new_person(), method=method, keep_card=True, keep_up_to=rupees("500.00"))
+    async with till.house.database.reading() as session:
+        asked = select(SavedCardRow.id, SavedCardRow.state).where(SavedCardRow.order_id == order.id)
+        ((card_id, state),) = (await session.execute(asked)).all()
+        assert (state, await api.kind_of_card(session, card_id)) == ("pending", kind)
 
 
 async def test_an_authorisation_by_card_is_kept_as_a_card(till: Till) -> None:
