@@ -245,6 +245,13 @@ async def test_a_transfers_flags_make_one_state(told: dict[str, object], state: 
     assert (facts.state, facts.reference) == (state, "r")
 
 
+def test_fees_are_said_by_currency_and_those_not_named_stay() -> None:
+    said = OmiseSettings(transfer_fees='{"USD": "1.50"}')  # type: ignore[arg-type]  # as an environment has it
+    assert said.transfer_fees.minor == {"THB": 30_00, "USD": 1_50}
+    with pytest.raises(ValueError, match="THB"):
+        OmiseSettings(transfer_fees="25")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("told", "promised", "fee", "arrives"),
     [

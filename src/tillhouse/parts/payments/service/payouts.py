@@ -259,6 +259,7 @@ async def record_payout(session: Session, payout_id: UUID, facts: PayoutFacts) -
 async def call_off(session: Session, payout: PayoutRow) -> None:
     """People found out that a payout never happened: its money is in the wallet again. Needs its lock."""
     payout.failure_code = NEVER_MADE
+    await no_longer(session, str(payout.id), FEE_DIFFERENCE, PARTLY_REVERSED)
     if payout.state == PayoutState.PROCESSED:
         payout.reversal_id = await reverse_payout(session, payout)
         await _finish(session, payout, PayoutState.REVERSED, PayoutReversed(payout_id=payout.id))

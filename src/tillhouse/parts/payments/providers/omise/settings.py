@@ -32,6 +32,8 @@ class OmiseSettings(ModuleSettings):
     @field_validator("transfer_fees", mode="before")
     @classmethod
     def _are_amounts(cls, value: object) -> Amounts:
+        if isinstance(value, str) and not value.strip().startswith("{"):
+            raise ValueError('write {"THB": "30.00"}')  # elsewhere a number alone is paise
         return amounts_from(value, _STANDARD_FEES)
 
 
