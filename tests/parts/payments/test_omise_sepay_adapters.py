@@ -264,13 +264,15 @@ def test_fees_are_said_by_currency_and_those_not_named_stay() -> None:
         ({"metadata": {"reference": "r", "fee": "2500"}, "fee": 2_804, "fee_vat": 196}, 5_000, 2_500, 4_500),
         ({"metadata": {"reference": "r"}, "fee": 2_336, "fee_vat": 164, "net": 5_000}, 7_500, None, 5_000),
         ({"metadata": {"reference": "r", "fee": "2500"}}, 5_000, 2_500, None),
+        ({"metadata": {"reference": "r", "fee": "2500"}, "fee": 0, "net": 7_500, "sent": False}, 5_000, 2_500, None),
         ({"metadata": {"reference": "r", "fee": "-2500"}}, 7_500, None, None),
+        ({"metadata": {"reference": "r", "fee": "9" * 5_000}}, 7_500, None, None),
     ],
 )
 async def test_what_was_promised_is_what_the_transfer_notes_whatever_the_fee_is_today(
     told: dict[str, object], promised: int, fee: int | None, arrives: int | None
 ) -> None:
-    transfer = {"id": "trsf_1", "amount": 7_500, "currency": "THB", **told}
+    transfer = {"id": "trsf_1", "amount": 7_500, "currency": "THB", "sent": True, **told}
     facts = await OmiseTransfers(omise_client({"GET /transfers/trsf_1": transfer}), FEES).fetch_payout("trsf_1")
     assert (facts.amount.minor, facts.fee) == (promised, fee)
     assert facts.arrives == (None if arrives is None else Money(arrives, "THB"))

@@ -134,7 +134,7 @@ def _facts(transfer: TransferWire) -> PayoutFacts:
         state=state,
         fee=fee if costs else None,
         tax=transfer.tax if costs else None,
-        arrives=transfer.arrives,
+        arrives=transfer.arrives if transfer.sent or transfer.paid else None,  # until then it may still change
         reason=transfer.failure_code,
         message=transfer.failure_message,
     )

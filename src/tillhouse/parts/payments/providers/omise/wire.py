@@ -8,6 +8,7 @@ from tillhouse.kernel.money import Money
 
 T = TypeVar("T")
 Metadata = dict[str, JsonValue]
+_LONGEST_FEE = 15  # digits
 
 
 class Page(BaseModel, Generic[T]):
@@ -165,7 +166,9 @@ class TransferWire(Priced):
 def added_fee(metadata: Metadata) -> int | None:
     """The fee that we added to a transfer, in minor units, as its metadata has it; None where it has none of ours."""
     noted = metadata.get("fee")
-    return int(noted) if isinstance(noted, str) and noted.isascii() and noted.isdecimal() else None
+    if not isinstance(noted, str) or len(noted) > _LONGEST_FEE:
+        return None
+    return int(noted) if noted.isascii() and noted.isdecimal() else None
 
 
 class TransactionWire(Priced):
