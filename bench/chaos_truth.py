@@ -41,6 +41,7 @@ class Outside:
 
     payments: set[Paid] = field(default_factory=set)
     payouts: list[tuple[str, str]] = field(default_factory=list)  # our reference, where it stands
+    arrived: dict[str, int] = field(default_factory=dict)  # what the payee's bank got, by our reference
     refunds: list["Given"] = field(default_factory=list)
     lost: dict[tuple[str, str], int] = field(default_factory=dict)  # disputes, by provider and id: their amounts
     forms: dict[str, int] = field(default_factory=dict)  # orders of SePay's gateway that were paid, by our number
@@ -65,9 +66,11 @@ class Outside:
             self.transfers[str(one["number"])] = one["amount"]
         elif kind == "payout":
             self.payouts.append((one["reference_id"], one["status"]))
+            self.arrived[one["reference_id"]] = one["amount"]
         elif kind == "omise_transfer" and not one["deleted"]:
             ended = "failed" if one["failure_code"] else "processed" if one["paid"] else "processing"
             self.payouts.append((one["metadata"].get("reference", ""), ended))
+            self.arrived[one["metadata"].get("reference", "")] = one["net"]
         elif kind == "sepay_order" and one["status"] == "CAPTURED":
             self.forms[one["id"]] = one["amount"]
         elif kind in ("dispute", "omise_dispute") and one["status"] == "lost":
@@ -134,7 +137,14 @@ async def _payments(session: ReadSession, outside: Outside, found: Verdict) -> N
 async def _payouts(session: ReadSession, outside: Outside, found: Verdict) -> None:
     sent = Counter(reference for reference, _ in outside.payouts)
     found.double += [f"payout {reference} was sent {times} times" for reference, times in sent.items() if times > 1]
-    ours = {str(row[0]): str(row[1]) async for row in _rows(session, "SELECT id, state FROM payments.payouts")}
+    query = "SELECT id, state, amount FROM payments.payouts"
+    rows = [(str(row[0]), str(row[1]), int(row[2])) async for row in _rows(session, query)]
+    ours = {reference: state for reference, state, _ in rows}
+    for reference, _, promised in rows:
+        arrived = outside.arrived.get(reference, promised)
+        if arrived != promised:
+            sentence = f"payout {reference} promised {promised}, and {arrived} arrives"
+            (found.double if arrived > promised else found.lost).append(sentence)
     for reference, state in outside.payouts:
         if ours.get(reference) != state and state in ("processed", "reversed", "failed"):
             found.stuck.append(f"payout {reference} is {state} outside and {ours.get(reference)} here")

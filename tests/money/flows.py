@@ -354,7 +354,8 @@ To = Callable[[Town, UUID], Awaitable[Destination]]
 class PayoutWay:
     """One way out: where to, and what the sandbox has of it under our reference.
 
-    `late` is what the provider does afterwards by itself: a transfer that is taken back.
+    `late` is what the provider does afterwards by itself: a transfer that is taken back. `arrived` is what the payee's
+    bank got, where the provider tells, and `named` why it is put before a person in the end.
     """
 
     name: str
@@ -364,6 +365,8 @@ class PayoutWay:
     end: PayoutState
     found: Callable[[Town, str], Sequence[str]]
     late: Callable[[Town, str], Awaitable[None]] | None = None
+    arrived: Callable[[Town, str], Money] | None = None
+    named: str | None = None
 
 
 class Payout(Case):
@@ -419,7 +422,11 @@ class Payout(Case):
         left = Money(0, self.way.amount.unit) if self.way.end == PayoutState.PROCESSED else self.way.amount
         balance = await self.town.balance(self.owner_kind, self.owner, left.unit)
         assert balance.posted == balance.available == left
-        assert len(self.way.found(self.town, str(payout.id))) == 1
+        (found,) = self.way.found(self.town, str(payout.id))
+        if self.way.arrived and self.way.end == PayoutState.PROCESSED:
+            assert self.way.arrived(self.town, found) == self.way.amount
+        for reason in ("fee_difference", "partly_reversed"):
+            assert (str(payout.id) in await self.till.subjects(reason)) == (reason == self.way.named)
         return None
 
 
@@ -473,6 +480,25 @@ async def reverse_at_stripe(town: Town, transfer_id: str) -> None:
         taken_back = found is not None and found.reversed
 
 
+async def reverse_in_part_at_stripe(town: Town, transfer_id: str) -> None:
+    """Somebody takes ten dollars of it back at Stripe's dashboard, and tries again while that does not work."""
+    auth = (town.street.sandbox.world.settings.stripe_secret_key, "")
+    store, taken_back = town.street.sandbox.world.store, 0
+    while not taken_back:
+        with suppress(httpx.HTTPError):
+            path = f"/stripe/v1/transfers/{transfer_id}/reversals"
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            await town.street.person.post(path, content="amount=1000", auth=auth, headers=headers)
+        found = store.get(StripeTransfer, transfer_id)
+        taken_back = found.amount_reversed if found else 0
+
+
+def arrived_from_omise(town: Town, transfer_id: str) -> Money:
+    found = town.street.sandbox.world.store.get(OmiseTransfer, transfer_id)
+    assert found
+    return Money(found.net, found.currency)
+
+
 def at_razorpayx(town: Town, reference: str) -> Sequence[str]:
     found = town.street.sandbox.world.store.find(RazorpayXPayout, limit=10_000)
     return [one.id for one in found if one.wire()["reference_id"] == reference]
@@ -491,13 +517,18 @@ def at_omise(town: Town, reference: str) -> Sequence[str]:
 RUPEES, DOLLARS, BAHT = Money(100_00, "INR"), Money(50_00, "USD"), Money(500_00, "THB")
 UPI = PayoutWay("razorpayx", "razorpayx", RUPEES, to_upi("success@razorpay"), PayoutState.PROCESSED, at_razorpayx)
 CONNECT = PayoutWay("stripe connect", "stripe", DOLLARS, to_stripe_account, PayoutState.PROCESSED, at_stripe)
-OMISE = PayoutWay("omise transfer", "omise", BAHT, to_thai_bank("7890"), PayoutState.PROCESSED, at_omise)
+OMISE = PayoutWay(
+    "omise transfer", "omise", BAHT, to_thai_bank("7890"), PayoutState.PROCESSED, at_omise, arrived=arrived_from_omise
+)
 PAYOUTS = (
     UPI,
     replace(UPI, name="razorpayx, refused", to=to_upi("failure@razorpay"), end=PayoutState.FAILED),
     replace(UPI, name="razorpayx, returned", to=to_upi("reversed@razorpay"), end=PayoutState.REVERSED),
     CONNECT,
     replace(CONNECT, name="stripe connect, taken back", end=PayoutState.REVERSED, late=reverse_at_stripe),
+    replace(
+        CONNECT, name="stripe connect, taken back in part", late=reverse_in_part_at_stripe, named="partly_reversed"
+    ),
     OMISE,
     replace(OMISE, name="omise transfer, refused", to=to_thai_bank("0001"), end=PayoutState.FAILED),
     replace(OMISE, name="omise transfer, sent back", to=to_thai_bank("0002"), end=PayoutState.FAILED),

@@ -29,11 +29,11 @@ class Clock:
     """PostgreSQL's clock in the database of one test: it shows `ahead` more than it is."""
 
     def __init__(self, superuser: asyncpg.Connection, books: Books) -> None:
-        self._superuser, self._books = superuser, books
+        self.superuser, self._books = superuser, books
 
     async def move(self, ahead: str) -> None:
         """Show another time from now on; what is connected begins anew, as its plans remember the function before."""
-        await self._superuser.execute(f"""
+        await self.superuser.execute(f"""
             DO $$ BEGIN
                 IF to_regproc('pg_catalog.true_clock') IS NULL THEN
                     ALTER FUNCTION pg_catalog.clock_timestamp() RENAME TO true_clock;
@@ -46,7 +46,7 @@ class Clock:
 
     async def watermark(self) -> datetime:
         """As it is read beside a transaction that is open."""
-        found: datetime = await self._superuser.fetchval("SELECT ledger.watermark()")
+        found: datetime = await self.superuser.fetchval("SELECT ledger.watermark()")
         return found
 
 
@@ -155,3 +155,93 @@ async def test_a_clock_that_steps_between_many_writers_leaves_the_books_in_order
 async def test_two_that_write_at_once_never_get_one_number(books: Books) -> None:
     written = await asyncio.gather(*(books.fund(person(), 1) for _ in range(40)))
     assert len({one.id for one in written}) == 40
+
+
+class Stall:
+    """Whoever raises `ledger.latest` stops between reading and writing it, as a process that is not given the processor
+    does, until it is let go.
+    """
+
+    raising = "locktype = 'advisory' AND classid = 1 AND objid = 3119187708"  # 7414155004, as pg_locks shows it
+
+    def __init__(self, superuser: asyncpg.Connection) -> None:
+        self._superuser = superuser
+
+    async def begin(self) -> None:
+        await self._superuser.execute(f"""
+            SELECT pg_advisory_lock(1);
+            ALTER FUNCTION pg_catalog.pg_sequence_last_value(regclass) RENAME TO true_last_value;
+            CREATE FUNCTION pg_catalog.pg_sequence_last_value(regclass) RETURNS bigint LANGUAGE plpgsql AS $$
+            DECLARE
+                found bigint := pg_catalog.true_last_value($1);
+            BEGIN
+                IF EXISTS (SELECT FROM pg_locks WHERE {self.raising} AND pid = pg_backend_pid() AND granted) THEN
+                    PERFORM pg_advisory_lock_shared(1), pg_advisory_unlock_shared(1);
+                END IF;
+                RETURN found;
+            END
+            $$;
+        """)
+
+    async def seen(self, there: str) -> bool:
+        """Whether somebody is seen in pg_locks like this."""
+        return bool(await self._superuser.fetchval(f"SELECT EXISTS (SELECT FROM pg_locks WHERE {there})"))
+
+    async def end(self) -> None:
+        await self._superuser.execute("SELECT pg_advisory_unlock(1)")
+
+
+@pytest.fixture
+async def stall(clock: Clock) -> Stall:
+    return Stall(clock.superuser)
+
+
+async def test_one_that_stops_while_it_notes_its_time_sets_nobody_back(
+    books: Books, clock: Clock, stall: Stall
+) -> None:
+    """More than a hundred others wrote meanwhile, or waited."""
+    await books.fund(person(), 1)
+    await clock.move("-1 hour")
+    await stall.begin()
+    slow = asyncio.create_task(books.post(move(ledger.house_account("clearing:slow", "INR"), person(), 1)))
+    while not await stall.seen("locktype = 'advisory' AND classid = 0 AND objid = 1 AND NOT granted"):
+        pass
+
+    async def others() -> list[ledger.Transaction]:
+        return [await books.post(move(ledger.house_account(f"clearing:{n}", "INR"), person(), 1)) for n in range(250)]
+
+    written = asyncio.create_task(others())
+    while not (written.done() or await stall.seen(f"{stall.raising} AND NOT granted")):
+        pass
+    final = await clock.watermark()
+    await stall.end()
+    ended = [*await written, await slow]
+    later = await books.post(move(ledger.house_account("clearing:later", "INR"), person(), 1))
+    assert later.id >> 12 > max(one.id >> 12 for one in ended)
+    assert later.recorded_at >= final
+
+
+async def test_one_that_is_killed_while_it_notes_its_time_keeps_nobody_waiting(
+    books: Books, clock: Clock, stall: Stall
+) -> None:
+    last = await books.fund(person(), 1)
+    await clock.move("-1 hour")
+    await stall.begin()
+    killed = asyncio.create_task(books.post(move(ledger.house_account("clearing:slow", "INR"), person(), 1)))
+    while not await stall.seen("locktype = 'advisory' AND classid = 0 AND objid = 1 AND NOT granted"):
+        pass
+    await clock.superuser.execute(f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE {stall.raising} AND granted")
+    (ended,) = await asyncio.gather(killed, return_exceptions=True)
+    assert isinstance(ended, Exception)
+    await stall.end()
+    assert (await books.post(move(ledger.house_account("clearing:new", "INR"), person(), 1))).id > last.id
+
+
+@pytest.mark.parametrize("way", ["SELECT ledger.pass_time()", "SELECT ledger.seal('0', 10)"])
+async def test_a_pass_of_time_that_is_refused_leaves_nothing_locked(books: Books, clock: Clock, way: str) -> None:
+    await books.fund(person(), 1)
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        async with clock.superuser.transaction(readonly=True):
+            await clock.superuser.execute(way)
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    assert await clock.superuser.fetchval(held) == 0

@@ -106,7 +106,7 @@ def test_a_recipient_is_verified_and_paid(omise: ModuleType) -> None:
     recipient = omise.Recipient.create(name="Somchai", type="individual", bank_account=BANK)
     assert (recipient.verified, recipient.active, recipient.bank_account.last_digits) == (False, False, "7890")
     transfer = omise.Transfer.create(amount=100_000, recipient=recipient.id)
-    assert (transfer.sendable, transfer.sent, transfer.net) == (False, False, 96_790)
+    assert (transfer.sendable, transfer.sent, transfer.net) == (False, False, 97_000)
 
     httpx.post(f"{omise.api_main}/_sandbox/omise/recipients/{recipient.id}/verify")
     recipient.reload()

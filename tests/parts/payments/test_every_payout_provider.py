@@ -106,7 +106,7 @@ ROADS = (
     ),
     Road(
         "omise", BAHT, thai("7890"), "POST /transfers", OmiseTransfer,
-        refused=(thai("7890"), Money(30_00, "THB")), failing=thai("0001"),
+        refused=(thai("7890"), Money(9_000_000_00, "THB")), failing=thai("0001"),
     ),
 )  # fmt: skip
 every = pytest.mark.parametrize("road", ROADS, ids=str)

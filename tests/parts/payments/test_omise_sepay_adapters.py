@@ -13,6 +13,7 @@ from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.outbound import Outbound, OutcomeUnknown
 from tillhouse.parts.payments.domain import Method, OrderState, PayoutState, ThaiBankAccount
+from tillhouse.parts.payments.domain.amounts import Amounts
 from tillhouse.parts.payments.ports import BadSignature, CheckoutForm, CheckoutQr, OrderRequest, Payee, Refused
 from tillhouse.parts.payments.providers.omise.client import OmiseClient
 from tillhouse.parts.payments.providers.omise.gateway import OmiseGateway
@@ -23,6 +24,7 @@ from tillhouse.parts.payments.providers.sepay.gateway import SepayGateway, form_
 from tillhouse.parts.payments.providers.sepay.settings import SepaySettings
 
 AT = "1700000000"
+FEES = Amounts.of(THB="30.00")
 OMISE_BODY = b'{"object":"event","key":"charge.complete"}'
 OMISE_SECRET = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 OMISE_VECTOR = "9589bc163eb2e8a7a228cc05fdd6530cec23423791a98edffc61704551d837b8"
@@ -239,8 +241,41 @@ async def test_an_incomplete_order_is_refused_before_it_is_sent(changed: dict[st
 )
 async def test_a_transfers_flags_make_one_state(told: dict[str, object], state: PayoutState) -> None:
     transfer = {"id": "trsf_1", "amount": 5_000, "currency": "THB", "metadata": {"reference": "r"}, **told}
-    facts = await OmiseTransfers(omise_client({"GET /transfers/trsf_1": transfer})).fetch_payout("trsf_1")
+    facts = await OmiseTransfers(omise_client({"GET /transfers/trsf_1": transfer}), FEES).fetch_payout("trsf_1")
     assert (facts.state, facts.reference) == (state, "r")
+
+
+def test_fees_are_said_by_currency_and_those_not_named_stay() -> None:
+    said = OmiseSettings(transfer_fees='{"USD": "1.50"}')  # type: ignore[arg-type]  # as an environment has it
+    assert said.transfer_fees.minor == {"THB": 30_00, "USD": 1_50}
+    with pytest.raises(ValueError, match="THB"):
+        OmiseSettings(transfer_fees="25")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("told", "promised", "fee", "arrives"),
+    [
+        (
+            {"metadata": {"reference": "r", "fee": "2500"}, "fee": 2_336, "fee_vat": 164, "net": 5_000},
+            5_000,
+            2_500,
+            5_000,
+        ),
+        ({"metadata": {"reference": "r", "fee": "2500"}, "fee": 2_804, "fee_vat": 196}, 5_000, 2_500, 4_500),
+        ({"metadata": {"reference": "r"}, "fee": 2_336, "fee_vat": 164, "net": 5_000}, 7_500, None, 5_000),
+        ({"metadata": {"reference": "r", "fee": "2500"}}, 5_000, 2_500, None),
+        ({"metadata": {"reference": "r", "fee": "2500"}, "fee": 0, "net": 7_500, "sent": False}, 5_000, 2_500, None),
+        ({"metadata": {"reference": "r", "fee": "-2500"}}, 7_500, None, None),
+        ({"metadata": {"reference": "r", "fee": "9" * 5_000}}, 7_500, None, None),
+    ],
+)
+async def test_what_was_promised_is_what_the_transfer_notes_whatever_the_fee_is_today(
+    told: dict[str, object], promised: int, fee: int | None, arrives: int | None
+) -> None:
+    transfer = {"id": "trsf_1", "amount": 7_500, "currency": "THB", "sent": True, **told}
+    facts = await OmiseTransfers(omise_client({"GET /transfers/trsf_1": transfer}), FEES).fetch_payout("trsf_1")
+    assert (facts.amount.minor, facts.fee) == (promised, fee)
+    assert facts.arrives == (None if arrives is None else Money(arrives, "THB"))
 
 
 async def test_a_payout_waits_for_an_account_that_is_being_verified_and_none_is_sent() -> None:
@@ -248,7 +283,7 @@ async def test_a_payout_waits_for_an_account_that_is_being_verified_and_none_is_
     answers: dict[str, object] = {"GET /recipients": {"data": [], "total": 0}, "POST /recipients": made}
     to = ThaiBankAccount("Somchai", "kbank", "1234567890")
     with pytest.raises(TransientError) as waits:
-        await OmiseTransfers(omise_client(answers)).create_payout(
+        await OmiseTransfers(omise_client(answers), FEES).create_payout(
             key=uuid4(), amount=Money(5_000, "THB"), to=to, payee=Payee("Somchai", "p1")
         )
     assert waits.type is TransientError
@@ -275,7 +310,7 @@ class Books:
     async def pay(self, payee: Payee) -> list[str]:
         """Pay out; the paths that were asked for."""
         outbound = Outbound(mounts={"http://sandbox": httpx.MockTransport(self)})
-        transfers = OmiseTransfers(OmiseClient(outbound, OmiseSettings(), sandbox="http://sandbox"))
+        transfers = OmiseTransfers(OmiseClient(outbound, OmiseSettings(), sandbox="http://sandbox"), FEES)
         await transfers.create_payout(key=uuid4(), amount=Money(5_000, "THB"), to=ACCOUNT, payee=payee)
         return [url.path for url in self.asked]
 
@@ -322,7 +357,7 @@ async def test_a_transfer_is_looked_for_from_when_it_was_first_sent() -> None:
     page = {"data": [{**SENT, "metadata": {"reference": str(key)}}], "total": 5_000}
     books = Books({"GET /transfers": page})
     outbound = Outbound(mounts={"http://sandbox": httpx.MockTransport(books)})
-    transfers = OmiseTransfers(OmiseClient(outbound, OmiseSettings(), sandbox="http://sandbox"))
+    transfers = OmiseTransfers(OmiseClient(outbound, OmiseSettings(), sandbox="http://sandbox"), FEES)
     found = await transfers.find_payout(key, since=since)
     assert found
     assert (found.payout_id, found.reference) == ("trsf_2", str(key))

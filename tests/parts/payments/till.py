@@ -127,9 +127,12 @@ class Till:
 
     # the outside
 
+    def client_outside(self) -> httpx.AsyncClient:
+        """Somebody who calls the outside without the house."""
+        return httpx.AsyncClient(transport=SandboxTransport(self.sandbox), base_url="http://sandbox")
+
     async def outside(self, method: str, path: str, body: object = None) -> httpx.Response:
-        transport = SandboxTransport(self.sandbox)
-        async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+        async with self.client_outside() as client:
             return await client.request(method, path, json=body)
 
     async def fault(self, fault: str, path: str = "*", *, provider: str = "razorpay", count: int = 1) -> None:

@@ -95,7 +95,12 @@ _AFTER_PROCESSED = tuple(timedelta(days=d) for d in (1, 3, 7))
 
 @dataclass(frozen=True, slots=True)
 class PayoutFacts:
-    """One payout as the provider tells it. `reference` is our row's id, as we gave it."""
+    """One payout as the provider tells it. `reference` is our row's id, as we gave it; `amount` what it was asked to
+    give the payee.
+
+    `arrives` is what the payee's bank gets of it, and `came_back` what was taken back of it since: None where the
+    provider says nothing of that.
+    """
 
     provider: str
     payout_id: str
@@ -107,6 +112,8 @@ class PayoutFacts:
     tax: int | None = None
     reason: str | None = None
     message: str | None = None
+    arrives: Money | None = None
+    came_back: Money | None = None
 
 
 def payout_step(now: PayoutState, wanted: PayoutState) -> PayoutState | None:
@@ -120,6 +127,23 @@ def payout_differs(ours: PayoutState, told: PayoutState) -> bool:
         return told in _GIVEN_UP
     # One that came back was under way before: only that it arrived after all is news.
     return (told == _S.PROCESSED and ours in NEVER_HAPPENED) or (told == _S.PROCESSING and ours in _GIVEN_UP)
+
+
+# Why a payout that is made, or under way, gives its payee another amount than was promised.
+FEE_DIFFERENCE = "fee_difference"
+PARTLY_REVERSED = "partly_reversed"
+
+
+def payout_lacks(promised: Money, facts: PayoutFacts) -> dict[str, Money]:
+    """By reason, what the payee lacks of what was promised (below zero: has more); empty where they get all of it."""
+    if facts.state in NEVER_HAPPENED:
+        return {}
+    nothing = Money(0, promised.unit)
+    found = {
+        FEE_DIFFERENCE: nothing if facts.arrives is None else promised - facts.arrives,
+        PARTLY_REVERSED: facts.came_back or nothing,
+    }
+    return {reason: lack for reason, lack in found.items() if lack}
 
 
 def payout_sentence(state: PayoutState, owner_kind: str = "person", *, waits_for_bank: bool = False) -> str:

@@ -50,6 +50,19 @@ async def remind_of(session: Session, kind: str, subject: str, reason: str, **de
         await look_into(session, kind, subject, reason, **details)
 
 
+async def tell_anew(session: Session, kind: str, subject: str, reason: str, **details: JsonValue) -> None:
+    """`remind_of` for what may become worse: other details than were told last are told at once, in place of those.
+
+    Needs a lock on the subject.
+    """
+    last = await store.last_exception(session, subject=subject, reason=reason)
+    if last is None or last.details == details:
+        await remind_of(session, kind, subject, reason, **details)
+        return
+    await no_longer(session, subject, reason)
+    await look_into(session, kind, subject, reason, **details)
+
+
 def explained_since(session: ReadSession) -> datetime:
     """What was explained before then, and is so still, is put before a person again."""
     return clock.now() - settings_of(session).remind_after

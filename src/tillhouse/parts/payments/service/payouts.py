@@ -22,7 +22,13 @@ from tillhouse.parts.payments.domain import (
     payout_step,
 )
 from tillhouse.parts.payments.domain.endings import ENDED_BY_A_WORD
-from tillhouse.parts.payments.domain.payouts import NEVER_HAPPENED, payout_differs
+from tillhouse.parts.payments.domain.payouts import (
+    FEE_DIFFERENCE,
+    NEVER_HAPPENED,
+    PARTLY_REVERSED,
+    payout_differs,
+    payout_lacks,
+)
 from tillhouse.parts.payments.events import (
     PayoutFailed,
     PayoutProcessed,
@@ -39,6 +45,7 @@ from tillhouse.parts.payments.service.attention import (
     no_longer,
     payout_moved,
     remind_of,
+    tell_anew,
     tell_of_payout,
 )
 from tillhouse.parts.payments.service.books import book_payout, free_payout, hold_for, reverse_payout
@@ -243,6 +250,7 @@ async def record_payout(session: Session, payout_id: UUID, facts: PayoutFacts) -
         )  # fmt: skip
     elif before == facts.state:
         await no_longer(session, str(payout.id), "provider_disagrees")
+    await _compare_with_promise(session, payout, facts)
     _plan_check(payout)
     await session.flush()
     return None
@@ -251,6 +259,7 @@ async def record_payout(session: Session, payout_id: UUID, facts: PayoutFacts) -
 async def call_off(session: Session, payout: PayoutRow) -> None:
     """People found out that a payout never happened: its money is in the wallet again. Needs its lock."""
     payout.failure_code = NEVER_MADE
+    await no_longer(session, str(payout.id), FEE_DIFFERENCE, PARTLY_REVERSED)
     if payout.state == PayoutState.PROCESSED:
         payout.reversal_id = await reverse_payout(session, payout)
         await _finish(session, payout, PayoutState.REVERSED, PayoutReversed(payout_id=payout.id))
@@ -273,6 +282,7 @@ async def take_at_word(session: Session, payout: PayoutRow, facts: PayoutFacts) 
         payout.failure_code = payout.failure_message = None
         payout.processed_at = clock.now()
         await _finish(session, payout, PayoutState.PROCESSED, PayoutProcessed(payout_id=payout.id))
+    await _compare_with_promise(session, payout, facts)
     _plan_check(payout)
     await session.flush()
 
@@ -314,6 +324,20 @@ async def _take_in(session: Session, payout: PayoutRow, before: PayoutState, fac
             await _finish(session, payout, facts.state, PayoutReversed(payout_id=payout.id))
         else:
             await _never_left(session, payout, facts.state)
+
+
+async def _compare_with_promise(session: Session, payout: PayoutRow, facts: PayoutFacts) -> None:
+    """What the payee does not get of it, or gets beyond it, is put before a person; the payout goes its way."""
+    lacks = payout_lacks(payout.money, facts)
+    for reason in (FEE_DIFFERENCE, PARTLY_REVERSED):
+        if reason not in lacks:
+            await no_longer(session, str(payout.id), reason)
+            continue
+        await tell_anew(
+            session, "payout", str(payout.id), reason,
+            amount=lacks[reason].minor, currency=payout.currency, promised=payout.amount,
+            provider_payout=facts.payout_id,
+        )  # fmt: skip
 
 
 async def _never_left(session: Session, payout: PayoutRow, state: PayoutState) -> None:

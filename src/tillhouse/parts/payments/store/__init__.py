@@ -348,6 +348,13 @@ async def close_exception(session: Session, *, subject: str, reason: str) -> Non
     )
 
 
+async def last_exception(session: ReadSession, *, subject: str, reason: str) -> ExceptionRow | None:
+    """What a person was told last of this, open or ended."""
+    query = select(ExceptionRow).where(ExceptionRow.subject == subject, ExceptionRow.reason == reason)
+    newest = query.order_by(ExceptionRow.opened_at.desc(), ExceptionRow.id.desc()).limit(1)
+    return (await session.execute(newest.execution_options(populate_existing=True))).scalar_one_or_none()
+
+
 async def open_exceptions(session: ReadSession, *, limit: int) -> Sequence[ExceptionRow]:
     """What a person has to look at, newest first."""
     statement = select(ExceptionRow).where(ExceptionRow.closed_at.is_(None))

@@ -165,6 +165,8 @@ EXCEPTIONS = {
     "refunds_missing": N_("The gateway lists fewer refunds than it made"),
     "provider_disagrees": N_("The provider says otherwise"),
     "unknown_to_provider": N_("The provider does not know of it"),
+    "fee_difference": N_("The provider's fee is another one: the payee gets another amount than promised"),
+    "partly_reversed": N_("Taken back in part at the provider"),
     "wallet_refused": N_("The wallet could not take the money"),
     "partly_paid": N_("Paid in part, then expired"),
     "paid_twice": N_("Paid twice"),

@@ -18,7 +18,7 @@ def install(house: House) -> Sequence[object]:
     """The gateway, the payouts, and the origin of the codes and bank pages that Omise shows to a payer."""
     settings = house.settings_of(OmiseSettings)
     client = OmiseClient(house.outbound, settings, sandbox=house.settings.sandbox_url)
-    gateway, transfers = OmiseGateway(client, settings.public_key), OmiseTransfers(client)
+    gateway, transfers = OmiseGateway(client, settings.public_key), OmiseTransfers(client, settings.transfer_fees)
     parts = urlsplit(client.base)
     origin = f"{parts.scheme}://{parts.netloc}"
     return [

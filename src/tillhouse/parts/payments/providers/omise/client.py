@@ -13,7 +13,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.ports import BadSignature, ProviderEvent
 from tillhouse.parts.payments.providers.answers import path_part, raise_for, read, require_timed_match
 from tillhouse.parts.payments.providers.omise.settings import OmiseSettings
-from tillhouse.parts.payments.providers.omise.wire import ErrorWire, EventWire, Page
+from tillhouse.parts.payments.providers.omise.wire import ErrorWire, EventWire, Page, added_fee
 
 W = TypeVar("W", bound=BaseModel)
 
@@ -103,6 +103,7 @@ def _event(event: EventWire) -> ProviderEvent:
     about, kind = event.data, event.data.object
     reference, receipt = (about.metadata or {}).get("reference"), (about.metadata or {}).get("receipt")
     whole = kind in ("charge", "transfer") and about.amount is not None and about.currency is not None
+    added = added_fee(about.metadata or {}) or 0 if kind == "transfer" else 0
     return ProviderEvent(
         event_id=event.id,
         name=event.key,
@@ -114,5 +115,5 @@ def _event(event: EventWire) -> ProviderEvent:
         receipt=receipt if kind == "charge" and isinstance(receipt, str) else None,
         payout_id=about.id if kind == "transfer" else None,
         payout_reference=reference if kind == "transfer" and isinstance(reference, str) else None,
-        amount=Money(about.amount or 0, (about.currency or "").upper()) if whole else None,
+        amount=Money((about.amount or 0) - added, (about.currency or "").upper()) if whole else None,
     )

@@ -32,7 +32,15 @@ from tillhouse.parts.payments.ports import (
 )
 from tillhouse.parts.payments.providers.answers import refusal
 from tillhouse.parts.payments.providers.omise.client import OmiseClient, safe
-from tillhouse.parts.payments.providers.omise.wire import ChargeWire, DisputeWire, Page, RefundWire, TransactionWire
+from tillhouse.parts.payments.providers.omise.wire import (
+    ChargeWire,
+    DisputeWire,
+    Page,
+    RefundWire,
+    TransactionWire,
+    TransferWire,
+    added_fee,
+)
 
 Kind = Literal["payment", "refund", "dispute", "payout", "adjustment"]
 
@@ -140,7 +148,7 @@ class OmiseGateway:
         return self._client.read_event(body, headers)
 
     async def _line(self, moved: TransactionWire, day: date) -> SettlementLine:
-        """Omise books a charge net of its fee: the charge tells both."""
+        """Omise books a charge net of its fee, and a transfer with the fee that we added to it: each tells both."""
         signed = moved.money if moved.direction == "credit" else -moved.money
         origin, nothing = moved.origin or moved.id, Money(0, signed.unit)
         gross, fee, tax = signed, nothing, nothing
@@ -148,6 +156,12 @@ class OmiseGateway:
             charge = await self._client.get(ChargeWire, f"/charges/{safe(origin)}")
             tax = Money(charge.fee_vat or 0, signed.unit)
             fee = Money(charge.fee or 0, signed.unit) + tax
+            gross = signed + fee
+        elif origin.startswith("trsf_"):
+            transfer = await self._client.get(TransferWire, f"/transfers/{safe(origin)}")
+            fee, tax = Money(added_fee(transfer.metadata) or 0, signed.unit), Money(transfer.tax or 0, signed.unit)
+            if moved.direction == "credit":  # it went nowhere: its fee comes back with it
+                fee, tax = -fee, -tax
             gross = signed + fee
         return SettlementLine(
             settlement_id=f"{day:%Y-%m-%d}",

@@ -10,10 +10,12 @@ from tillhouse.kernel.errors import TransientError
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.parts.payments.domain import Destination, PayoutFacts, PayoutState, ThaiBankAccount
+from tillhouse.parts.payments.domain.amounts import Amounts
+from tillhouse.parts.payments.domain.payouts import NEVER_HAPPENED
 from tillhouse.parts.payments.ports import AccountFacts, Payee, ProviderEvent, Refused
 from tillhouse.parts.payments.providers.answers import refusal
 from tillhouse.parts.payments.providers.omise.client import OmiseClient, safe
-from tillhouse.parts.payments.providers.omise.wire import Page, RecipientWire, TransferWire
+from tillhouse.parts.payments.providers.omise.wire import Page, RecipientWire, TransferWire, added_fee
 
 # What was made at one moment by our clock may have been made a little before it by Omise's.
 _CLOCKS_DIFFER = timedelta(hours=1)
@@ -28,8 +30,9 @@ class OmiseTransfers:
     # A transfer is looked for by our reference before it is made: no key of Omise's has to last.
     key_valid_hours: ClassVar[int] = 24 * 7
 
-    def __init__(self, client: OmiseClient) -> None:
+    def __init__(self, client: OmiseClient, fees: Amounts) -> None:
         self._client = client
+        self._fees = fees
 
     async def create_payout(self, *, key: UUID, amount: Money, to: Destination, payee: Payee) -> PayoutFacts:
         recipient = await self._recipient(to, payee)
@@ -37,12 +40,13 @@ class OmiseTransfers:
             raise refusal("Omise", recipient.failure_code, f"the bank account was refused: {recipient.failure_code}")
         if not (recipient.verified and recipient.active):
             raise TransientError(N_("The bank account is being verified. The money stays set aside until then."))
+        fee = self._fees.within(amount.unit, 0)
         body = {
-            "amount": amount.minor,
+            "amount": amount.minor + fee,  # Omise takes its fee out of it
             "recipient": recipient.id,
             "fail_fast": True,
             "idemp_key": str(key),
-            "metadata": {"reference": str(key)},
+            "metadata": {"reference": str(key), "fee": str(fee)},
         }
         return _facts(await self._client.post(TransferWire, "/transfers", body))
 
@@ -116,14 +120,21 @@ def _made(since: datetime | None) -> dict[str, str]:
 
 
 def _facts(transfer: TransferWire) -> PayoutFacts:
-    """Without its fee: Omise keeps that out of the amount, and nothing more than the amount leaves our balance."""
-    reference = transfer.metadata.get("reference")
+    """What is promised is the amount less the fee that we added, which the house bears; whether it arrives, Omise's own
+    fee decides.
+    """
+    reference, fee = transfer.metadata.get("reference"), added_fee(transfer.metadata)
+    state = _state_of(transfer)
+    costs = fee is not None and state not in NEVER_HAPPENED
     return PayoutFacts(
         provider=OmiseTransfers.name,
         payout_id=transfer.id,
         reference=reference if isinstance(reference, str) else "",
-        amount=transfer.money,
-        state=_state_of(transfer),
+        amount=transfer.promised,
+        state=state,
+        fee=fee if costs else None,
+        tax=transfer.tax if costs else None,
+        arrives=transfer.arrives if transfer.sent or transfer.paid else None,  # until then it may still change
         reason=transfer.failure_code,
         message=transfer.failure_message,
     )

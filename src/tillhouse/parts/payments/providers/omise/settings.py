@@ -1,6 +1,11 @@
 """Omise's settings, under the names its own documentation uses."""
 
+from pydantic import field_validator
+
 from tillhouse.kernel.settings import ModuleSettings, setting
+from tillhouse.parts.payments.domain.amounts import Amounts, amounts_from
+
+_STANDARD_FEES = Amounts.of(THB="30.00")
 
 
 class OmiseSettings(ModuleSettings):
@@ -17,7 +22,19 @@ class OmiseSettings(ModuleSettings):
         secret=True,
         development_only=True,
     )
+    transfer_fees: Amounts = setting(
+        _STANDARD_FEES,
+        "What Omise keeps of a transfer, its tax included: the house adds it, so that the payee gets the whole amount. "
+        'By currency, in major units: {"THB": "30.00"}.',
+    )
     base_url: str = setting("", "Where Omise answers. Empty: the sandbox where there is one, else the real one.")
+
+    @field_validator("transfer_fees", mode="before")
+    @classmethod
+    def _are_amounts(cls, value: object) -> Amounts:
+        if isinstance(value, str) and not value.strip().startswith("{"):
+            raise ValueError('write {"THB": "30.00"}')  # elsewhere a number alone is paise
+        return amounts_from(value, _STANDARD_FEES)
 
 
 SETTINGS = OmiseSettings

@@ -8,6 +8,7 @@ from tillhouse.kernel.money import Money
 
 T = TypeVar("T")
 Metadata = dict[str, JsonValue]
+_LONGEST_FEE = 15  # digits
 
 
 class Page(BaseModel, Generic[T]):
@@ -135,12 +136,40 @@ class TransferWire(Priced):
     """A transfer. It has no state of its own: sent, then paid, or a failure code."""
 
     recipient: str | None = None
+    fee: int | None = None
+    fee_vat: int | None = None
+    net: int | None = None
     sent: bool = False
     paid: bool = False
     deleted: bool = False
     failure_code: str | None = None
     failure_message: str | None = None
     metadata: Metadata = {}
+
+    @property
+    def promised(self) -> Money:
+        """What we promised the payee: the amount without the fee that we added to it."""
+        return Money(self.amount - (added_fee(self.metadata) or 0), self.currency.upper())
+
+    @property
+    def arrives(self) -> Money | None:
+        """What the payee's bank gets: the amount less Omise's fee and its tax."""
+        if self.net is not None:
+            return Money(self.net, self.currency.upper())
+        return None if self.fee is None else Money(self.amount - self.fee - (self.fee_vat or 0), self.currency.upper())
+
+    @property
+    def tax(self) -> int | None:
+        """The tax in the fee that we added, where that is the fee that Omise took."""
+        return self.fee_vat if self.arrives == self.promised else None
+
+
+def added_fee(metadata: Metadata) -> int | None:
+    """The fee that we added to a transfer, in minor units, as its metadata has it; None where it has none of ours."""
+    noted = metadata.get("fee")
+    if not isinstance(noted, str) or len(noted) > _LONGEST_FEE:
+        return None
+    return int(noted) if noted.isascii() and noted.isdecimal() else None
 
 
 class TransactionWire(Priced):

@@ -13,7 +13,9 @@ from tillhouse.parts.payments.providers.stripe.wire import Page, TransferWire
 
 
 class StripeConnect:
-    """A transfer has no state of its own: made is done, and wholly reversed is given back."""
+    """A transfer has no state of its own: made is done, and wholly reversed is given back. What came back of one that
+    is reversed in part is said beside it: Stripe's `reversed` stays false, and `amount_reversed` tells.
+    """
 
     name: ClassVar[str] = "stripe"
     currencies: ClassVar[frozenset[str]] = frozenset({"INR", "THB", "USD"})
@@ -52,4 +54,5 @@ def _facts(transfer: TransferWire) -> PayoutFacts:
         reference=transfer.transfer_group or "",
         amount=transfer.money,
         state=PayoutState.REVERSED if reversed_whole else PayoutState.PROCESSED,
+        came_back=Money(transfer.amount_reversed, transfer.money.unit),
     )
