@@ -62,6 +62,35 @@ async def test_what_is_committed_is_counted_and_nothing_else(
     assert counted(name, labels) == before + 1
 
 
+async def test_each_state_that_orders_and_payouts_come_to_is_counted_once(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seen(name: str, provider: str, *statuses: str) -> list[float]:
+        return [counted(name, {"provider": provider, "status": status}) for status in statuses]
+
+    orders = ("deposits", "razorpay", "created", "captured", "failed", "expired")
+    payouts = ("withdrawals", "razorpayx", "reserved", "processed", "failed", "reversed")
+    before = [*seen(*orders), *seen(*payouts)]
+    asha = new_person()
+    await till.deposit(asha, "500.00")
+    await till.order(asha)
+    await till.pass_time(timedelta(hours=2), step=timedelta(hours=1))
+
+    async def refuses(_: object, __: object) -> None:
+        raise Refused("RISK", "We do not take this payment.")
+
+    with monkeypatch.context() as gone:
+        gone.setattr(RazorpayGateway, "create_order", refuses)
+        with pytest.raises(Refused):
+            await till.order(asha)
+    await till.withdraw(asha, "10.00")
+    await till.withdraw(asha, "20.00", Vpa("failure@razorpay"))
+    await till.withdraw(asha, "30.00", Vpa("reversed@razorpay"))
+    await till.pass_time(timedelta(hours=1), step=timedelta(minutes=10))
+    after = [*seen(*orders), *seen(*payouts)]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [3, 1, 1, 1, 3, 2, 1, 1]
+
+
 async def test_a_refusal_is_counted_at_once_as_its_transaction_will_not_commit() -> None:
     before = counted("payout_refusals", {"reason": "person_day_total"})
     attention.count_refusal("person_day_total")
