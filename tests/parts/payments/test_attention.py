@@ -1,13 +1,18 @@
 """What is counted, and what is put before a person: once, and only when it has happened."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import CapturedCall, CapturingLogger
 
-from tests.parts.payments.till import Till
+from tests.parts.payments.till import Till, new_person
 from tillhouse.kernel.db import Session
+from tillhouse.parts.payments.domain import Vpa
+from tillhouse.parts.payments.ports import Refused
+from tillhouse.parts.payments.providers.answers import refusal
+from tillhouse.parts.payments.providers.razorpay.gateway import RazorpayGateway
 from tillhouse.parts.payments.service import attention
 
 Labels = Mapping[str, str]
@@ -77,7 +82,7 @@ async def test_each_state_that_orders_and_payouts_come_to_is_counted_once(
     await till.pass_time(timedelta(hours=2), step=timedelta(hours=1))
 
     async def refuses(_: object, __: object) -> None:
-        raise Refused("RISK", "We do not take this payment.")
+        raise refusal("Razorpay", "BAD_REQUEST_ERROR", "We do not take this payment.")
 
     with monkeypatch.context() as gone:
         gone.setattr(RazorpayGateway, "create_order", refuses)
