@@ -37,7 +37,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bench import chaos_house, chaos_truth
 from bench.chaos_house import Place
-from bench.chaos_load import ACTS, REFUSALS, Client, Load, Person, each_in_turn, verify_recipients
+from bench.chaos_load import ACTS, REFUSALS, Client, Load, Person, connect, each_in_turn, verify_recipients
 from bench.chaos_truth import Outside, Verdict
 from tillhouse.apps.compose import build_house
 from tillhouse.apps.embedded import host
@@ -126,7 +126,7 @@ async def _ask(http: httpx.AsyncClient, method: str, url: str, body: object = No
 async def run(chaos: Chaos, given: argparse.Namespace) -> dict[str, Any]:
     """Everything from the first client to the verdict."""
     async with _house(chaos.place) as house, _clients() as http:
-        load = await _prepare(house, chaos.place)
+        load = await _prepare(house, chaos.place, http)
         started = time.monotonic()
         chaos.end = started + given.minutes * 60
         clients = [Client(load, random.Random(f"{chaos.seed} client {n}"), http) for n in range(given.clients)]
@@ -164,7 +164,7 @@ async def _clients() -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-async def _prepare(house: House, place: Place) -> Load:
+async def _prepare(house: House, place: Place, http: httpx.AsyncClient) -> Load:
     found: list[Person] = []
     async with house.database.transaction() as session:
         for number in range(PEOPLE):
@@ -176,7 +176,7 @@ async def _prepare(house: House, place: Place) -> Load:
         machine = await machines.create(
             session, SYSTEM, "bench", ["ledger.post", "payments.refund", "payments.reconcile"]
         )
-    return Load(place.web, place.sandbox, found, machine.key, new_id())
+    return Load(place.web, place.sandbox, found, machine.key, new_id(), await connect(place.sandbox, http))
 
 
 async def _progress(chaos: Chaos, load: Load) -> None:

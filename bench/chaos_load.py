@@ -24,12 +24,15 @@ _TRY_FOR = 300.0  # seconds until a client gives up on an answer
 _UPI = ("success@razorpay",) * 6 + ("failure@razorpay", "reversed@razorpay")
 _THAI = ("1234567890",) * 4 + ("1234560001", "1234560002")  # paid, refused, sent back
 _RAZORPAY, _OMISE = ("rzp_test_tillhouse", "rzp_test_secret_tillhouse"), ("skey_test_tillhouse", "")
+_STRIPE = ("sk_test_tillhouse", "")
+_CARDS = ("razorpay", "stripe", "omise")  # whose payers can go to their bank
 
 # What the house may say no to, and how: there is too little, or nothing (yet, any more) to give back. Else it is wrong.
 REFUSALS = frozenset({
     "forged webhook 403 bad_signature",
     "withdraw rupees 409 insufficient_funds",
     "withdraw baht 409 insufficient_funds",
+    "withdraw to a connected account 409 insufficient_funds",
     "refund 404 not_found",
     "refund 409 cannot_refund",
     "refund 409 insufficient_funds",
@@ -59,6 +62,7 @@ class Load:
     people: list[Person]
     machine: str
     ledger_owner: UUID
+    connected: list[str]  # accounts at Stripe: of the last one Stripe knows too little to send it anything
     done: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     unanswered: list[str] = field(default_factory=list)
@@ -76,12 +80,14 @@ class Client:
     def __init__(self, load: Load, chance: random.Random, http: httpx.AsyncClient) -> None:
         self._load, self._chance, self._http = load, chance, http
         self._ways = each_in_turn(_WAYS, chance)
+        self._cards = each_in_turn(_CARDS, chance)
 
     async def run(self, until: Callable[[], bool]) -> None:
         """Do things until it is time to stop."""
         acts: list[tuple[int, Callable[[], Awaitable[None]]]] = [
-            (28, self.deposit), (18, self.checkout), (12, self.withdraw), (6, self.withdraw_baht), (8, self.refund),
-            (16, self.post), (5, self.forge), (3, self.dispute), (3, self.refund_at_dashboard), (1, self.reconcile),
+            (28, self.deposit), (18, self.checkout), (12, self.withdraw), (6, self.withdraw_baht),
+            (4, self.withdraw_by_connect), (8, self.refund), (16, self.post), (5, self.forge), (4, self.dispute),
+            (4, self.refund_at_dashboard), (1, self.reconcile),
         ]  # fmt: skip
         weights, doing = [weight for weight, _ in acts], [act for _, act in acts]
         while not until():
@@ -122,8 +128,11 @@ class Client:
         if order["checkout"] and order["checkout"]["kind"] == "form":
             await self._open_form(order["checkout"])
         path, more = _how_to_pay(order)
-        if await self._outside(path, more) and order["provider"] == "omise":
+        paid = await self._outside(path, more)
+        if paid and order["provider"] == "omise":
             self._load.paid.append(("omise", order["provider_order_id"]))
+        elif paid and order["provider"] == "stripe" and (charge := paid.get("payment_intent", paid)["latest_charge"]):
+            self._load.paid.append(("stripe", charge))
 
     async def _open_form(self, form: dict[str, Any]) -> None:
         """The browser takes a signed form to the gateway; one that was killed meanwhile is tried again."""
@@ -148,6 +157,12 @@ class Client:
         await self._withdraw("withdraw baht", {"amount": self._rupees(50, 200), "currency": "THB", "destination": to})
         await verify_recipients(self._load.sandbox, self._http)
 
+    async def withdraw_by_connect(self) -> None:
+        """By Stripe, to an account that is connected with ours; it refuses some."""
+        to = {"type": "stripe_account", "account_id": self._chance.choice(self._load.connected)}
+        body = {"amount": self._rupees(20, 100), "currency": "THB", "destination": to}
+        await self._withdraw("withdraw to a connected account", body)
+
     async def _withdraw(self, name: str, body: dict[str, Any]) -> None:
         made = await self._ask(name, self._somebody(body["currency"]).token, "/wallets/withdraw", body)
         if made:
@@ -166,11 +181,12 @@ class Client:
 
     async def dispute(self) -> None:
         """A payer goes to their bank, which decides a moment later."""
-        if not self._load.paid:
+        found = self._take_paid()
+        if found is None:
             return
-        provider, payment = self._load.paid.pop(self._chance.randrange(len(self._load.paid)))
+        provider, payment = found
         place = f"{provider}/{'payments' if provider == 'razorpay' else 'charges'}/{payment}/dispute"
-        opened = await self._outside(place, {}, done="dispute")
+        opened = await self._outside(place, {}, done=f"dispute at {provider}")
         if opened:
             await asyncio.sleep(self._chance.uniform(0.5, 4))
             ruling = {"outcome": self._chance.choice(("won", "lost"))}
@@ -180,19 +196,31 @@ class Client:
 
     async def refund_at_dashboard(self) -> None:
         """Somebody gives back at the gateway's own dashboard, and tells nobody."""
-        if not self._load.paid:
+        found = self._take_paid()
+        if found is None:
             return
-        provider, payment = self._load.paid.pop(self._chance.randrange(len(self._load.paid)))
-        there, auth = (
-            (f"razorpay/v1/payments/{payment}/refund", _RAZORPAY)
-            if provider == "razorpay"
-            else (f"charges/{payment}/refunds", _OMISE)
-        )
+        provider, payment = found
+        doors: dict[str, tuple[str, tuple[str, str], dict[str, Any]]] = {
+            "razorpay": (f"razorpay/v1/payments/{payment}/refund", _RAZORPAY, {"json": {"amount": 1_500}}),
+            "stripe": ("stripe/v1/refunds", _STRIPE, {"data": {"charge": payment, "amount": "1500"}}),
+            "omise": (f"charges/{payment}/refunds", _OMISE, {"json": {"amount": 1_500}}),
+        }
+        there, auth, body = doors[provider]
         try:
-            answer = await self._http.post(f"{self._load.sandbox}/{there}", json={"amount": 1_500}, auth=auth)
+            answer = await self._http.post(f"{self._load.sandbox}/{there}", auth=auth, **body)
         except httpx.HTTPError:
             return
-        self._load.done["refund at a dashboard"] += answer.is_success
+        self._load.done[f"refund at the dashboard of {provider}"] += answer.is_success
+
+    def _take_paid(self) -> tuple[str, str] | None:
+        """A payment to which nothing else is done, at one gateway after the other."""
+        wanted = next(self._cards)
+        paid = [one for one in self._load.paid if one[0] == wanted] or self._load.paid
+        if not paid:
+            return None
+        found = self._chance.choice(paid)
+        self._load.paid.remove(found)
+        return found
 
     async def reconcile(self) -> None:
         """Somebody holds today's report of a provider against the books."""
@@ -307,10 +335,25 @@ _WAYS: list[dict[str, str]] = [
 ]
 # Each has to have happened once at least, or the run has shown nothing of it.
 ACTS = (
-    "deposit", "verify", "paid outside", "checkout without an account", "withdraw rupees", "withdraw baht", "refund",
-    "refund at a dashboard", "dispute", "reconcile", "post",
+    "deposit", "verify", "paid outside", "checkout without an account", "withdraw rupees", "withdraw baht",
+    "withdraw to a connected account", "refund", "reconcile", "post",
+    *(f"dispute at {gateway}" for gateway in _CARDS),
+    *(f"refund at the dashboard of {gateway}" for gateway in _CARDS),
     *(f"checkout {way['currency']} {way['method']}" for way in _WAYS),
 )  # fmt: skip
+
+
+async def connect(sandbox: str, http: httpx.AsyncClient) -> list[str]:
+    """Accounts that are connected with ours at Stripe, and money to send them; the last one has not said who it is."""
+    (await http.post(f"{sandbox}/_sandbox/stripe/topups", json={"amount": 10**9, "currency": "thb"})).raise_for_status()
+    found: list[str] = []
+    for _ in range(5):
+        form = {"type": "express", "country": "TH", "capabilities[transfers][requested]": "true"}
+        made = await http.post(f"{sandbox}/stripe/v1/accounts", data=form, auth=_STRIPE)
+        found.append(made.raise_for_status().json()["id"])
+    for account in found[:-1]:
+        (await http.post(f"{sandbox}/_sandbox/stripe/accounts/{account}/onboard", json={})).raise_for_status()
+    return found
 
 
 async def verify_recipients(sandbox: str, http: httpx.AsyncClient) -> None:

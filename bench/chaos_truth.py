@@ -21,6 +21,7 @@ from tillhouse.kernel.house import House
 from tillhouse.parts.ledger import api as ledger
 
 Wire = dict[str, Any]
+_DISPUTES = {"dispute": "razorpay", "stripe_dispute": "stripe", "omise_dispute": "omise"}
 Paid = tuple[str, str, int, str]  # provider, the payment's id there, minor units, currency
 
 
@@ -73,8 +74,10 @@ class Outside:
             self.arrived[one["metadata"].get("reference", "")] = one["net"]
         elif kind == "sepay_order" and one["status"] == "CAPTURED":
             self.forms[one["id"]] = one["amount"]
-        elif kind in ("dispute", "omise_dispute") and one["status"] == "lost":
-            self.lost[("razorpay" if kind == "dispute" else "omise", one["id"])] = one["amount"]
+        elif kind == "stripe_transfer":
+            self.payouts.append((one["transfer_group"] or "", "reversed" if one["reversed"] else "processed"))
+        elif kind in _DISPUTES and one["status"] == "lost":
+            self.lost[(_DISPUTES[kind], one["id"])] = one["amount"]
         else:
             self._take_refund(kind, one)
 

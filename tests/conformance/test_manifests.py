@@ -14,6 +14,9 @@ from tillhouse.kernel.idempotency import requires_key
 from tillhouse.kernel.manifest import Module, closure
 from tillhouse.kernel.routes import Endpoint, endpoints
 from tillhouse.kernel.work import AnyJob, Event, enqueue, run_due
+from tillhouse.parts.ai.api.chat import PurposeTitle
+from tillhouse.parts.billing.api import PaidPurpose
+from tillhouse.parts.billing.settings import BillingSettings
 
 MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
 each_module = pytest.mark.parametrize("module", CATALOGUE, ids=lambda module: module.name)
@@ -127,6 +130,13 @@ def test_every_job_has_a_worker_that_takes_its_lane(module: Module) -> None:
     needed = {f"{module.name}.{job.task.lane}" for job in module.jobs()}
     needed |= {f"{module.name}.{handler.lane}" for handler in module.handlers()}
     assert needed <= queues
+
+
+def test_people_read_by_a_name_whatever_they_can_be_charged_for(house: House) -> None:
+    charged = {one.purpose for one in house.provided(PaidPurpose)}
+    charged |= set(house.settings_of(BillingSettings).paid_purposes)
+    assert charged
+    assert charged <= {one.purpose for one in house.provided(PurposeTitle)}
 
 
 async def run_once(house: House, job: AnyJob) -> None:

@@ -112,6 +112,8 @@ async def test_a_message_renders_in_every_language_on_every_channel(template: st
                 is_translated(one, english[one.channel])
             if one.channel == "email":
                 looks_like_a_mail(one)
+            if one.channel == "in_app":
+                looks_like_a_notice(one)
             if one.channel == "sms":
                 assert len(one.text) <= 320, "a text message is short"
 
@@ -166,6 +168,12 @@ def is_translated(one: rendering.Preview, english: rendering.Preview) -> None:
     if english.subject != "Tillhouse":  # the house's name stands where a channel has no title of its own
         assert one.subject != english.subject or not one.subject
         assert not one.subject or re.search(SCRIPTS[one.locale], one.subject)
+
+
+def looks_like_a_notice(one: rendering.Preview) -> None:
+    assert one.subject
+    assert "\n\n" not in one.text, "a notice is a line or two, no letter"
+    assert len(one.text) <= 300
 
 
 def looks_like_a_mail(one: rendering.Preview) -> None:

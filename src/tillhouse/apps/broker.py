@@ -88,6 +88,8 @@ class Sender:
         return ()
 
     def close(self) -> None:
+        """Let go of the broker: its connections have threads, which the process would wait for at its end."""
+        self._app.pool.force_close_all()  # type: ignore[attr-defined]  # see above
         self._app.close()
 
 

@@ -45,11 +45,11 @@ class Relay:
         self._timing = timing or Timing()
         self._sender = Sender(house.settings)
         self._awake = asyncio.Event()
-        self._stopping = False
+        self._stopped = asyncio.Event()
 
     def stop(self) -> None:
-        """Finish the round at hand and return. May be called from a signal handler of the event loop."""
-        self._stopping = True
+        """Finish what is at hand and return. May be called from a signal handler of the event loop."""
+        self._stopped.set()
         self._awake.set()
 
     async def run(self) -> None:
@@ -58,12 +58,11 @@ class Relay:
         await listener.listen(WORK_WAITS)
         schedules = asyncio.create_task(self._keep_schedules())
         try:
-            while not self._stopping:
+            while not self._stopped.is_set():
                 await self._round()
         finally:
-            schedules.cancel()
-            with suppress(asyncio.CancelledError):
-                await schedules
+            self._stopped.set()
+            await schedules  # never cancelled: a statement that is cut off costs its connection
             await listener.close()
             await asyncio.to_thread(self._sender.close)
 
@@ -102,14 +101,15 @@ class Relay:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _keep_schedules(self) -> None:
-        while True:
+        while not self._stopped.is_set():
             try:
                 for name in await fire_schedules(self._house):
                     _FIRED.labels(name).inc()
                     _log.info("schedule_fired", job=name)
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("database_away", error=type(error).__name__)
-            await asyncio.sleep(_SCHEDULES_EVERY_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), _SCHEDULES_EVERY_SECONDS)
 
 
 def _count(jobs: Sequence[DueJob], outcome: Literal["sent", "unsent"]) -> None:

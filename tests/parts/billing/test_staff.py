@@ -11,6 +11,7 @@ from tests.parts.billing.counter import Counter
 from tests.parts.billing.test_edges import get, page, post, staff_browser
 from tests.parts.billing.test_organisations import firm_of
 from tests.parts.identity.town import Resident, Town
+from tillhouse.parts.ai.api.chat import PurposeTitle
 from tillhouse.parts.billing import api
 from tillhouse.parts.billing.pages import lists
 from tillhouse.parts.billing.service import invoices
@@ -180,6 +181,7 @@ async def test_ones_page_shows_the_points_that_end_first_quotas_and_where_all_th
     asha = await town.resident()
     who = api.person(UUID(asha.id))
     await counter.subscribed(who)
+    town.house.provide([PurposeTitle(f"work.{number}", f"Answer no. {number}") for number in range(11)])
     for number in range(12):
         await counter.give(who, 200 + number, days=1000 - number)
         await counter.capture(await counter.reserve(who, 1, action=f"work.{number}"), 1)
@@ -193,7 +195,10 @@ async def test_ones_page_shows_the_points_that_end_first_quotas_and_where_all_th
     assert 'href="/billing/all/invoices"' not in home
     every = (await page(town, "GET", "/billing/all/points", cookie)).text
     assert all(f">{200 + number}<" in every for number in range(12))
-    assert "work.0" in (await page(town, "GET", "/billing/all/usage", cookie)).text
+    usage = (await page(town, "GET", "/billing/all/usage", cookie)).text
+    assert all(f"Answer no. {number}<" in usage for number in range(11))
+    assert usage.count("Other work") == 1  # which nobody gave a name
+    assert "work." not in home + usage
 
 
 async def test_lists_go_on_page_by_page(counter: Counter, town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

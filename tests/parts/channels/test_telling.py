@@ -71,6 +71,15 @@ async def test_news_are_a_mail_and_a_notice_in_the_app_and_no_text(town: ChatTow
     assert jobs == 1, "the app needs no job"
 
 
+async def test_a_notice_is_the_subject_and_the_first_paragraph_and_leads_where_the_mail_does(town: ChatTown) -> None:
+    await tell(town, await somebody(town))
+    (notice,) = await rows(town.house, NoticeRow)
+    assert isinstance(notice, NoticeRow)
+    assert notice.title == "Your place in Rao & Sons has changed"
+    assert notice.body == "You are now an admin of Rao & Sons."
+    assert notice.url == f"{town.house.settings.base_url}/account/organisations"
+
+
 async def test_whoever_has_a_phone_alone_gets_a_text_and_a_notice(town: ChatTown) -> None:
     asha = await somebody(town, PHONE)
     assert sorted(await tell(town, asha)) == [("in_app", "delivered"), ("sms", "delivered")]

@@ -74,7 +74,7 @@ async def test_each_state_that_orders_and_payouts_come_to_is_counted_once(
         return [counted(name, {"provider": provider, "status": status}) for status in statuses]
 
     orders = ("deposits", "razorpay", "created", "captured", "failed", "expired")
-    payouts = ("withdrawals", "razorpayx", "reserved", "processed", "failed", "reversed")
+    payouts = ("withdrawals", "razorpayx", "requested", "processed", "failed", "reversed")
     before = [*seen(*orders), *seen(*payouts)]
     asha = new_person()
     await till.deposit(asha, "500.00")

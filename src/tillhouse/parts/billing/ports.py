@@ -59,7 +59,8 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class PaidPurpose:
     """A use of models, such as `wordai.answer`, that its owner pays with points (BILLING_POINTS_PER_DOLLAR). What
-    nobody declares, nor BILLING_PAID_PURPOSES names, the house pays.
+    nobody declares, nor BILLING_PAID_PURPOSES names, the house pays. Provide ai's `PurposeTitle` beside it: people read
+    what their points went for.
     """
 
     purpose: str

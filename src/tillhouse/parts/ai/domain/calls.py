@@ -46,7 +46,8 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class PurposeTitle:
-    """Provided by whoever uses models: what a purpose is called on staff's pages (marked with `N_`)."""
+    """Provided by whoever uses models, or charges points for work of its own: what a purpose is called on people's
+    pages and staff's (marked with `N_`)."""
 
     purpose: str
     title: str
@@ -56,7 +57,7 @@ INDEXING, SEARCH, PICTURES = "ai.index_passages", "ai.search", "ai.pictures"
 OUR_PURPOSES = (
     PurposeTitle(INDEXING, N_("Putting documents into the search index")),
     PurposeTitle(SEARCH, N_("Searching documents")),
-    PurposeTitle(PICTURES, N_("Pictures that people order")),
+    PurposeTitle(PICTURES, N_("Making pictures")),
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tillhouse.kernel.db import ReadSession, house_of
 from tillhouse.kernel.house import House
 from tillhouse.kernel.text import N_
+from tillhouse.parts.ai.api.chat import PurposeTitle
 from tillhouse.parts.billing import api
 from tillhouse.parts.billing.domain.periods import WindowKind
 
@@ -57,6 +58,12 @@ def titles(house: House) -> Mapping[str, str]:
     return {offer.code: offer.title for offer in offers}
 
 
+def work_titles(house: House) -> Mapping[str, str]:
+    """What work is called that points are charged for, by its action: message ids."""
+    return {one.purpose: one.title for one in house.provided(PurposeTitle)}
+
+
 def words(session: ReadSession) -> Mapping[str, object]:
     """What every list of them needs."""
-    return {"titles": titles(house_of(session)), "states": STATES, "sources": SOURCES}
+    house = house_of(session)
+    return {"titles": titles(house), "work_titles": work_titles(house), "states": STATES, "sources": SOURCES}

@@ -1,8 +1,9 @@
 """Messages as they are sent: templates found in the modules, filled, in the language of who reads them.
 
 A template is a text (`<name>.<language>.txt`, its first line the subject) and a short one (`.sms.txt`). The HTML of a
-mail is made of its text, unless it has one of its own (`.html`). `<name>.examples.json` beside them holds example data
-by name: what previews show, and what conformance tests every language with.
+mail is made of its text, unless it has one of its own (`.html`). A notice in the app is the subject and the first
+paragraph of the text, and leads where the text does. `<name>.examples.json` beside them holds example data by name:
+what previews show, and what conformance tests every language with.
 """
 
 import json
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
@@ -79,8 +81,8 @@ async def render(session: ReadSession, row: MessageRow) -> Outgoing | None:
         values["code"] = code.text
     files = files_of(house, row.template, row.locale, row.channel)
     way_out = opt_out_page(house, row.person_id, "email") if is_mailed_offer(row) and row.person_id else ""
-    subject, text, html = _filled(house, files, values, row.channel, strict=True, opt_out=way_out)
-    leads_to = str(row.data.get("url") or row.data.get("link") or "")
+    subject, text, html, written = _filled(house, files, values, row.channel, strict=True, opt_out=way_out)
+    leads_to = str(row.data.get("url") or row.data.get("link") or written)
     return Outgoing(row.id, row.address, subject, text, html, url=leads_to, queued_at=row.created_at)
 
 
@@ -146,7 +148,7 @@ def approved_of(house: House, about: MessageTemplate, locale: str, data: JsonObj
 
 def as_chat(house: House, template: str, locale: str, data: JsonObject) -> str:
     """The text of a template as a chat says it. Raises `LookupError`."""
-    return _filled(house, files_of(house, template, locale, "whatsapp"), data, "whatsapp", strict=True)[1]
+    return _filled(house, files_of(house, template, locale, "whatsapp"), data, "whatsapp", strict=True).text
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,7 @@ def previews(house: House, template: MessageTemplate, data: JsonObject, *, stric
     for language in LANGUAGES:
         for channel, files in _written(house, template.name, language):
             way_out = house.settings.base_url if channel == "email" and template.purpose == "marketing" else ""
-            subject, text, html = _filled(house, files, data, channel, strict=strict, opt_out=way_out)
+            subject, text, html, _ = _filled(house, files, data, channel, strict=strict, opt_out=way_out)
             yield Preview(template.name, language, channel, subject, text, html, files.locale != language)
 
 
@@ -208,28 +210,38 @@ def _written(house: House, template: str, language: str) -> Iterator[tuple[Chann
             continue
 
 
-def _filled(
-    house: House, files: Files, data: JsonObject, channel: str, *, strict: bool, opt_out: str = ""
-) -> tuple[str, str, str]:
-    """Subject, text and HTML. `opt_out` is where a reader ends offers: a mail says so at its end."""
+class _Filled(NamedTuple):
+    """`leads_to` is the first address of ours in the text of a notice."""
+
+    subject: str
+    text: str
+    html: str = ""
+    leads_to: str = ""
+
+
+def _filled(house: House, files: Files, data: JsonObject, channel: str, *, strict: bool, opt_out: str = "") -> _Filled:
+    """A message in words. `opt_out` is where a reader ends offers: a mail says so at its end."""
     environment, home = _environment(_folders(house), strict), house.settings.base_url
     filled = {**in_words(house, files.locale, data), "base_url": home}
     written = environment.get_template(files.text).render(filled).strip()
     subject, _, words = written.partition("\n") if files.titled else ("", "", written)
     direction, words = LANGUAGES[files.locale].direction, words.strip()
     title, text = _turned(subject.strip(), direction), _turned(words, direction)
-    if channel in ("push", "in_app"):
-        return title or _TITLE, text, ""
+    if channel == "in_app":
+        notice = _turned(_PARAGRAPHS.split(words.strip())[0], direction)
+        return _Filled(title or _TITLE, notice, leads_to=_first_of_ours(words, home))
+    if channel == "push":
+        return _Filled(title or _TITLE, text)
     if channel == "whatsapp" and title:
-        return "", f"{title}\n\n{text}", ""
+        return _Filled("", f"{title}\n\n{text}")
     if channel != "email":
-        return "", text, ""
+        return _Filled("", text)
     body = environment.get_template(files.html).render(filled) if files.html else _as_html(words, home)
     why, no_more = (translated(house, files.locale, sentence) for sentence in (_WHY, _NO_MORE))
     frame = {"subject": title, "body": body, "lang": files.locale, "direction": direction}
     ending = {"opt_out": opt_out, "why": why, "no_more": no_more}
     html = environment.get_template(_LAYOUT).render({**filled, **frame, **ending})
-    return title, f"{text}\n\n--\n{why}\n{no_more}: {opt_out}" if opt_out else text, html
+    return _Filled(title, f"{text}\n\n--\n{why}\n{no_more}: {opt_out}" if opt_out else text, html)
 
 
 def _turned(text: str, direction: str) -> str:
@@ -251,7 +263,7 @@ def _as_html(text: str, home: str) -> Markup:
 def _line(line: str, home: str) -> str:
     written, after = Markup(), 0
     for found in _ADDRESS.finditer(line):
-        if not f"{found[0]}/".startswith(f"{home}/"):
+        if not _is_ours(found[0], home):
             continue
         before = line[after : found.start()]
         words = before.rstrip()
@@ -261,6 +273,14 @@ def _line(line: str, home: str) -> str:
         written += Markup('<a href="{}">{}</a>').format(found[0], shown)
         after = found.end()
     return written + escape(line[after:])
+
+
+def _first_of_ours(text: str, home: str) -> str:
+    return next((found[0] for found in _ADDRESS.finditer(text) if _is_ours(found[0], home)), "")
+
+
+def _is_ours(address: str, home: str) -> bool:
+    return f"{address}/".startswith(f"{home}/")
 
 
 def _catalogues(house: House) -> tuple[tuple[str, Path], ...]:

@@ -9,7 +9,7 @@ class SentencesSettings(ModuleSettings):
     prefix = "sentences"
 
     folder: str = setting(
-        "", "Folder of a sentence model, for sentence-transformers (installed apart). Empty: it is not used."
+        "", "Folder of a sentence model, for sentence-transformers (the extra sentences). Empty: it is not used."
     )
     question_prefix: str = setting("", "What the model wants before a question, such as `query: `.")
     passage_prefix: str = setting("", "What the model wants before a passage, such as `passage: `.")

@@ -11,7 +11,7 @@ class WhisperSettings(ModuleSettings):
     prefix = "whisper"
 
     folder: str = setting(
-        "", "Folder of weights in CTranslate2's format, for faster-whisper (installed apart). Empty: it is not used."
+        "", "Folder of weights in CTranslate2's format, for faster-whisper (the extra whisper). Empty: it is not used."
     )
     device: Literal["cpu", "cuda", "auto"] = setting("cpu", "Where it runs.")
     compute_type: str = setting("int8", "How numbers are kept: int8, float16, float32.")
