@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.parts.payments.crashes import Killed, killed_at
+from tests.parts.payments.test_attention import counted
 from tests.parts.payments.till import START, Till, new_person, open_till, rupees
 from tillhouse.kernel.access import Principal
 from tillhouse.kernel.db import house_of
@@ -235,17 +236,28 @@ async def test_erasing_a_person_forgets_the_accounts(till: Till) -> None:
     assert await payees(till, person) == []
 
 
+async def asked(till: Till, person: UUID) -> tuple[bool, bool, str | None]:
+    """Whether the bank has answered about an account, whether it is asked again, and what it said."""
+    query = text("SELECT checked_at, next_check_at, check_reason FROM payments.payees WHERE owner_id = :owner")
+    async with till.house.database.reading() as session:
+        answered, again, said = (await session.execute(query, {"owner": person})).one()
+    return bool(answered), bool(again), said
+
+
 # --- asked about ----------------------------------------------------------------------------------------------------
 
 
 async def test_the_bank_says_whose_a_saved_account_is(till: Till) -> None:
-    person = await rich(till)
+    person, agreed = await rich(till), {"provider": "razorpayx", "result": "match"}
+    before = counted("payee_checks", agreed)
     saved = await save(till, person)
     assert saved.state == PayeeState.CHECKING
     await till.pass_time(timedelta(minutes=3))
+    assert counted("payee_checks", agreed) == before + 1
     known = await payee(till, person)
     assert (known.state, known.registered_name, known.name_match) == (PayeeState.VERIFIED, "Asha R…", NameMatch.MATCH)
     assert len(checks_outside(till)) == 1
+    assert await asked(till, person) == (True, False, None)
 
 
 async def test_what_banks_said_of_accounts_is_compared_with_any_name(till: Till) -> None:
@@ -304,6 +316,9 @@ async def test_a_large_withdrawal_to_an_account_that_is_not_there_is_turned_down
     await warm.pass_time(timedelta(minutes=3))
     ended = await warm.see_payout(payout)
     assert (ended.state, ended.failure_code) == (PayoutState.REJECTED, "payee_refused")
+    _, again, said = await asked(warm, person)
+    assert (again, ended.failure_message) == (False, said)
+    assert said
     assert await warm.available(person) == "90000.00"
     assert warm.payouts_outside() == []
 
