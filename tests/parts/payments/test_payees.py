@@ -248,12 +248,12 @@ async def asked(till: Till, person: UUID) -> tuple[bool, bool, str | None]:
 
 
 async def test_the_bank_says_whose_a_saved_account_is(till: Till) -> None:
-    person, agreed = await rich(till), {"provider": "razorpayx", "result": "match"}
-    before = counted("payee_checks", agreed)
+    person, agreed = await rich(till), {"provider": "razorpayx", "state": "match"}
+    before = counted("account_checks", agreed)
     saved = await save(till, person)
     assert saved.state == PayeeState.CHECKING
     await till.pass_time(timedelta(minutes=3))
-    assert counted("payee_checks", agreed) == before + 1
+    assert counted("account_checks", agreed) == before + 1
     known = await payee(till, person)
     assert (known.state, known.registered_name, known.name_match) == (PayeeState.VERIFIED, "Asha R…", NameMatch.MATCH)
     assert len(checks_outside(till)) == 1
