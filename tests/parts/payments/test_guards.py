@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import httpx
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from tests.parts.payments.test_endpoints import VPA, Caller, fill, someone, token_of
 from tests.parts.payments.till import Till, new_person, open_till, rupees
 from tillhouse.kernel.access import SYSTEM
-from tillhouse.kernel.errors import Conflict, Forbidden, InvalidInput
+from tillhouse.kernel.errors import Conflict, DomainError, Forbidden, InvalidInput
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
@@ -26,7 +27,7 @@ from tillhouse.parts.payments.domain import Destination, PayoutState, StripeAcco
 from tillhouse.parts.payments.domain.velocity import Limit, Used, excess, parse_limit
 from tillhouse.parts.payments.service.guards import OverVelocity
 from tillhouse.parts.payments.service.registry import choose_payout_provider
-from tillhouse.parts.payments.service.reviews import approve_payout, reject_payout
+from tillhouse.parts.payments.service.reviews import approve_payout, check_decision, reject_payout
 from tillhouse.parts.payments.settings import PayoutGuards
 
 MINE = Vpa("asha@okbank")
@@ -238,6 +239,39 @@ async def test_what_waits_for_more_than_its_amount_needs_a_reason_that_is_known(
     assert refusal.value.errors[0].pointer == "/reason"
     assert (await till.see_payout(payout)).state == PayoutState.AWAITING_APPROVAL
     assert await decisions(till) == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "wrong"),
+    [
+        ("approve", None, "unknown_reason"), ("approve", "suspected_fraud", "unknown_reason"),
+        ("approve", "known_payee", None), ("reject", None, "unknown_reason"),
+        ("reject", "known_payee", "unknown_reason"), ("reject", "suspected_fraud", None),
+    ],
+)  # fmt: skip
+async def test_what_may_not_be_decided_is_said_before_anybody_decides(
+    till: Till, verdict: Literal["approve", "reject"], reason: str | None, wrong: str | None
+) -> None:
+    till.change_guards(persons_per_account=1)
+    person, staff = await rich(till), new_person()
+    await till.withdraw(await rich(till), "1.00", MINE)
+    payout = await till.withdraw(person, "50.00", MINE)
+    decide = approve_payout if verdict == "approve" else reject_payout
+    for by, expected in ((person, "forbidden"), (staff, wrong)):
+        async with till.house.database.transaction() as session:
+            before = await refused(check_decision(session, payout.id, by, verdict, reason))
+        assert (await till.see_payout(payout)).state == PayoutState.AWAITING_APPROVAL
+        async with till.house.database.transaction() as session:
+            assert before == await refused(decide(session, payout.id, by, reason=reason)) == expected
+
+
+async def refused(act: Awaitable[object]) -> str | None:
+    """The code of what is wrong, if anything is."""
+    try:
+        await act
+    except DomainError as error:
+        return error.errors[0].code if error.errors else error.code
+    return None
 
 
 # --- over the wire --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 from sqlalchemy import text
 
+from tests.parts.payments.test_attention import counted
 from tests.parts.payments.test_reconciliation import DAY, a_day, aged, distort, exceptions, reconcile
 from tests.parts.payments.till import Till, new_person
 from tillhouse.kernel.access import SYSTEM
@@ -206,6 +207,15 @@ async def test_a_closed_day_that_says_something_else_is_an_exception_and_adds_no
     assert (named.details["added"], named.details["gone"]) == (["-6000 123456789012"], ["-5000 123456789012"])
 
 
+async def test_a_table_without_balances_that_has_less_of_a_closed_day_contradicts_nothing(till: Till) -> None:
+    till.at.advance(timedelta(days=1))
+    await hand_in(till, FORMS["camt053"].write(played(*ENTRIES[:2])))
+    part = "Date,Description,Reference,Debit,Credit,Currency\n2026-03-02,PAYOUT,123456789012,50.00,,INR\n"
+    found = await hand_in(till, part.encode(), "csv")
+    assert (found.added, found.known, found.changed) == (0, 1, 0)
+    assert await exceptions(till, kind="statement") == []
+
+
 async def test_a_day_that_still_runs_may_grow(till: Till) -> None:
     noon = FORMS["csv"].write(played(*ENTRIES[:2]))
     assert (await hand_in(till, noon)).added == 2
@@ -236,7 +246,9 @@ async def test_a_settlement_that_arrives_ends_what_was_on_its_way(till: Till, fo
 
 async def test_money_that_arrives_before_its_report_waits_in_suspense_for_it(till: Till) -> None:
     await a_day(till, "100.00")
+    before = counted("bank_lines", {"result": "unknown"})
     await hand_in(till, await bank_says(till))
+    assert counted("bank_lines", {"result": "unknown"}) == before + 1
     (named,) = await exceptions(till)
     assert (named.kind, named.reason, named.state) == ("bank", "bank_unknown", "open")
     assert await till.house_balance("suspense:bank") == await till.house_balance("bank")
