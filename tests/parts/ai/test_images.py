@@ -13,6 +13,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from tests.parts.ai.points import Points
+from tests.recordings import body as recorded
 from tillhouse.apps.compose import create_app
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import Conflict, InvalidInput, NotFound
@@ -273,6 +274,8 @@ async def test_a_callback_is_believed_by_its_key_and_is_a_hint_alone(studio: Stu
         assert (await studio.client.post(wrong, json=lies)).status_code == 404
     for body in (lies, lies["tune"], [], "x"):
         assert (await studio.client.post(address, json=body)).status_code == 202
+    for name in ("callback.tune", "callback.prompt"):  # as Astria writes them, of another's order
+        assert (await studio.client.post(address, content=recorded("astria", name))).status_code == 202
     assert (await studio.client.post(address, content=b"\xff")).status_code == 202
     await run_due(studio.house)
     assert (await studio.look(tune)).state == "queued"

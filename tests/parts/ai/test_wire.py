@@ -145,6 +145,34 @@ async def test_calls_of_tools_are_joined_from_their_pieces() -> None:
     assert ended.usage is None
 
 
+def piece(name: str | None, arguments: str, **more: Any) -> dict[str, Any]:
+    return delta(tool_calls=[{**more, "function": {"name": name, "arguments": arguments}}])
+
+
+@pytest.mark.parametrize(
+    ("pieces", "calls"),
+    [
+        # without an index: each that has a name is a call, what has none goes on with the last
+        ([piece("pay", "{", id="a"), piece(None, "}"), piece("look", "{}", id="b")], [("a", "pay"), ("b", "look")]),
+        ([piece("pay", "{}", id=""), piece("pay", "{}", id="")], [("", "pay"), ("", "pay")]),
+        ([piece("pay", "{", id="a"), piece("pay", "}", id="a")], [("a", "pay")]),
+        # one index for all
+        ([piece("pay", "{}", index=0, id="a"), piece("pay", "{}", index=0, id="b")], [("a", "pay"), ("b", "pay")]),
+        # another id with every piece of one call, as vLLM once had it
+        ([piece("pay", "{", index=0, id="a"), piece(None, "}", index=0, id="b")], [("a", "pay")]),
+        # a name that is said again without an id
+        ([piece("pay", "{", index=0, id="a"), piece("pay", "}", index=0)], [("a", "pay")]),
+    ],
+)
+async def test_calls_are_told_apart_where_no_index_does_it(
+    pieces: list[dict[str, Any]], calls: list[tuple[str, str]]
+) -> None:
+    ended = (await all_of(Wire(events_of(*pieces, delta("stop"))).openai()))[-1]
+    assert isinstance(ended, Ended)
+    assert ended.finish == "tool_calls"
+    assert ended.tool_calls == tuple(ToolCall(named, name, "{}") for named, name in calls)
+
+
 async def test_an_end_without_done_is_one_where_a_reason_stands_and_a_cut_where_none_does() -> None:
     whole = await all_of(Wire(events_of(delta(content="a"), delta("stop"), done=False)).openai())
     assert isinstance(whole[-1], Ended)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tillhouse.kernel.outbound import NotSent, OutcomeUnknown
 from tillhouse.kernel.sse import BrokenStream
@@ -19,17 +19,27 @@ _CODE = re.compile(r"[a-z0-9_.-]{1,60}", re.IGNORECASE)
 _SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "billing_error"})
 
 
-class _Error(BaseModel):
+class ErrorObject(BaseModel):
+    """What went wrong. Google says it in `status` and vLLM in `type`; their `code` is the HTTP status once more."""
+
     model_config = ConfigDict(extra="ignore")
 
     type: str | None = None
     code: str | int | None = None
+    status: str | int | None = None
+
+    @property
+    def word(self) -> str:
+        """The name of the error."""
+        words = [one for one in (self.code, self.status, self.type) if one and isinstance(one, str)]
+        return words[0] if words else str(self.code or "")
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class _Body(ErrorObject):
+    error: ErrorObject | None = None  # vLLM once sent the error without anything around it
 
-    error: _Error = _Error()
+
+_BODIES = TypeAdapter(_Body | list[_Body])  # Gemini's is the one item of a list
 
 
 @contextmanager
@@ -91,10 +101,11 @@ def read(shape: type[W], body: bytes | str, request_id: str = "") -> W:
 
 def _code_in(body: bytes) -> str:
     try:
-        error = _Body.model_validate_json(body).error
+        found = _BODIES.validate_json(body)
     except ValidationError:
         return ""
-    code = str(error.code or error.type or "")
+    whole = found if isinstance(found, _Body) else next(iter(found), _Body())
+    code = (whole.error or whole).word
     return code if _CODE.fullmatch(code) else ""
 
 

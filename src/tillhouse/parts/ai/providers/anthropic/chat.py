@@ -104,10 +104,10 @@ class _Reading:
         return found
 
     def ended(self) -> Ended:
-        if self._shaped:
-            return Ended("length" if self._finish == "max_tokens" else "stop", self._usage)
-        calls = tuple(self._calls[index] for index in sorted(self._calls))
-        return Ended(_FINISHES.get(self._finish or "", "stop"), self._usage, calls)
+        finish = _FINISHES.get(self._finish or "", "stop")
+        if self._shaped:  # the call of the one tool is the answer
+            return Ended("stop" if finish == "tool_calls" else finish, self._usage)
+        return Ended(finish, self._usage, tuple(self._calls[index] for index in sorted(self._calls)))
 
     def _delta(self, event: Event) -> list[ChatEvent]:
         delta = event.delta
@@ -132,11 +132,12 @@ class _Reading:
 
 def _counted(usage: Usage, before: TokenUsage) -> TokenUsage:
     """The newest counts: later events repeat them, the last has the whole output. Cached tokens count as input."""
+    output = before.output if usage.output_tokens is None else usage.output_tokens
     if usage.input_tokens is None:
-        return TokenUsage(before.input, usage.output_tokens or before.output, before.cached)
+        return TokenUsage(before.input, output, before.cached)
     cached = usage.cache_read_input_tokens or 0
     whole = usage.input_tokens + cached + (usage.cache_creation_input_tokens or 0)
-    return TokenUsage(whole, usage.output_tokens or before.output, cached)
+    return TokenUsage(whole, output, cached)
 
 
 def _body(model: str, request: ChatRequest) -> dict[str, Any]:

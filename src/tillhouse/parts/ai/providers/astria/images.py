@@ -23,7 +23,7 @@ T = TypeVar("T")
 _SECONDS = 35.0  # Astria itself gives up after 30
 _MOST_BYTES = 40_000_000
 _PAGE = "120"
-_TUNE, _PROMPT = TypeAdapter(Tune), TypeAdapter(Prompt)
+_TUNE, _PROMPT, _PACK = TypeAdapter(Tune), TypeAdapter(Prompt), TypeAdapter(PackObject)
 _TUNES, _PROMPTS, _PACKS = TypeAdapter(list[Tune]), TypeAdapter(list[Prompt]), TypeAdapter(list[PackObject])
 
 
@@ -99,12 +99,13 @@ class AstriaImages:
     async def packs(self) -> Sequence[Pack]:
         """The packs that anyone may order."""
         answer = await self._call("GET", "/packs", params={"public": "true", "listed": "true"})
-        return [
-            Pack(
-                str(one.id), one.title, one.cover_url or "", {kind: cost.num_images for kind, cost in one.costs.items()}
-            )
-            for one in _read(_PACKS, answer)
-        ]
+        return [await self._pack(one) for one in _read(_PACKS, answer)]
+
+    async def _pack(self, listed: PackObject) -> Pack:
+        """A pack with how many pictures it has of whom. A list need not say that; the pack itself does."""
+        whole = listed if listed.costs else await self._maybe(f"/p/{listed.id}", _PACK) or listed
+        pictures = {kind: cost.num_images for kind, cost in whole.costs.items()}
+        return Pack(str(listed.id), listed.title, listed.cover_url or whole.cover_url or "", pictures)
 
     def _home_of(self, asked: Asked) -> str:
         return asked.tune if self._settings.branch == "fast" else self._settings.base_tune

@@ -86,14 +86,14 @@ class _Reading:
         self._progress = progress
         self._finish: str | None = None
         self._usage: TokenUsage | None = None
-        self._calls: dict[int, ToolCall] = {}
+        self._calls: list[ToolCall] = []
+        self._last: dict[int | None, int] = {}  # which of the calls came last under an index
         self._shown = False
 
     def take(self, data: str) -> list[TextDelta | ReasoningDelta]:
         chunk = read(Chunk, data, self._progress.request_id)
         if chunk.error:
-            code = str(chunk.error.code or chunk.error.type or "")
-            raise error_within(code, shown=self._shown, request_id=self._progress.request_id)
+            raise error_within(chunk.error.word, shown=self._shown, request_id=self._progress.request_id)
         if chunk.usage:
             self._usage = _usage(chunk.usage)
         if not chunk.choices:
@@ -110,15 +110,32 @@ class _Reading:
         if self._finish is None:
             raise ModelFailure("cut", "no_finish", request_id=self._progress.request_id)
         finish = _FINISHES.get(self._finish, "stop")
-        return Ended(finish, self._usage, tuple(self._calls[index] for index in sorted(self._calls)))
+        if finish == "stop" and self._calls:  # as Gemini ends them
+            finish = "tool_calls"
+        return Ended(finish, self._usage, tuple(self._calls))
 
     def _join(self, part: ToolCallPart) -> None:
-        before = self._calls.get(part.index, ToolCall("", "", ""))
-        self._calls[part.index] = ToolCall(
-            part.id or before.id,
+        if part.index not in self._last or _begins(part, self._calls[self._last[part.index]]):
+            self._last[part.index] = len(self._calls)
+            self._calls.append(ToolCall("", "", ""))
+        at = self._last[part.index]
+        before = self._calls[at]
+        self._calls[at] = ToolCall(
+            before.id or part.id or "",
             part.function.name or before.name,
             before.arguments + (part.function.arguments or ""),
         )
+
+
+def _begins(part: ToolCallPart, last: ToolCall) -> bool:
+    """Whether a piece is of another call than the last under its index.
+
+    Where no index is named, or the same one for all, a call begins with its name. An id alone says nothing: vLLM gave
+    every piece another.
+    """
+    if not part.function.name or (part.id and part.id == last.id):
+        return False
+    return part.index is None or bool(part.id and last.id)
 
 
 def _pieces(delta: Delta) -> list[TextDelta | ReasoningDelta]:

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tillhouse.parts.ai.providers.answers import ErrorObject
+
 
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore")
@@ -15,9 +17,9 @@ class FunctionPart(_Wire):
 
 
 class ToolCallPart(_Wire):
-    """A piece of one of the calls, which `index` tells apart."""
+    """A piece of one of the calls, which `index` tells apart. Gemini leaves it out: each of its pieces is a call."""
 
-    index: int = 0
+    index: int | None = None
     id: str | None = None
     function: FunctionPart = FunctionPart()
 
@@ -54,25 +56,18 @@ class Usage(_Wire):
     prompt_cache_hit_tokens: int | None = None
 
 
-class StreamError(_Wire):
-    """An error in the middle of a stream."""
-
-    code: str | int | None = None
-    type: str | None = None
-
-
 class Chunk(_Wire):
     """One event of a stream."""
 
     choices: list[Choice] = []
     usage: Usage | None = None
-    error: StreamError | None = None
+    error: ErrorObject | None = None
 
 
 class EmbeddingObject(_Wire):
-    """One vector: numbers, or little-endian 32-bit floats in base64."""
+    """One vector: numbers, or little-endian 32-bit floats in base64. Gemini leaves an `index` of 0 out."""
 
-    index: int
+    index: int = 0
     embedding: list[float] | str
 
 

@@ -62,8 +62,8 @@ class FcmCarrier:
 
     def _failure(self, answer: Answer) -> Exception:
         code = _code(answer)
-        if code == "UNREGISTERED":
-            return Gone("fcm_UNREGISTERED")
+        if code == "UNREGISTERED" or (code == "INVALID_ARGUMENT" and _is_of_the_token(answer)):
+            return Gone(f"fcm_{code}")
         if answer.status == 401:
             self._token = ""  # revoked or spoilt: the next try asks for another
             return NotSent(N_("{provider} cannot be reached right now."), provider=self.name)
@@ -125,6 +125,22 @@ def _code(answer: Answer) -> str:
         if isinstance(detail, dict) and detail.get("errorCode"):
             return str(detail["errorCode"])
     return str(error.get("status") or answer.status)
+
+
+def _is_of_the_token(answer: Answer) -> bool:
+    """Whether what is wrong with a message is its token: one that never was any."""
+    error = _json(answer).get("error")
+    if not isinstance(error, dict):
+        return False
+    details = error.get("details")
+    violations = [
+        one
+        for detail in (details if isinstance(details, list) else [])
+        if isinstance(detail, dict) and isinstance(found := detail.get("fieldViolations"), list)
+        for one in found
+    ]
+    named = any(isinstance(one, dict) and one.get("field") == "message.token" for one in violations)
+    return named or "registration token" in str(error.get("message")).lower()
 
 
 def _json(answer: Answer) -> JsonObject:

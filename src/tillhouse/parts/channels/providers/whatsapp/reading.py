@@ -6,6 +6,7 @@ become `other`. Since April 2026 a user id of our business's scope may be all th
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -29,6 +30,7 @@ from tillhouse.parts.channels.domain.chat import (
 
 _Id = Annotated[str, AfterValidator(checked_id)]
 _Words = Annotated[str, AfterValidator(can_be_kept)]
+_CHANGED = re.compile(r"changed from (\S{1,255}) to (\S{1,255})$")
 _LAST = 253_402_300_799  # the last second that has a date
 
 
@@ -79,9 +81,11 @@ class _Reaction(_Wire):
 
 class _System(_Wire):
     type: _Words = ""
+    body: _Words = ""
     wa_id: _Id = ""
     new_wa_id: _Id = ""
     user_id: _Id = ""
+    previous_user_id: _Id = ""
 
 
 class _Context(_Wire):
@@ -193,18 +197,17 @@ def _read(change: _Change) -> Iterator[Delivered]:
         before = Correspondent(account, phone, update.user_id.previous or None)
         yield Renamed(account, before, Correspondent(account, phone, update.user_id.current or None))
     for message in value.messages:
-        sender = _sender(account, message, value.contacts)
-        if renamed := _renamed(sender, message):
+        if message.type != "system":
+            yield Arrived(_sender(account, message, value.contacts), _incoming(message))
+        elif renamed := _renamed(account, message, value.contacts):
             yield renamed
-        else:
-            yield Arrived(sender, _incoming(message))
     for status in value.statuses:
         code = str(status.errors[0].code) if status.errors else None
         yield Reported(status.id, status.status, code, status.biz_opaque_callback_data)
 
 
-def _sender(account: str, message: _Message, contacts: Sequence[_Contact]) -> Correspondent:
-    known = next(
+def _contact_of(message: _Message, contacts: Sequence[_Contact]) -> _Contact:
+    return next(
         (
             one
             for one in contacts
@@ -212,6 +215,10 @@ def _sender(account: str, message: _Message, contacts: Sequence[_Contact]) -> Co
         ),
         contacts[0] if len(contacts) == 1 else _Contact(),
     )
+
+
+def _sender(account: str, message: _Message, contacts: Sequence[_Contact]) -> Correspondent:
+    known = _contact_of(message, contacts)
     phone = phone_of(message.sender or known.wa_id)
     user_id = message.from_user_id or known.user_id or None
     if phone is None and user_id is None:
@@ -219,15 +226,26 @@ def _sender(account: str, message: _Message, contacts: Sequence[_Contact]) -> Co
     return Correspondent(account, phone, user_id, known.profile.name or known.profile.username)
 
 
-def _renamed(sender: Correspondent, message: _Message) -> Renamed | None:
-    system = message.system
-    if message.type != "system" or system is None:
+def _renamed(account: str, message: _Message, contacts: Sequence[_Contact]) -> Renamed | None:
+    """Who goes by another name, by Meta's own word: nobody has written. None where it says nothing of a name."""
+    system, known = message.system or _System(), _contact_of(message, contacts)
+    after, user_id = phone_of(system.wa_id or system.new_wa_id), system.user_id or None
+    before = phone_of(message.sender or known.wa_id)
+    ids = (_former_id(system), message.from_user_id, known.user_id)
+    former = next((one for one in ids if one and one != user_id), None)
+    if not (after or user_id) or not (before or former):
         return None
-    phone = phone_of(system.wa_id or system.new_wa_id)
-    if phone is None and not system.user_id:
-        return None
-    after = Correspondent(sender.account, phone or sender.phone, system.user_id or None)
-    return Renamed(sender.account, sender, after)
+    name = known.profile.name or known.profile.username
+    return Renamed(
+        account, Correspondent(account, before, former, name), Correspondent(account, after or before, user_id)
+    )
+
+
+def _former_id(system: _System) -> str:
+    """The user id of before. Where numbers are hidden, a sentence is all that tells it ("… changed from … to …")."""
+    said = _CHANGED.search(system.body)
+    told = said[1] if said and said[2] == system.user_id else ""
+    return system.previous_user_id or told
 
 
 def _incoming(message: _Message) -> Incoming:
