@@ -212,6 +212,7 @@ async def test_an_altered_code_waits_for_a_person_who_sees_what_costs_as_much(ba
     assert (found.kind, found.reason) == ("transfer", "unknown_code")
     assert found.details["candidates"] == order.provider_order_id
     (transfer,) = await bank.seen(open_only=True)
+    assert transfer.reason == "unknown_code"
     async with bank.till.house.database.transaction() as session:
         await api.place_transfer(session, transfer.id, order.id, by=new_person())
     assert await bank.state(order) == OrderState.CAPTURED
