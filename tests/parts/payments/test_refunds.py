@@ -21,6 +21,7 @@ from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState, PaymentFacts, RefundFacts, RefundState
 from tillhouse.parts.payments.ports import Purpose, SettledPayment
 from tillhouse.parts.payments.providers.razorpay.afterwards import RazorpayAfterwards
+from tillhouse.parts.payments.service import returns
 from tillhouse.parts.payments.service.checks import reasons_to_keep
 from tillhouse.parts.payments.service.refunds import CannotRefund, record_refund, settle_refund, start_refund
 from tillhouse.parts.payments.service.settle import settle
@@ -185,6 +186,37 @@ async def test_a_second_payment_that_goes_back_leaves_the_order_paid(till: Till)
     async with till.house.database.reading() as session:
         states = {one.id: one.state for one in await api.payments_of(session, order.id)}
     assert states[surplus.id] == OrderState.REFUNDED
+
+
+async def test_what_was_given_back_of_a_payment_that_nobody_knows_is_put_before_a_person(till: Till) -> None:
+    facts = RefundFacts("razorpay", "rfnd_x", "pay_nobodys", rupees("100.00"), RefundState.PROCESSED)
+    async with till.house.database.transaction() as session:
+        assert await settle_refund(session, facts) == "unknown_payment"
+    assert await till.exceptions() == [("refund", "unknown_payment")]
+    assert await till.subjects("unknown_payment") == ["razorpay:rfnd_x"]
+
+
+async def test_a_debt_stays_while_others_always_come_first_with_the_money(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = new_person()
+    await till.give(person, rupees("50.00"))
+    owes, wallet = ledger.AccountRef("person", person, "receivable", "INR"), account_ref(person, "INR")
+    legs = (ledger.debit(owes, rupees("30.00")), ledger.credit(wallet, rupees("30.00")))
+    tries: list[str] = []
+
+    async def comes_late(_: Session, posting: ledger.Posting) -> None:
+        tries.append(posting.kind)
+        raise ledger.InsufficientFunds(wallet, rupees("0.00"), rupees("30.00"))
+
+    async with till.house.database.transaction() as session:
+        await ledger.post(session, ledger.Posting(key="lent", kind="payments.advance", legs=legs))
+        with monkeypatch.context() as busy:
+            busy.setattr(returns.ledger, "post", comes_late)
+            assert await returns.collect_debt(session, "person", person, "INR", key="k") == 0
+        assert 1 < len(tries) < 10
+        assert await returns.collect_debt(session, "person", person, "INR", key="k") == 30_00
+    assert (await till.wallet(person), await debt(till, person)) == ("50.00", "0.00")
 
 
 async def test_what_the_bank_could_not_give_back_is_in_the_wallet_again(till: Till) -> None:
