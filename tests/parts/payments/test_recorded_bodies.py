@@ -1,4 +1,4 @@
-"""Every body that a payment provider publishes and we read, whole, and what we make of it.
+"""Every body that we read from a payment provider, whole, as its documentation has it, and what we make of it.
 
 `tests/recorded/README.md` says where each comes from. A file that no table here expects fails.
 """
@@ -88,21 +88,21 @@ EVENTS: Mapping[str, ProviderEvent] = {
         name="charge.complete",
         payment_id="chrg_test_wffo4pdpsty5gvua40h",
         order_id="chrg_test_wffo4pdpsty5gvua40h",
-        amount=Money(10_000, "THB"),
+        amount=Money(64_000, "THB"),
     ),
     "omise/charge.create.authorized.json": told(
         event_id="evnt_test_k6hk4mqe8foqvr7sbk6",
         name="charge.create",
         payment_id="chrg_test_jbtn1uz18u4av66ea15",
         order_id="chrg_test_jbtn1uz18u4av66ea15",
-        amount=Money(409_669, "THB"),
+        amount=Money(153_000, "THB"),
     ),
     "omise/charge.create.json": told(
         event_id="evnt_test_mk58dy8g2a7t09avynr",
         name="charge.create",
         payment_id="chrg_test_py6icod7hua3w24qukx",
         order_id="chrg_test_py6icod7hua3w24qukx",
-        amount=Money(204_842, "THB"),
+        amount=Money(71_500, "THB"),
     ),
     "omise/dispute.create.json": told(
         event_id="evnt_test_o3kb0yk2u89oazt4asx",
@@ -126,7 +126,7 @@ EVENTS: Mapping[str, ProviderEvent] = {
         event_id="evnt_test_a1qc3r59cwv3zckv33q",
         name="transfer.pay",
         payout_id="trsf_test_d2b2brbpbxfbte2z4jy",
-        amount=Money(192_188, "THB"),
+        amount=Money(87_650, "THB"),
     ),
     "razorpay/order.paid.json": told(
         name="order.paid", payment_id="pay_ScpNysW7shkv9Y", order_id="order_oihfYtLFmEiByQ", amount=Money(100, "INR")
@@ -305,7 +305,7 @@ EVENTS: Mapping[str, ProviderEvent] = {
         payment_id="pi_dgmGkVSkJHrowhDuRJGikhxT",
         order_id="cs_test_u2fnojC2sUCcJNTYzYEPb6XDEdGR9ZmNNYm9EabNKAWKgFnAdFh8jMqUhL",
         receipt="5d2f9c347a1b4c7e8f0d3b6a9e1c2d30",
-        amount=Money(2_000, "USD"),
+        amount=Money(3_600, "USD"),
     ),
     "stripe/checkout.session.completed.json": told(
         event_id="evt_m7FKzGdAKNgWmCE4hECRZZLK",
@@ -313,7 +313,7 @@ EVENTS: Mapping[str, ProviderEvent] = {
         payment_id="pi_dgmGkVSkJHrowhDuRJGikhxT",
         order_id="cs_test_u2fnojC2sUCcJNTYzYEPb6XDEdGR9ZmNNYm9EabNKAWKgFnAdFh8jMqUhL",
         receipt="5d2f9c347a1b4c7e8f0d3b6a9e1c2d30",
-        amount=Money(2_000, "USD"),
+        amount=Money(3_600, "USD"),
     ),
     "stripe/checkout.session.completed.setup.json": told(
         event_id="evt_PKdiFJaTwT3pNkCyKHfgMLR3", name="checkout.session.completed"
@@ -324,25 +324,25 @@ EVENTS: Mapping[str, ProviderEvent] = {
         payment_id="pi_dgmGkVSkJHrowhDuRJGikhxT",
         order_id="cs_test_u2fnojC2sUCcJNTYzYEPb6XDEdGR9ZmNNYm9EabNKAWKgFnAdFh8jMqUhL",
         receipt="5d2f9c347a1b4c7e8f0d3b6a9e1c2d30",
-        amount=Money(2_000, "USD"),
+        amount=Money(3_600, "USD"),
     ),
     "stripe/payment_intent.canceled.json": told(
         event_id="evt_mQ4VnU8p6zxScpMDNJVqmtEw",
         name="payment_intent.canceled",
         payment_id="pi_dgmGkVSkJHrowhDuRJGikhxT",
-        amount=Money(2_000, "USD"),
+        amount=Money(3_600, "USD"),
     ),
     "stripe/payment_intent.payment_failed.json": told(
         event_id="evt_7aQr7NWp3FzdHNGCqt8B4SF6",
         name="payment_intent.payment_failed",
         payment_id="pi_dgmGkVSkJHrowhDuRJGikhxT",
-        amount=Money(2_000, "USD"),
+        amount=Money(3_600, "USD"),
     ),
     "stripe/payment_intent.succeeded.json": told(
         event_id="evt_bJGC6SvAkNuf9uVREYbfBzCw",
         name="payment_intent.succeeded",
         payment_id="pi_dgmGkVSkJHrowhDuRJGikhxT",
-        amount=Money(2_000, "USD"),
+        amount=Money(3_600, "USD"),
     ),
     "stripe/payout.paid.json": told(event_id="evt_9PsaorN6vndTySyK9yJjCH6e", name="payout.paid"),
     "stripe/refund.created.json": told(
@@ -362,15 +362,15 @@ EVENTS: Mapping[str, ProviderEvent] = {
         event_id="evt_LfiJ6cZ9f6rRbztUK24JXfFi",
         name="transfer.created",
         payout_id="tr_JULvxxWXJuLYMctwDcgJ6njv",
-        payout_reference="ORDER_95",
-        amount=Money(400, "USD"),
+        payout_reference="TRIP-2231",
+        amount=Money(950, "USD"),
     ),
     "stripe/transfer.reversed.json": told(
         event_id="evt_brNKbkvjP9StDVyKvNyrfveh",
         name="transfer.reversed",
         payout_id="tr_JULvxxWXJuLYMctwDcgJ6njv",
-        payout_reference="ORDER_95",
-        amount=Money(400, "USD"),
+        payout_reference="TRIP-2231",
+        amount=Money(950, "USD"),
     ),
 }
 
@@ -488,6 +488,10 @@ def omise(at: Outside) -> OmiseGateway:
     return OmiseGateway(at.omise, "pkey_test")
 
 
+def transfers(at: Outside) -> OmiseTransfers:
+    return OmiseTransfers(at.omise, OmiseSettings().transfer_fees)
+
+
 def source_of(file: str) -> EventSource:
     """Who reads what came at the door of that file's provider."""
     at = Outside(file)
@@ -531,8 +535,8 @@ TRY = PaymentFacts(
     state=OrderState.CAPTURED, method="upi", fee=2, tax=0,
 )  # fmt: skip
 CHARGED = PaymentFacts(
-    provider="omise", payment_id=CHARGE, order_id=CHARGE, amount=thb(100_00), state=OrderState.CAPTURED,
-    method="card", fee=391, tax=26,
+    provider="omise", payment_id=CHARGE, order_id=CHARGE, amount=thb(640_00), state=OrderState.CAPTURED,
+    method="card", fee=22_26, tax=1_46,
 )  # fmt: skip
 PAYOUT = PayoutFacts(
     provider="razorpayx", payout_id="pout_rnBTXeRRAVhyPY", reference="Acme Transaction ID 12345",
@@ -545,17 +549,17 @@ LINE = TransferFacts(
 )  # fmt: skip
 
 SESSION = "cs_test_u2fnojC2sUCcJNTYzYEPb6XDEdGR9ZmNNYm9EabNKAWKgFnAdFh8jMqUhL"
-VALENTINE = date(2009, 2, 13)
+ARRIVAL = date(2026, 11, 2)
 CHECKED = UUID("5d2f9c34-7a1b-4c7e-8f0d-3b6a9e1c2d21")
 # Line, kind, subject, gross, fee, tax.
 Moved = tuple[str, Literal["payment", "payout"], str, int, int, int]
 STRIPES_LINES: tuple[Moved, ...] = (
-    ("txn_LEsMnHUbQtpYMM6nizBPvmDG", "payout", "tr_JULvxxWXJuLYMctwDcgJ6njv", -4_00, 0, 0),
-    ("txn_AN62bCcmy9odmWXtaPaAdaHR", "payment", INTENT, 20_00, 1_04, 16),
+    ("txn_LEsMnHUbQtpYMM6nizBPvmDG", "payout", "tr_JULvxxWXJuLYMctwDcgJ6njv", -9_50, 0, 0),
+    ("txn_AN62bCcmy9odmWXtaPaAdaHR", "payment", INTENT, 36_00, 1_56, 24),
 )
 OMISES_LINES: tuple[Moved, ...] = (
-    ("trxn_test_zpvxwi6d4ym8kaaf1d0", "payment", CHARGE, 100_00, 3_91, 26),
-    ("trxn_test_j1zcykcngnxvefthr74", "payout", "trsf_test_d2b2brbpbxfbte2z4jy", -1_921_88, 0, 0),
+    ("trxn_test_zpvxwi6d4ym8kaaf1d0", "payment", CHARGE, 640_00, 22_26, 1_46),
+    ("trxn_test_j1zcykcngnxvefthr74", "payout", "trsf_test_d2b2brbpbxfbte2z4jy", -876_50, 0, 0),
 )
 
 
@@ -600,7 +604,7 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
     ),
     "razorpay/api.refund.json": (
         lambda at: afterwards(at).fetch_refund(refund_id="rfnd_1", payment_id=""),
-        given_back("razorpay", "rfnd_Er4LS58jAQ8CDT", "pay_fCiThxdKtVqZgy", inr(3_001_00), "#126"),
+        given_back("razorpay", "rfnd_Hs7QmVd2LxPa9k", "pay_fCiThxdKtVqZgy", inr(825_00), "RF-2218"),
     ),
     "razorpay/api.refunds.json": (
         lambda at: afterwards(at).refunds_of("pay_1"),
@@ -628,8 +632,8 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
         ),
     ),
     "razorpay/api.payment_link.json": (
-        lambda at: razorpay(at).create_order(wish(Method.PAYMENT_LINK, "r", 100, "INR")),
-        GatewayOrder("plink_XvJkV6XoJyJTNG", CheckoutRedirect("https://rzp.io/i/XQiMe4w")),
+        lambda at: razorpay(at).create_order(wish(Method.PAYMENT_LINK, "r", 450_00, "INR")),
+        GatewayOrder("plink_XvJkV6XoJyJTNG", CheckoutRedirect("https://rzp.io/i/q7TnB2z")),
     ),
     "razorpay/api.order.json": (
         lambda at: at.razorpay.post(OrderWire, "/orders"),
@@ -683,7 +687,7 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
                 provider="stripe",
                 payment_id=INTENT,
                 order_id=INTENT,
-                amount=usd(20_00),
+                amount=usd(36_00),
                 state=OrderState.PENDING,
                 method="",
             )
@@ -696,21 +700,21 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
                 provider="stripe",
                 payment_id=INTENT,
                 order_id=INTENT,
-                amount=usd(20_00),
+                amount=usd(36_00),
                 state=OrderState.CAPTURED,
                 method="card",
-                fee=104,
-                tax=16,
+                fee=156,
+                tax=24,
             )
         ],
     ),
     "stripe/api.checkout_session.json": (
-        lambda at: stripe(at).create_order(wish(Method.CHECKOUT, "r", 2000, "USD")),
+        lambda at: stripe(at).create_order(wish(Method.CHECKOUT, "r", 3600, "USD")),
         GatewayOrder(SESSION, CheckoutRedirect(f"https://checkout.stripe.com/pay/c/{SESSION}")),
     ),
     "stripe/api.refund.json": (
         lambda at: stripe(at).fetch_refund(refund_id="re_1", payment_id=""),
-        given_back("stripe", "re_KyGVUo7C9N87uUK9kEEYBhGs", "pi_ajfCL9zX9ugEQYtyhmYKMo4z", usd(10_00)),
+        given_back("stripe", "re_KyGVUo7C9N87uUK9kEEYBhGs", "pi_ajfCL9zX9ugEQYtyhmYKMo4z", usd(13_50)),
     ),
     "stripe/api.dispute.json": (
         lambda at: stripe(at).fetch_dispute("du_1"),
@@ -718,10 +722,10 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
             provider="stripe",
             dispute_id="du_higLzTbzqmX7LzVKvoZLDUm9",
             payment_id="",
-            amount=usd(10_00),
+            amount=usd(27_50),
             state=DisputeState.OPEN,
             reason="general",
-            respond_by=datetime(2023, 4, 23, 23, 59, 59, tzinfo=UTC),
+            respond_by=datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC),
         ),
     ),
     "stripe/api.dispute.lost.json": (
@@ -730,11 +734,11 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
             provider="stripe",
             dispute_id="du_higLzTbzqmX7LzVKvoZLDUm9",
             payment_id="pi_ajfCL9zX9ugEQYtyhmYKMo4z",
-            amount=usd(10_00),
+            amount=usd(27_50),
             state=DisputeState.LOST,
             reason="fraudulent",
-            fee=15_00,
-            respond_by=datetime(2023, 4, 23, 23, 59, 59, tzinfo=UTC),
+            fee=20_00,
+            respond_by=datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC),
         ),
     ),
     "stripe/api.transfer.json": (
@@ -742,15 +746,16 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
         PayoutFacts(
             provider="stripe",
             payout_id="tr_JULvxxWXJuLYMctwDcgJ6njv",
-            reference="ORDER_95",
-            amount=usd(4_00),
+            reference="TRIP-2231",
+            amount=usd(9_50),
             state=PayoutState.PROCESSED,
+            came_back=usd(0),
         ),
     ),
     "stripe/api.payment_method.json": (lambda at: StripeCards(at.stripe).standing(CARD), "ended"),
     "stripe/api.payouts.json": (
         lambda at: stripe(replace(at, files={"balance_tr": "stripe/api.balance_transactions.json"})).settled_on(
-            VALENTINE
+            ARRIVAL
         ),
         [
             SettlementLine(
@@ -761,7 +766,7 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
                 gross=usd(gross),
                 fee=usd(fee),
                 tax=usd(tax),
-                settled_on=VALENTINE,
+                settled_on=ARRIVAL,
                 bank_reference="po_gMKMoB5eZM9NfHrMgJT78rxD",
             )
             for line, kind, subject, gross, fee, tax in STRIPES_LINES
@@ -770,21 +775,21 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
     "omise/api.charge.json": (lambda at: omise(at).fetch_payment(CHARGE), CHARGED),
     "omise/api.charge.captured_in_part.json": (
         lambda at: omise(at).fetch_payment(CHARGE),
-        replace(CHARGED, amount=thb(50_00), fee=196, tax=13),
+        replace(CHARGED, amount=thb(240_00), fee=8_35, tax=55),
     ),
     "omise/api.charge.promptpay.json": (
-        lambda at: omise(at).create_order(wish(Method.PROMPTPAY, "r", 100_00, "THB")),
+        lambda at: omise(at).create_order(wish(Method.PROMPTPAY, "r", 640_00, "THB")),
         GatewayOrder(
             CHARGE,
             CheckoutQr(
                 None,
-                f"https://api.omise.co/charges/{CHARGE}/documents/docu_test_szohc88fmkrh4whtxr7/downloads/4A26C70C744CDCD0",
+                f"https://api.omise.co/charges/{CHARGE}/documents/docu_test_szohc88fmkrh4whtxr7/downloads/9D03E1B752F8A6C4",
             ),
         ),
     ),
     "omise/api.refund.json": (
         lambda at: omise(at).fetch_refund(refund_id="rfnd_1", payment_id="chrg_1"),
-        given_back("omise", "rfnd_test_irz9ymemhunxe64wiks", "chrg_test_ow6aes3cg433vqgzp4t", thb(100_00)),
+        given_back("omise", "rfnd_test_irz9ymemhunxe64wiks", "chrg_test_ow6aes3cg433vqgzp4t", thb(125_00)),
     ),
     "omise/api.dispute.json": (
         lambda at: omise(at).fetch_dispute("dspt_1"),
@@ -792,53 +797,55 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
             provider="omise",
             dispute_id="dspt_test_bavmj2k86dgf1om25bn",
             payment_id="chrg_test_8dis0c9z54zjiqiyww3",
-            amount=thb(1_000_00),
+            amount=thb(460_00),
             state=DisputeState.OPEN,
             reason="",
         ),
     ),
     "omise/api.transfer.json": (
-        lambda at: OmiseTransfers(at.omise).fetch_payout("trsf_1"),
+        lambda at: transfers(at).fetch_payout("trsf_1"),
         PayoutFacts(
             provider="omise",
             payout_id="trsf_test_d2b2brbpbxfbte2z4jy",
             reference="",
-            amount=thb(1_921_88),
+            amount=thb(876_50),
             state=PayoutState.PROCESSED,
         ),
     ),
     "omise/api.transactions.json": (
-        lambda at: omise(replace(at, files={"/charges/": "omise/api.charge.json"})).settled_on(date(2015, 1, 15)),
+        lambda at: omise(
+            replace(at, files={"/charges/": "omise/api.charge.json", "/transfers/": "omise/api.transfer.json"})
+        ).settled_on(date(2026, 5, 12)),
         [
             SettlementLine(
-                settlement_id="2015-01-15",
+                settlement_id="2026-05-12",
                 line_id=line,
                 kind=kind,
                 subject_id=subject,
                 gross=thb(gross),
                 fee=thb(fee),
                 tax=thb(tax),
-                settled_on=date(2015, 1, 15),
+                settled_on=date(2026, 5, 12),
             )
             for line, kind, subject, gross, fee, tax in OMISES_LINES
         ],
     ),
     "omise/api.recipient.json": (
-        lambda at: OmiseTransfers(at.omise).fetch_check("recp_1"),
+        lambda at: transfers(at).fetch_check("recp_1"),
         AccountFacts("recp_test_sue2q8k5x349fry243i", "pending"),
     ),
     "omise/api.recipients.json": (
         lambda at: every(at.omise.every(Page[RecipientWire], "/recipients", {})),
-        [("recp_test_htphte5s4nojf5cqrnh", True, True, "SOMCHAI PRASERT")],
+        [("recp_test_htphte5s4nojf5cqrnh", True, True, "MALEE SRISUK")],
     ),
     "omise/api.customer.json": (
         lambda at: OmiseCards(at.omise, omise(at)).card_of_token(key=KEY, token="tokn_1", email=None),
         CardFacts(
             ref=CardRef("cust_test_ryw2vjcovan9p0cfaex", "card_test_xztvtcbcjhgku66evep"),
-            brand="visa",
-            last4="4242",
-            expires_year=2018,
-            expires_month=10,
+            brand="mastercard",
+            last4="4444",
+            expires_year=2031,
+            expires_month=4,
         ),
     ),
     "sepay/api.transactions.json": (
@@ -899,7 +906,7 @@ REFUSALS: Mapping[str, tuple[Asked, int, str, str]] = {
         lambda at: razorpay(at).fetch_payment("pay_1"),
         400,
         "BAD_REQUEST_ERROR",
-        "The amount is invalid",
+        "The id provided does not exist",
     ),
     "stripe/api.error.json": (
         lambda at: stripe(at).payments_of(INTENT),
@@ -907,7 +914,12 @@ REFUSALS: Mapping[str, tuple[Asked, int, str, str]] = {
         "insufficient_funds",
         "Your card has insufficient funds.",
     ),
-    "omise/api.error.json": (lambda at: omise(at).fetch_payment(CHARGE), 404, "not_found", "refund 404 was not found"),
+    "omise/api.error.json": (
+        lambda at: omise(at).fetch_payment(CHARGE),
+        404,
+        "not_found",
+        f"charge {CHARGE} was not found",
+    ),
 }
 
 
@@ -931,150 +943,135 @@ Line = tuple[str, int, str, str]
 STATEMENTS: Mapping[str, list[tuple[str, Money, Money, list[Line]]]] = {
     "statements/camt053.v2.xml": [
         (
-            "NL02ABNA0123456789",
-            inr(18_15),
-            inr(27_00),
-            [("2014-12-31", 8_85, "000000001", "Transaction Description 1")],
+            "NL16ABNA0810024671",
+            inr(4_210_40),
+            inr(5_065_15),
+            [("2026-06-03", 854_75, "BOAT-7741", "Two seats on the evening boat")],
         ),
         (
-            "NL02ABNA0123456789",
-            inr(27_00),
-            inr(20_00),
-            [("2014-12-31", -7_00, "000000002", "Transaction Description 2")],
+            "NL16ABNA0810024671",
+            inr(5_065_15),
+            inr(4_752_65),
+            [("2026-06-03", -312_50, "FUEL-0093", "Diesel of May")],
         ),
     ],
     "statements/camt053.v8.xml": [
         (
-            "NL02ABNA0123456789",
-            inr(18_15),
-            inr(27_00),
-            [("2014-12-31", 8_85, "AAAASESS-FP-CN_98765/01", "4654654654654654")],
+            "NL16ABNA0810024671",
+            inr(4_210_40),
+            inr(5_065_15),
+            [("2026-06-03", 854_75, "EXMPNL2A-IN-0603/417", "RF18000007741")],
         )
     ],
     "statements/csv.hdfc.csv": [
         (
             "ours",
-            inr(124_143_80),
-            inr(122_338_18),
+            inr(86_402_15),
+            inr(87_770_57),
             [
-                ("2014-04-03", -5_62, "000000000000000", "NEFT CHGS INCL ST & CESS 290314"),
-                ("2014-04-04", -1_400_00, "0000409405196501", "EAW-421424XXXXXX7601-00007359-MUMBAI"),
-                ("2014-04-05", -500_00, "0000000405154501", "MHDF3308536301/BILLDKVODAFONEINDIAL"),
-                ("2014-04-05", -4_900_00, "0000000000007201", "ATW-421424XXXXXX7601-S1ANBY92-DAHANU BRANCH"),
-                ("2014-04-08", 5_000_00, "000000000000000", "NEFT CR-HDFC0000001-RAZORPAY SOFTWARE"),
+                ("2026-06-11", -7_08, "000000000000000", "CHGS IMPS MAY26 INCL GST"),
+                ("2026-06-12", -2_600_00, "0000616304417702", "ATW-510372XXXXXX4186-QAY00214-KOCHI"),
+                ("2026-06-13", -1_845_00, "0000616402230918", "POS 510372XXXXXX4186 HARBOUR FUEL"),
+                ("2026-06-13", -3_500_00, "0000000000003846", "EAW-510372XXXXXX4186-HIL00731-FORT KOCHI BRANCH"),
+                ("2026-06-16", 9_320_50, "000000000000000", "NEFT CR-EXMP0000041-RAZORPAY SOFTWARE"),
             ],
         )
     ],
     "statements/mt940.abnamro.sta": [
         (
-            "517852201",
-            inr(3_236_28),
-            inr(3_062_58),
+            "548107731",
+            inr(8_120_45),
+            inr(7_834_23),
             [
                 (
-                    "2011-05-24",
-                    -9_00,
+                    "2026-06-04",
+                    -27_00,
                     "",
-                    "GIRO 428428 KPN - DIGITENNE BETALINGSKENM. 000000042188601 5314606701 BETREFT",
+                    "GIRO 730915 HARBOUR OFFICE BETALINGSKENM. 000000061700442 4480217703 BETREFT",
                 ),
-                ("2011-05-23", -11_59, "", "BEA NR:XXX1234 21.05.11/12.54 DIRCKIII FIL2500 KATWIJK,PAS999"),
-                ("2011-05-23", -11_63, "", "BEA NR:XXX1234 23.05.11/09.08 DIGROS FIL1015 KATWIJK Z,PAS999"),
-                ("2011-05-23", -141_48, "", "BEA NR:XXX1234 22.05.11/13.45 MYCOM DEN HAAG S-GRAVEN,PAS999"),
+                ("2026-06-04", -18_25, "", "BEA NR:K7T204 03.06.26/16.42 QUAY BAKERY FIL12 ROTTERDAM,PAS041"),
+                ("2026-06-04", -36_07, "", "BEA NR:K7T204 04.06.26/08.31 ROPE AND SAIL FIL3 DELFT N,PAS041"),
+                ("2026-06-04", -204_90, "", "BEA NR:K7T204 04.06.26/11.05 HARBOUR FUEL ROTTERDAM,PAS041"),
             ],
         ),
         (
-            "517852201",
-            inr(3_062_58),
-            inr(3_038_09),
+            "548107731",
+            inr(7_834_23),
+            inr(7_729_63),
             [
-                ("2011-05-24", -9_49, "", "BEA NR:XXX1234 24.05.11/09.18 PETS PLACE KATWIJK KATWI,PAS999"),
-                ("2011-05-24", -15_00, "", "52.89.39.801 MYCOM DEN HAAG"),
+                ("2026-06-05", -41_60, "", "BEA NR:K7T204 05.06.26/10.12 LAMP SHOP ROTTERDAM NOORD,PAS041"),
+                ("2026-06-05", -63_00, "", "71.20.44.918 HARBOUR FUEL"),
             ],
         ),
     ],
     "statements/mt940.postfinance.sta": [
         (
-            "123456701",
-            thb(0),
-            thb(229_20),
+            "802447193",
+            thb(150_00),
+            thb(424_90),
             [
                 (
-                    "2013-12-09",
-                    79_70,
-                    "01916",
-                    "GIRO AUS ONLINE-SIC 80532 AUFTRAGGEBER: ASHA RAO EXAMPLESTRASSE 10 1234",
+                    "2026-06-03",
+                    64_40,
+                    "02230",
+                    "GIRO AUS ONLINE-SIC 61207 AUFTRAGGEBER: ASHA RAO HUEGELSTRASSE 7 8400 WINTERTHUR",
                 ),
-                ("2013-12-09", 149_50, "01916", "GIRO AUS ONLINE-SIC 81379 AUFTRAGGEBER: RAVI IYER EXAMPLESTRASSE 12"),
+                ("2026-06-03", 210_50, "02230", "GIRO AUS ONLINE-SIC 61934 AUFTRAGGEBER: RAVI IYER QUAIGASSE 21"),
             ],
         ),
         (
-            "123456701",
-            thb(229_20),
-            thb(159_40),
+            "802447193",
+            thb(424_90),
+            thb(339_40),
             [
                 (
-                    "2013-12-16",
-                    -79_90,
-                    "01916",
-                    "GIRO AUS ONLINE-SIC 80701 AUFTRAGGEBER: XXXXXXXXX XXX XXXXXXXXSTR ASSE",
+                    "2026-06-08",
+                    -118_20,
+                    "02230",
+                    "GIRO AUS ONLINE-SIC 62115 AUFTRAGGEBER: MALEE SRISUK UFERPROMENA DE",
                 ),
-                ("2013-12-18", 10_10, "01651", "EINZAHLUNGSSCHEIN"),
+                ("2026-06-10", 32_70, "01984", "EINZAHLUNGSSCHEIN"),
             ],
         ),
     ],
     "statements/mt940.rabobank.sta": [
         (
-            "NL02RABO0123456789",
-            inr(1_000_00),
-            inr(965_00),
+            "NL21RABO0355490127",
+            inr(2_480_00),
+            inr(2_295_25),
             [
-                (
-                    "2013-01-01",
-                    -25_00,
-                    "EREF",
-                    "/EREF/01-01-2013 12:00 0030000987654321/BENM//NAME/CONTRA ACCOUN T HOLDER",
-                ),
-                ("2013-01-02", -10_00, "", "/BENM//NAME/ASHA RAO/REMI/Reference 201301234/ISDT/2013-01-02"),
+                ("2026-06-02", -136_50, "EREF", "/EREF/02-06-2026 09:41 0051300277410968/BENM//NAME/HARBOUR FUEL"),
+                ("2026-06-03", -48_25, "", "/BENM//NAME/MALEE SRISUK/REMI/Life vests 260603/ISDT/2026-06-03"),
             ],
         ),
         (
-            "NL02RABO0123456789",
-            inr(965_00),
-            inr(930_00),
+            "NL21RABO0355490127",
+            inr(2_295_25),
+            inr(2_086_75),
             [
-                (
-                    "2013-01-08",
-                    -25_00,
-                    "EREF",
-                    "/EREF/08-01-2013 12:00 0030000987654321/BENM//NAME/CONTRA ACCOUN T HOLDER",
-                ),
-                ("2013-01-09", -10_00, "", "/BENM//NAME/ASHA RAO/REMI/Reference 201301234/ISDT/2013-01-09"),
+                ("2026-06-09", -136_50, "EREF", "/EREF/09-06-2026 09:44 0051300277411803/BENM//NAME/HARBOUR FUEL"),
+                ("2026-06-10", -72_00, "", "/BENM//NAME/MALEE SRISUK/REMI/Life vests 260610/ISDT/2026-06-10"),
             ],
         ),
     ],
     "statements/mt940.structured.sta": [
         (
-            "10020030/1234501",
-            inr(2_187_95),
-            inr(4_387_95),
+            "70150000/6620418",
+            inr(3_410_60),
+            inr(3_735_60),
             [
-                ("2002-11-02", -800_00, "55555", "DAUERAUFTRAG Miete November"),
-                ("2002-11-02", 3_000_00, "55555", "UEBERWEISUNG Gehalt Oktober"),
+                ("2026-06-02", -950_00, "70412", "DAUERAUFTRAG Liegeplatz Juni"),
+                ("2026-06-02", 1_275_00, "70412", "UEBERWEISUNG Abendfahrt Gruppe"),
             ],
         ),
         (
-            "BPHKPLPK/320000546101",
-            thb(40_000_00),
-            thb(50_040_00),
+            "EXMPPLPW/441000027735",
+            thb(18_500_00),
+            thb(22_235_50),
             [
-                (
-                    "2003-10-20",
-                    20_000_00,
-                    "8327000090031789",
-                    "Wyplata-(dysp/przel) 0810600076000077777777777715617INFO",
-                ),
-                ("2003-10-20", -10_000_00, "REF 25611247", "Wyplata-(dysp/przel) 0810600076000077777777777715617INFO"),
-                ("2003-10-20", 40_00, "8327000090031791", "Uznanie kwotą odsetek Odsetki od lokaty nr 101000022086"),
+                ("2026-06-10", 6_400_00, "5120004471830266", "Wplata-(karta) 0911602202000000044100002773555BOAT"),
+                ("2026-06-10", -2_750_00, "REF 77041825", "Przelew-(wychodzacy) 0911602202000000044100002773555FUEL"),
+                ("2026-06-10", 85_50, "5120004471830268", "Kapitalizacja bieżąca Za maj, rachunek 441000027735500"),
             ],
         ),
     ],
