@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -23,8 +23,10 @@ from tillhouse.kernel.work import JobView, jobs, run_due
 from tillhouse.kernel.work.timing import Timing
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
+from tillhouse.parts.payments.domain import OrderState, PaymentFacts
 from tillhouse.parts.payments.flows import together
 from tillhouse.parts.payments.ports import Purpose, SettledPayment
+from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.payments.service.settle_together import Told, settle_together
 
 TOLD = 3  # events of Razorpay that tell of one payment
@@ -81,6 +83,20 @@ async def credited_once(till: Till, paid: Sequence[Payer]) -> None:
         assert await till.wallet(one.person) == "150.00"
         async with till.house.database.reading() as session:
             assert len(await api.payments_of(session, one.order.id)) == 1
+
+
+async def test_a_payment_that_was_authorised_for_one_order_is_settled_with_that_one_alone(till: Till) -> None:
+    asha, ravi = new_person(), new_person()
+    hers, his = await till.order(asha), await till.order(ravi)
+    ids = [order.provider_order_id or "" for order in (hers, his)]
+    authorised = PaymentFacts("razorpay", "pay_1", ids[0], rupees("150.00"), OrderState.AUTHORIZED)
+    async with till.house.database.transaction() as session:
+        await settle(session, authorised)
+    for order_id, settled in ((ids[1], False), (ids[0], True)):
+        told = Told(replace(authorised, order_id=order_id, state=OrderState.CAPTURED), None)
+        async with till.house.database.transaction() as session:
+            assert await settle_together(session, [told]) == ({told.payment} if settled else set())
+    assert (await till.wallet(asha), await till.wallet(ravi)) == ("150.00", "0.00")
 
 
 async def test_deposits_that_wait_are_settled_in_one_transaction(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,17 @@ def test_versions_of_camt_differ_by_their_namespace_and_where_they_say_booked(ve
     assert len(read(content.encode()).lines) == len(ENTRIES)
 
 
+@pytest.mark.parametrize(("said", "reference"), [("", "BANK1"), ("NONREF", "BANK1"), ("CUST1", "CUST1")])
+def test_a_line_of_mt940_goes_by_the_customers_reference_or_where_there_is_none_by_the_banks(
+    said: str, reference: str
+) -> None:
+    lines = (
+        ":20:X", f":25:{ACCOUNT}", ":28C:1/1", ":60F:C260302INR1000,00", f":61:2603020302C100,00NTRF{said}//BANK1",
+        ":86:TEXT", ":62F:C260302INR1100,00",
+    )  # fmt: skip
+    assert [line.reference for line in read("\n".join(lines).encode(), "mt940").lines] == [reference]
+
+
 def test_what_is_pending_is_not_in_the_bank_yet() -> None:
     content = FORMS["camt053"].write(played(ENTRIES[0])).decode()
     pending = content.replace("BOOK", "PDNG").replace("10764.00", "1000.00")
@@ -128,6 +139,7 @@ REFUSED = {
     "a day that is none": CAMT.replace(b"2026-03-02</Dt>", b"2026-13-02</Dt>", 1),
     "lines that do not add up": CAMT.replace(b">50.00<", b">50.01<", 1),
     "mt940 without a closing balance": MT[: MT.index(b":62F:")],
+    "mt940 with a day that is none": MT.replace(b":60F:C260302", b":60F:C261302"),
     "mt940 that does not add up": MT.replace(b"D50,00", b"D50,01", 1),
     "mt940 with an absurd amount": MT.replace(b"D50,00", b"D" + b"9" * 60 + b",00", 1),
     "mt940 in utf-16": MT.decode().encode("utf-16"),
