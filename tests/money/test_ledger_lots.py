@@ -236,6 +236,17 @@ async def test_of_200_spends_of_2_from_100_points_at_once_fifty_succeed(purse: P
     assert await purse.left(account) == [0, 0, 0, 0]
 
 
+async def test_reservations_at_once_pin_no_point_twice(purse: Purse) -> None:
+    account = member()
+    for days in (None, 1, 2, 3):
+        await purse.grant(account, 25, days)
+    outcome = await together([purse.reserve(account, 10) for _ in range(40)])
+    assert outcome == {"done": 10, "InsufficientFunds": 30}
+    async with purse.house.database.reading() as session:
+        lots = await ledger.lots_of(session, account)
+    assert [lot.reserved for lot in lots] == [points(25)] * 4
+
+
 async def test_spenders_refunds_reservations_and_the_expiry_together_lose_and_make_no_point(purse: Purse) -> None:
     accounts = [member() for _ in range(3)]
     spent, held = [], []

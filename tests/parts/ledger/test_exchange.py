@@ -77,6 +77,12 @@ async def test_an_exchange_goes_through_the_trading_accounts_and_keeps_its_rate(
         assert await ledger.exchange_positions(session) == {"USD": dollars(1_003), "INR": rupees(-83_374)}
 
 
+async def test_what_the_caller_knows_of_an_exchange_stands_beside_its_rate(books: Books) -> None:
+    wallet, other = await rich(books, 5_000)
+    done = await exchange(books, wallet, dollars(1_000), other, metadata={"order": "A-1042", "rate": "mine"})
+    assert done.metadata == {"order": "A-1042", "base": "USD", "quote": "INR", "rate": "83.125"}
+
+
 @pytest.mark.parametrize(("rounding", "given", "rounded"), [("up", 83_375, -1), ("down", 83_374, 0)])
 async def test_what_rounding_gives_away_is_in_an_account_of_its_own(
     books: Books, rounding: ledger.Rounding, given: int, rounded: int

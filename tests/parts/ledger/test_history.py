@@ -141,6 +141,8 @@ async def test_a_time_without_a_zone_and_an_account_outside_the_chart_are_refuse
             await ledger.balance_at(session, ledger.house_account("vault", "INR"))
         with pytest.raises(InvalidInput, match="zone"):
             await ledger.statement_at(session, BANK, limit=5, since=SPRING.replace(tzinfo=None))
+        with pytest.raises(InvalidInput, match="zone"):
+            await ledger.statement_at(session, BANK, limit=5, until=SPRING.replace(tzinfo=None))
 
 
 async def test_a_statement_follows_effective_time_and_its_pages_join(books: Books) -> None:

@@ -1,6 +1,7 @@
 """Lots of points: where they came from, in which order they go, how they come back, when they end."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,12 +87,49 @@ async def test_the_same_key_grants_once_and_other_terms_under_it_are_refused(pur
 
 
 @pytest.mark.parametrize(
-    "terms", [{"days": 0}, {"days": -1}, {"price": Money(-1, "THB")}, {"amount": 0}, {"amount": -5}]
+    ("terms", "fault"),
+    [
+        ({"days": 0}, ("/expires_at", "past")),
+        ({"days": -1}, ("/expires_at", "past")),
+        ({"expires_at": (START + DAY).replace(tzinfo=None)}, ("/expires_at", "naive")),
+        ({"price": Money(-1, "THB")}, ("/price", "bad_amount")),
+        ({"amount": 0}, ("/amount", "bad_amount")),
+        ({"amount": -5}, ("/amount", "bad_amount")),
+    ],
 )
-async def test_a_lot_that_makes_no_sense_is_not_granted(purse: Purse, terms: dict[str, Any]) -> None:
+async def test_a_lot_that_makes_no_sense_is_not_granted(
+    purse: Purse, terms: dict[str, Any], fault: tuple[str, str]
+) -> None:
     before = await purse.everything()
-    with pytest.raises(ledger.BadPosting):
+    with pytest.raises(ledger.BadPosting) as refused:
         await purse.grant(member(), **{"amount": 5, **terms})
+    assert [(one.pointer, one.code) for one in refused.value.errors] == [fault]
+    assert await purse.everything() == before
+
+
+@pytest.mark.parametrize(
+    ("amount", "code"), [(Money(5, "INR"), "wrong_unit"), (points(0), "bad_amount"), (points(-3), "bad_amount")]
+)
+async def test_nothing_is_done_with_an_amount_that_is_none_or_in_another_unit(
+    purse: Purse, amount: Money, code: str
+) -> None:
+    account = member()
+    lot, spent = await purse.grant(account, 20), await purse.spend(account, 5)
+    held = await purse.reserve(account, 5)
+    terms: dict[str, Any] = {"key": key(), "kind": "club.points"}
+    before = await purse.everything()
+    async with purse.transaction() as session:
+        for asked in (
+            ledger.grant(session, account, amount, source="earned", **terms),
+            ledger.spend(session, account, amount, **terms),
+            ledger.refund(session, spent.transaction_id, amount, key=key()),
+            ledger.revoke(session, lot.id, amount, **terms),
+            ledger.reserve(session, account, amount, key=key()),
+            ledger.capture_reserved(session, held.id, amount, **terms),
+        ):
+            with pytest.raises(ledger.BadPosting) as refused:
+                await asked
+            assert [(one.pointer, one.code) for one in refused.value.errors] == [("/amount", code)]
     assert await purse.everything() == before
 
 
@@ -165,6 +203,18 @@ async def test_what_is_given_back_to_an_ended_lot_can_be_spent_for_the_days_of_g
     assert [(m.kind, m.amount.minor) for m in moved] == [
         ("spend", -6), ("expire", -4), ("refund", 5), ("spend", -2), ("expire", -3)
     ]  # fmt: skip
+
+
+async def test_a_refund_over_two_lots_brings_nothing_back_to_life_in_the_one_that_has_ended(purse: Purse) -> None:
+    account = member()
+    await purse.grant(account, 10, days=3)
+    await purse.grant(account, 10)
+    held = await purse.reserve(account, 6)
+    spent = await purse.spend(account, 6)  # the 4 that are free of the first, and 2 of the second
+    await purse.void(held.id)
+    with clock.held(START + 4 * DAY):
+        await purse.refund(spent, 3)
+        assert await purse.left(account) == [1, 10]
 
 
 async def test_work_is_reserved_charged_at_its_true_cost_and_the_rest_is_free_again(purse: Purse) -> None:
@@ -256,6 +306,12 @@ async def test_a_lot_is_revoked_as_far_as_it_is_unspent(purse: Purse) -> None:
     with pytest.raises(ledger.InsufficientFunds):
         await purse.revoke(bought, 7)
     assert await purse.everything() == before
+
+
+async def test_a_lot_that_never_was_is_not_revoked(purse: Purse) -> None:
+    lot = await purse.grant(member(), 5)
+    with pytest.raises(NotFound):
+        await purse.revoke(replace(lot, id=lot.id + 1), 1)
 
 
 async def test_bought_earned_and_given_are_told_apart(purse: Purse) -> None:

@@ -14,6 +14,7 @@ from tests.parts.ledger.books import BANK, CLEARING, FEES, SHOP, key, move, rupe
 from tests.parts.ledger.purse import CLUB, START, Purse
 from tillhouse.apps.compose import build_house, create_app
 from tillhouse.kernel import clock
+from tillhouse.kernel.paging import encode_cursor
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import enqueue, run_due
 from tillhouse.kernel.work.watch import CheckInvariants
@@ -401,12 +402,16 @@ async def test_lots_are_listed_by_expiry_and_those_without_come_last(desk: Desk,
     await desk.books.grant(desk.points, 33, 3)
     page = await shown(staff, "/console/ledger/lots")
     assert page.index("33 PTS") < page.index("22 PTS") < page.index("11 PTS")
-    seen, after = [], None
+    await desk.books.grant(desk.points, 44)
+    seen, cursor = [], None
     async with desk.books.house.database.reading() as session:
-        while found := await lots_reading.lots_by_expiry(session, limit=1, after=after):
+        while found := await lots_reading.lots_by_expiry(session, limit=1, after=ledger.place_in(cursor)):
             seen.append(found[0].remaining.minor)
-            after = found[0].expires_at, found[0].id
-    assert seen == [33, 22, 11]
+            cursor = encode_cursor(*ledger.place_of(found[0]))
+    assert seen == [33, 22, 11, 44]
+    foreign = await staff.get(f"/console/ledger/lots?cursor={encode_cursor('tomorrow', 5)}")
+    assert foreign.status_code == 422
+    assert "not one of ours" in foreign.text
 
 
 # Reports

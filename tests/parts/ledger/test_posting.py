@@ -250,6 +250,18 @@ async def test_many_postings_have_an_outcome_each_and_see_those_before_them(book
     assert await books.balance(other) == (100, 0, 100)
 
 
+async def test_an_atomic_bulk_with_one_that_makes_no_transaction_writes_none_even_when_its_refusal_is_caught(
+    books: Books,
+) -> None:
+    wallet = person()
+    before = await books.everything()
+    unknown = ledger.Posting(key=key(), kind="shop.unknown", legs=move(BANK, wallet, 5).legs)
+    async with books.transaction() as session:
+        with pytest.raises(ledger.BulkRefused):
+            await ledger.post_many(session, [move(BANK, wallet, 5), unknown], atomic=True)
+    assert await books.everything() == before
+
+
 async def test_many_postings_may_be_none_but_not_too_many(books: Books) -> None:
     async with books.transaction() as session:
         assert await ledger.post_many(session, []) == []

@@ -179,6 +179,53 @@ async def test_what_was_done_to_sealed_rows_is_found_by_exactly_these(
         assert found == TAMPERING[damage]  # and so the job says within 15 minutes: these blocks are recent
 
 
+# What the audit says of one damage, and the job of the last blocks: the place of the file is named where `{}` stands.
+SENTENCES: dict[str, list[str]] = {
+    f"UPDATE ledger.entries SET amount = amount + 1 WHERE transaction_id = {SECOND} AND amount > 0": [
+        "block 2: its rows, or what it says of itself, do not make its hash"
+    ],
+    "UPDATE ledger.blocks SET transactions = 2 WHERE number = 2": [
+        "block 2 sealed 2 transactions and 2 entries, there are 1 and 2 (or it begins elsewhere)"
+    ],
+    "UPDATE ledger.blocks SET previous_hash = sha256(hash) WHERE number = 2": [
+        "block 2 does not carry the hash of block 1",
+        "block 2: its rows, or what it says of itself, do not make its hash",
+    ],
+    "DELETE FROM ledger.blocks WHERE number IN (2, 3)": [
+        "block 4 sealed 1 transactions and 2 entries, there are 4 and 8 (or it begins elsewhere)",
+        "block 2 is missing",
+        "block 3 is missing",
+    ],
+    CUT_TRANSACTION + CUT_BLOCK: ["block 4 is kept in {} and not in the ledger: the chain was cut"],
+    "UPDATE ledger.blocks SET hash = sha256(hash) WHERE number = 4": [
+        "block 4: its rows, or what it says of itself, do not make its hash",
+        "block 4 is another than {} keeps: the chain was replaced",
+    ],
+}
+
+
+@pytest.mark.parametrize("damage", SENTENCES)
+async def test_the_audit_names_the_block_and_what_is_wrong_with_it(
+    settings: KernelSettings, owner: asyncpg.Connection, damage: str
+) -> None:
+    async with open_books(settings, sound=False) as books:
+        await write(books)
+        for table in TABLES:
+            await owner.execute(f"ALTER TABLE ledger.{table} DISABLE TRIGGER USER")
+        await owner.execute(damage)
+        for table in TABLES:
+            await owner.execute(f"ALTER TABLE ledger.{table} ENABLE TRIGGER USER")
+        (file, _log) = books.house.the(Anchors).places
+        sentences = [sentence.format(file.place) for sentence in SENTENCES[damage]]
+        async with books.house.database.reading() as session:
+            seal = [
+                *await sealing.broken(session, lambda _done, _total: None),
+                *await sealing.not_as_anchored_recent(session),
+            ]
+            recent = [*await sealing.broken_recent(session), *await sealing.not_as_anchored_recent(session)]
+        assert seal == recent == sentences
+
+
 async def test_changed_sums_for_reads_of_the_past_are_found(
     settings: KernelSettings, owner: asyncpg.Connection
 ) -> None:
