@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
@@ -37,6 +38,17 @@ def test_all_modules_come_after_what_they_require() -> None:
     names = [module.name for module in chosen()]
     for module in CATALOGUE:
         assert all(names.index(required) < names.index(module.name) for required in module.requires)
+
+
+async def test_the_frameworks_telemetry_hears_of_no_request(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for provider in ("trace.get_tracer_provider", "metrics.get_meter_provider", "_logs.get_logger_provider"):
+        monkeypatch.setattr(f"opentelemetry.{provider}", lambda provider=provider: asked.append(provider))
+    assert (await client.get("/pay/some-order?token=secret")).status_code == 404
+    assert (await client.post("/api/v1/auth/login", json={"password": 5})).status_code == 422
+    assert asked == []
 
 
 def test_an_unknown_module_is_named() -> None:

@@ -118,6 +118,8 @@ def create_app(house: House) -> FastAPI:
         redoc_url=None,
         responses=PROBLEMS,
         middleware=_middleware(house, web),
+        # The framework's own spans and logs tell addresses, which hold the tokens of links, and what people typed.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.house = house
     app.state.web = web
