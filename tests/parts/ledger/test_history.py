@@ -17,7 +17,7 @@ from tillhouse.apps.embedded import EmbeddedPostgres
 from tillhouse.kernel.errors import InvalidInput
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
-from tillhouse.parts.ledger.service import sealing
+from tillhouse.parts.ledger.service import history, sealing
 
 DAY = timedelta(days=1)
 INSTANT = timedelta(microseconds=1)
@@ -143,6 +143,8 @@ async def test_a_time_without_a_zone_and_an_account_outside_the_chart_are_refuse
             await ledger.statement_at(session, BANK, limit=5, since=SPRING.replace(tzinfo=None))
         with pytest.raises(InvalidInput, match="zone"):
             await ledger.statement_at(session, BANK, limit=5, until=SPRING.replace(tzinfo=None))
+        with pytest.raises(InvalidInput, match="zone"):
+            await history.curve(session, BANK, [SPRING, SPRING.replace(tzinfo=None)])
 
 
 async def test_a_statement_follows_effective_time_and_its_pages_join(books: Books) -> None:
@@ -166,6 +168,15 @@ async def test_a_statement_follows_effective_time_and_its_pages_join(books: Book
         assert tuple(joined) == whole.lines
         days = await ledger.statement_at(session, wallet, limit=50, since=SPRING, until=SPRING + DAY)
         assert [line.balance.minor for line in days.lines] == [7, 11]
+
+
+async def test_a_statement_opens_with_all_that_took_effect_before_it_to_the_microsecond(books: Books) -> None:
+    wallet = person()
+    await post_at(books, wallet, 3, SPRING - timedelta(microseconds=1))
+    await post_at(books, wallet, 4, SPRING)
+    async with books.house.database.reading() as session:
+        found = await ledger.statement_at(session, wallet, limit=9, since=SPRING)
+    assert (found.opening, [line.balance.minor for line in found.lines]) == (rupees(3), [7])
 
 
 async def test_a_statement_as_known_then_leaves_out_what_was_told_later(books: Books) -> None:
@@ -194,7 +205,12 @@ async def test_an_open_posting_holds_the_watermark_back_until_it_ends(books: Boo
         async with books.transaction() as session:
             stalled = await ledger.post(session, move(BANK, person(), 5))
             other = await asyncio.create_task(_posted_elsewhere(outside))
-            assert await outside.fetchval("SELECT ledger.watermark()") <= stalled.recorded_at < other
+            mark = await outside.fetchval("SELECT ledger.watermark()")
+            assert mark <= stalled.recorded_at < other
+            at, before = [
+                await ledger.balance_at(session, BANK, recorded=mark - timedelta(microseconds=n)) for n in (0, 1)
+            ]
+            assert (at.stable, before.stable) == (False, True)
         assert await outside.fetchval("SELECT ledger.watermark()") > stalled.recorded_at
     finally:
         await outside.close()

@@ -8,6 +8,7 @@ import pytest
 from tests.parts.ledger.books import BANK, CLEARING, FEES, Books, key, move, person, rupees
 from tillhouse.kernel import clock
 from tillhouse.kernel.errors import NotFound
+from tillhouse.kernel.money import Money
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.service import holding
 
@@ -106,6 +107,20 @@ async def test_only_an_amount_above_zero_is_held(books: Books, paise: int) -> No
     with pytest.raises(ledger.BadPosting) as refused:
         await books.hold(await funded(books, 100), paise)
     assert [(fault.pointer, fault.code) for fault in refused.value.errors] == [("/amount", "bad_amount")]
+
+
+async def test_a_hold_is_in_the_accounts_unit_has_a_zone_and_keeps_what_is_known_of_it(books: Books) -> None:
+    wallet = await funded(books, 100)
+    async with books.transaction() as session:
+        with pytest.raises(ledger.BadPosting) as refused:
+            await ledger.hold(
+                session, key=key(), account=wallet, amount=Money(5, "USD"), expires_at=datetime(2030, 1, 1)  # noqa: DTZ001
+            )  # fmt: skip
+        assert [(fault.pointer, fault.code) for fault in refused.value.errors] == [
+            ("/amount", "wrong_unit"), ("/expires_at", "naive")
+        ]  # fmt: skip
+        held = await ledger.hold(session, key=key(), account=wallet, amount=rupees(5), metadata={"payout": "po_1"})
+    assert held.metadata == {"payout": "po_1"}
 
 
 async def test_holds_expire_when_their_time_is_over_and_not_before(books: Books) -> None:

@@ -374,8 +374,9 @@ async def test_an_account_with_lots_takes_no_posting_hold_or_reversal_that_does_
 
 async def test_only_an_account_with_lots_is_granted_any(purse: Purse) -> None:
     before = await purse.everything()
-    with pytest.raises(ledger.BadPosting):
+    with pytest.raises(ledger.BadPosting) as refused:
         await purse.grant(ledger.house_account("bank", "PTS"), 1)
+    assert [(one.pointer, one.code) for one in refused.value.errors] == [("/account", "no_lots")]
     assert await purse.everything() == before
 
 

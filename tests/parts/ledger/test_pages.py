@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+import sqlalchemy
 
 from tests.parts.ledger.books import BANK, CLEARING, FEES, SHOP, key, move, rupees, wallet_of
 from tests.parts.ledger.purse import CLUB, START, Purse
@@ -153,12 +154,23 @@ async def test_the_menu_shows_what_the_reader_may_open(desk: Desk, staff: httpx.
 async def test_the_first_page_counts_what_waits(desk: Desk, staff: httpx.AsyncClient) -> None:
     assert "Nothing waits for you" in await shown(staff, "/console/")
     await desk.books.fund(desk.wallet, 500_00)
-    await desk.books.hold(desk.wallet, 100_00)
+    held = await desk.books.hold(desk.wallet, 100_00)
     await desk.books.grant(desk.points, 50, 3)
-    with clock.held(clock.now() + 2 * DAY):
-        page = await shown(staff, "/console/")
+    async with desk.books.transaction() as session:
+        await enqueue(session, CheckInvariants())
+    await run_due(desk.books.house)
+    assert "0 Broken rules of the books" in await shown(staff, "/console/")
+    async with (
+        desk.books.transaction() as session
+    ):  # as if it had found one rule of the books broken, and one of others
+        await session.execute(sqlalchemy.text("UPDATE kernel.jobs SET progress_note = 'ledger.seal, wallets.sums'"))
+    page = await shown(staff, "/console/")
+    assert "1 Broken rules of the books" in page
     assert "1 Lots that end within a week" in page
-    assert "Nothing waits for you" not in page
+    assert "0 Holds open for more than a day" in page
+    with clock.held(held.created_at + DAY + timedelta(seconds=1)):
+        page = await shown(await desk.browser("staff"), "/console/")
+    assert "1 Holds open for more than a day" in page
 
 
 # Accounts
