@@ -21,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -220,23 +221,29 @@ async def singles(bench: Bench) -> None:
 async def over_http(bench: Bench) -> None:
     async with bench.house.database.transaction() as session:
         key = (await machines.create(session, SYSTEM, "bench", ["ledger.post"])).key
-    with ledger_http.web_process(bench.house.settings.database_url, "ledger", "identity") as web:
+    with _web(bench) as web, _web(bench) as another:
         for name, source in (("", None), (", one hot account", HOT)):
 
             def single(source: int | None = source) -> bytes:
                 return ledger_http.post("/api/v1/ledger/transactions", _body(bench.posting(source)), key=key)
 
             cost = Cost(bench.server, web.process)
-            found = await ledger_http.rate(web.port, single, connections=32, seconds=bench.seconds)
+            found = await ledger_http.rate(web.port, request=single, connections=32, seconds=bench.seconds)
             bench.report(f"POST /transactions, 32 connections{name}", found)
             bench.cost(f"POST /transactions{name}", cost, found * (bench.seconds + 1))
+            both = await ledger_http.rate(web.port, another.port, request=single, connections=32, seconds=bench.seconds)
+            bench.report(f"POST /transactions, 32 connections, two web processes{name}", both)
 
         def bulk() -> bytes:
             body = {"transactions": [_body(bench.posting()) for _ in range(ledger_services.BULK)]}
             return ledger_http.post("/api/v1/ledger/transactions/bulk", body, key=key)
 
-        found = await ledger_http.rate(web.port, bulk, connections=8, seconds=bench.seconds)
+        found = await ledger_http.rate(web.port, request=bulk, connections=8, seconds=bench.seconds)
         bench.report("POST /transactions/bulk of 50, 8 connections", ledger_services.BULK * found)
+
+
+def _web(bench: Bench) -> AbstractContextManager[ledger_http.Web]:
+    return ledger_http.web_process(bench.house.settings.database_url, "ledger", "identity")
 
 
 def _body(posting: ledger.Posting) -> dict[str, object]:
@@ -352,6 +359,8 @@ _RATIOS = (
     ("our SQL alone / pgledger's SQL alone", "our SQL alone, 20 clients", "pgledger: 20 clients"),
     ("our SQL alone / pgledger's, one hot account", "our SQL alone, 20 clients, hot", "pgledger: 20 clients, hot"),
     ("HTTP / pgledger's SQL alone", "POST /transactions, 32 connections", "pgledger: 20 clients"),
+    ("HTTP, two web processes / pgledger's SQL alone", "POST /transactions, 32 connections, two web processes",
+     "pgledger: 20 clients"),
     ("after 10 minutes: single, hot / wide", "after 600 s: single, hot", "after 600 s: single, wide"),
     ("after 10 minutes: bulk, hot / wide", "after 600 s: bulk, hot", "after 600 s: bulk, wide"),
     ("HTTP / Formance, single", "POST /transactions, 32 connections", "Formance: single, 32 connections"),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 import httpx
 import psutil
@@ -57,11 +58,11 @@ def _answers(port: int) -> bool:
         return False
 
 
-async def rate(port: int, request: Callable[[], bytes], *, connections: int, seconds: float) -> float:
-    """How many requests a second are answered with success; any other answer ends the run."""
+async def rate(*ports: int, request: Callable[[], bytes], connections: int, seconds: float) -> float:
+    """How many requests a second are answered with success, by these processes together; any other ends the run."""
     done, counting, end = 0, False, time.perf_counter() + 1
 
-    async def client() -> None:
+    async def client(port: int) -> None:
         nonlocal done
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while time.perf_counter() < end:
@@ -71,10 +72,11 @@ async def rate(port: int, request: Callable[[], bytes], *, connections: int, sec
             done += counting
         writer.close()
 
-    await asyncio.gather(*(client() for _ in range(connections)))
+    clients = list(islice(cycle(ports), connections))
+    await asyncio.gather(*(client(port) for port in clients))
     counting, started = True, time.perf_counter()
     end = started + seconds
-    await asyncio.gather(*(client() for _ in range(connections)))
+    await asyncio.gather(*(client(port) for port in clients))
     return done / (time.perf_counter() - started)
 
 

@@ -39,9 +39,9 @@ class Service:
     bulk: Callable[[], bytes]
 
     async def measure(self, report: Report, seconds: float) -> None:
-        found = await ledger_http.rate(self.port, self.single, connections=32, seconds=seconds)
+        found = await ledger_http.rate(self.port, request=self.single, connections=32, seconds=seconds)
         report(f"{self.name}: single, 32 connections", found)
-        found = await ledger_http.rate(self.port, self.bulk, connections=8, seconds=seconds)
+        found = await ledger_http.rate(self.port, request=self.bulk, connections=8, seconds=seconds)
         report(f"{self.name}: bulk of {BULK}", BULK * found)
 
     def stop(self) -> None:

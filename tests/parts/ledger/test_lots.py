@@ -133,6 +133,27 @@ async def test_nothing_is_done_with_an_amount_that_is_none_or_in_another_unit(
     assert await purse.everything() == before
 
 
+async def test_the_terms_of_a_lot_stand_in_the_transaction_that_granted_it_and_what_a_movement_is_of(
+    purse: Purse,
+) -> None:
+    account = member()
+    lot = await purse.grant(account, 10, days=3, price=Money(9_900, "THB"), priority=2, metadata={"order": "A-1042"})
+    plain = await purse.grant(account, 10)
+    spent = await purse.spend(account, 3, sources=["purchased", "earned"], metadata={"for": "a picture"})
+    back, taken = await purse.refund(spent, 1), await purse.revoke(lot, 2)
+    numbers = (lot.id, plain.id, spent.transaction_id, back.transaction_id, taken.transaction_id)
+    async with purse.house.database.reading() as session:
+        said = [(await ledger.transaction(session, number)).metadata for number in numbers]
+    terms = {"source": "purchased", "price": "99.00 THB", "expires_at": (START + 3 * DAY).isoformat(), "priority": 2}
+    assert said == [
+        {"order": "A-1042", "lot": terms},
+        {"lot": {"source": "purchased"}},
+        {"for": "a picture", "sources": ["earned", "purchased"]},
+        {"spend": str(spent.transaction_id)},
+        {"lot": str(lot.id)},
+    ]
+
+
 async def test_a_refund_goes_back_to_the_same_lots_the_last_taken_first(purse: Purse) -> None:
     account = member()
     await purse.grant(account, 10, days=3)
