@@ -329,6 +329,35 @@ async def test_a_lot_is_revoked_as_far_as_it_is_unspent(purse: Purse) -> None:
     assert await purse.everything() == before
 
 
+async def test_a_reservation_may_be_of_some_sources_alone(purse: Purse) -> None:
+    account = member()
+    await purse.grant(account, 10, source="promotional")
+    await purse.grant(account, 6, source="purchased")
+    before = await purse.everything()
+    with pytest.raises(ledger.InsufficientFunds) as refused:
+        await purse.reserve(account, 7, sources=["purchased"])
+    assert refused.value.available == points(6)
+    assert await purse.everything() == before
+    held = await purse.reserve(account, 5, sources=["purchased"])
+    await purse.charge(held, 5)
+    assert await purse.left(account) == [10, 1]
+
+
+async def test_points_come_from_and_go_to_the_account_that_is_named(purse: Purse) -> None:
+    account, sales = member(), ledger.house_account("lots:sales", "PTS")
+    lot = await purse.grant(account, 10, against=sales)
+    await purse.spend(account, 3, against=sales)
+    async with purse.transaction() as session:
+        terms: dict[str, Any] = {"key": key(), "kind": "club.points", "metadata": {"why": "returned"}}
+        taken = await ledger.revoke(session, lot.id, points(2), against=sales, **terms)
+        written = await ledger.transaction(session, taken.transaction_id)
+    assert written.metadata == {"why": "returned", "lot": str(lot.id)}
+    assert (await purse.balance(sales))[0] == -5
+    async with purse.house.database.reading() as session:
+        moved = await ledger.balances_of_owner(session, "house", None)
+    assert [one.account.code for one in moved if one.account.unit == "PTS"] == ["lots:sales"]
+
+
 async def test_a_lot_that_never_was_is_not_revoked(purse: Purse) -> None:
     lot = await purse.grant(member(), 5)
     with pytest.raises(NotFound):
