@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Engine, event
 
-from tests.parts.payments.till import Till, new_person, open_till
+from tests.parts.payments.till import Till, new_person, open_till, rupees
 from tillhouse.kernel.access import SYSTEM
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
@@ -235,3 +236,29 @@ async def test_the_rest_of_it_taken_back_gives_all_of_it_back_and_nothing_is_lef
     assert await balance(till, ledger.AccountRef("person", person, "wallet", "USD")) == "50.00"
     assert await house(till, "payouts:stripe", "USD") == "0.00"
     assert await open_about(till, payout_id) == []
+
+
+# --- who is asked about it ------------------------------------------------------------------------------------------
+
+
+async def test_what_a_provider_never_tells_is_not_looked_for_at_each_of_its_words(till: Till) -> None:
+    about: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: object, *_more: object) -> None:
+        if "exceptions" in statement:
+            about.extend(reason for reason in ("fee_difference", "partly_reversed") if reason in repr(values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        person = new_person()
+        await till.give(person, rupees("60.00"))
+        payout = await till.withdraw(person, "60.00")
+        await till.quiet()
+        till.sandbox_clock.advance(200)
+        await till.quiet()
+        assert (await till.see_payout(payout)).state == PayoutState.PROCESSED
+        assert about == []
+        await pay_out_by_stripe(till, new_person())
+        assert set(about) == {"partly_reversed"}
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
