@@ -386,6 +386,26 @@ def test_a_line_of_a_report_has_one_class(
     assert classify(*line, None, taken=taken, missed=missed) == LineClass.EXTRA
 
 
+@pytest.mark.parametrize(
+    ("told", "in_parts", "in_two_ways"),
+    [
+        (inr(100), 100, 100),
+        (inr(40), 40, 100),
+        (inr(250), 100, 250),
+        (inr(0), 100, 100),
+        (inr(-40), 100, 100),
+        (Money(40, "USD"), 100, 100),
+    ],
+)
+def test_a_claim_is_over_what_a_line_says_only_where_the_line_may_say_it(
+    told: Money, in_parts: int, in_two_ways: int
+) -> None:
+    claim = Claim(UUID(int=1), "pay_1", inr(100), None, "item", NOW)
+    assert claim.as_told(told) == claim
+    assert replace(claim, in_parts=True).as_told(told).amount == inr(in_parts)
+    assert replace(claim, instead=inr(250)).as_told(told).amount == inr(in_two_ways)
+
+
 def test_a_line_of_the_bank_takes_the_first_that_fits_and_is_not_taken() -> None:
     one, two = Expected("a", inr(5), "bank", None), Expected("b", inr(5), "bank", None)
     other, foreign = Expected("c", inr(6), "bank", None), Expected("d", Money(5, "USD"), "bank", None)
@@ -400,9 +420,16 @@ def test_a_line_of_the_bank_takes_the_first_that_fits_and_is_not_taken() -> None
 
 @pytest.mark.parametrize(
     ("kind", "gross", "about"),
-    [("dispute", 1, "reinstated"), ("dispute", 0, "dispute"), ("dispute", -1, "dispute"), ("payment", 1, "payment")],
+    [
+        ("dispute", 1, "reinstated"),
+        ("dispute", 0, "dispute"),
+        ("dispute", -1, "dispute"),
+        ("payment", 1, "payment"),
+        ("payout", 1, "returned"),
+        ("payout", -1, "payout"),
+    ],
 )
-def test_what_a_dispute_gives_back_is_a_line_of_its_own(kind: LineKind, gross: int, about: LineKind) -> None:
+def test_what_a_dispute_or_payout_gives_back_is_a_line_of_its_own(kind: LineKind, gross: int, about: LineKind) -> None:
     assert kind_of(kind, inr(gross)) == about
 
 

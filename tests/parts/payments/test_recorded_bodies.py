@@ -617,7 +617,10 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
         lambda at: afterwards(at).fetch_dispute("disp_1"),
         disputed(DisputeState.OPEN, "pre_arbitration"),
     ),
-    "razorpay/api.dispute.won.json": (lambda at: afterwards(at).fetch_dispute("disp_1"), disputed(DisputeState.WON)),
+    "razorpay/api.dispute.won.json": (
+        lambda at: afterwards(at).fetch_dispute("disp_1"),
+        replace(disputed(DisputeState.LOST), lost_part=10_00),
+    ),
     "razorpay/api.dispute.lost.json": (lambda at: afterwards(at).fetch_dispute("disp_1"), disputed(DisputeState.LOST)),
     "razorpay/api.dispute.closed.json": (lambda at: afterwards(at).fetch_dispute("disp_1"), disputed(DisputeState.WON)),
     "razorpay/api.qr_code.json": (
