@@ -775,6 +775,22 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
             for line, kind, subject, gross, fee, tax in STRIPES_LINES
         ],
     ),
+    "stripe/api.balance_transactions.reversed.json": (
+        lambda at: stripe(replace(at, files={"/payouts": "stripe/api.payouts.json"})).settled_on(ARRIVAL),
+        [
+            SettlementLine(
+                settlement_id="po_gMKMoB5eZM9NfHrMgJT78rxD",
+                line_id="txn_WwjUKPdVCWJKYSJME7RwPJb6",
+                kind="payout",
+                subject_id="tr_JULvxxWXJuLYMctwDcgJ6njv/trr_sscv4LVWbANTdSiwNYpaBXN5",
+                gross=usd(9_50),
+                fee=usd(0),
+                tax=usd(0),
+                settled_on=ARRIVAL,
+                bank_reference="po_gMKMoB5eZM9NfHrMgJT78rxD",
+            )
+        ],
+    ),
     "omise/api.charge.json": (lambda at: omise(at).fetch_payment(CHARGE), CHARGED),
     "omise/api.charge.captured_in_part.json": (
         lambda at: omise(at).fetch_payment(CHARGE),
