@@ -326,22 +326,51 @@ class Dispute(Deposit):
             facts = await gateway(self.till.house, self.way.provider).fetch_payment(self.payment.provider_payment_id)
             self.dispute = await self.way.dispute(self.town.street, facts)
 
+    @property
+    def left(self) -> Money:
+        """What its owner has of the payment in the end."""
+        return Money(0, self.way.amount.unit) if self.end == DisputeState.LOST else self.way.amount
+
     async def ended(self) -> None:
         assert self.made
-        lost = self.end == DisputeState.LOST
         balance = await self.town.balance(self.owner_kind, self.owner, self.way.amount.unit)
-        assert balance.posted == balance.available == (Money(0, self.way.amount.unit) if lost else self.way.amount)
+        assert balance.posted == balance.available == self.left
         async with self.till.house.database.reading() as session:
             order = await api.order(session, self.made.id)
             (dispute,) = [
                 one for one in (await api.disputes(session, limit=10_000))[0] if one.payment_id == self._payment_id
             ]
-        assert (order.state, dispute.state) == (OrderState.REFUNDED if lost else OrderState.CAPTURED, self.end)
+        assert (order.state, dispute.state) == (self.becomes, self.end)
+
+    @property
+    def becomes(self) -> OrderState:
+        """Where its order stands in the end."""
+        return OrderState.REFUNDED if self.end == DisputeState.LOST else OrderState.CAPTURED
 
     @property
     def _payment_id(self) -> UUID:
         assert self.payment
         return self.payment.id
+
+
+class DisputeInPart(Dispute):
+    """A part of it is contested at Razorpay, which is won; what was not is gone."""
+
+    @property
+    def left(self) -> Money:
+        return Money(self.way.amount.minor // 3, self.way.amount.unit)
+
+    @property
+    def becomes(self) -> OrderState:
+        return OrderState.PARTIALLY_REFUNDED
+
+    async def again(self) -> None:
+        await self._open()
+        if not self.closed:
+            self.closed = True
+            at = f"{self.way.provider}/disputes/{self.dispute}"
+            await self.town.street.does(f"{at}/review", contested=self.left.minor)
+            await self.town.street.does(f"{at}/close", outcome="won")
 
 
 # --- money out ------------------------------------------------------------------------------------------------------
@@ -562,10 +591,13 @@ DASHBOARD = tuple(
     Flow(f"refund at the dashboard: {way}", way.provider, partial(Refund, way=way, at_dashboard=True))
     for way in REFUNDABLE
 )
-DISPUTES = tuple(
-    Flow(f"dispute {end}: {way}", way.provider, partial(Dispute, way=way, end=end))
-    for way in REFUNDABLE
-    for end in (DisputeState.LOST, DisputeState.WON)
+DISPUTES = (
+    *(
+        Flow(f"dispute {end}: {way}", way.provider, partial(Dispute, way=way, end=end))
+        for way in REFUNDABLE
+        for end in (DisputeState.LOST, DisputeState.WON)
+    ),
+    Flow("dispute lost in part: razorpay", "razorpay", partial(DisputeInPart, way=CHECKOUT, end=DisputeState.LOST)),
 )
 WITHDRAWALS = (
     *(Flow(f"payout: {way.name}", way.provider, partial(Payout, way=way)) for way in PAYOUTS),

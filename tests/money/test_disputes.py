@@ -39,19 +39,23 @@ class Case:
             (payment,) = await api.payments_of(session, order.id)
         return cls(till, person, order, payment)
 
-    def facts(self, state: DisputeState, amount: str = "100.00", *, fee: int = 0, name: str = "") -> DisputeFacts:
+    def facts(
+        self, state: DisputeState, amount: str = "100.00", *, fee: int = 0, name: str = "", part: int | None = None
+    ) -> DisputeFacts:
         dispute_id = f"disp_{name}{self.payment.provider_payment_id}"
         return DisputeFacts(
-            "razorpay", dispute_id, self.payment.provider_payment_id, rupees(amount), state, "fraud", fee
+            "razorpay", dispute_id, self.payment.provider_payment_id, rupees(amount), state, "fraud", fee, None, part
         )
 
-    async def hear(self, state: DisputeState, amount: str = "100.00", *, fee: int = 0, name: str = "") -> str | None:
+    async def hear(
+        self, state: DisputeState, amount: str = "100.00", *, fee: int = 0, name: str = "", part: int | None = None
+    ) -> str | None:
         async with self.till.house.database.transaction() as session:
-            return await settle_dispute(session, self.facts(state, amount, fee=fee, name=name))
+            return await settle_dispute(session, self.facts(state, amount, fee=fee, name=name, part=part))
 
-    async def news(self, state: DisputeState) -> None:
+    async def news(self, state: DisputeState, *, part: int | None = None) -> None:
         ends = state in (DisputeState.WON, DisputeState.LOST)
-        await self.hear(state, fee=500 if ends else 0)
+        await self.hear(state, fee=500 if ends else 0, part=part if state == DisputeState.LOST else None)
 
     async def state(self) -> OrderState:
         return (await self.till.see_order(self.order)).state
@@ -71,20 +75,28 @@ class Case:
         return str(owed.posted)
 
 
-@pytest.mark.parametrize("end", [DisputeState.WON, DisputeState.LOST])
-async def test_every_order_of_a_disputes_news_told_twice_ends_the_same(till: Till, end: DisputeState) -> None:
+@pytest.mark.parametrize(
+    ("end", "part", "lost"),
+    [(DisputeState.WON, None, 0), (DisputeState.LOST, None, 100_00), (DisputeState.LOST, 30_00, 30_00)],
+    ids=["won", "lost", "lost in part"],
+)
+async def test_every_order_of_a_disputes_news_told_twice_ends_the_same(
+    till: Till, end: DisputeState, part: int | None, lost: int
+) -> None:
     """Polar #13048, #13050, #13192: `closed` before and together with `created`."""
     sequences = list(every_order(Counter(2 * (*NEWS, end))))
     assert len(sequences) == 90
     cases = [await Case.begin(till) for _ in sequences]
     for position in range(6):
-        await side_by_side(case.news(sequence[position]) for case, sequence in zip(cases, sequences, strict=True))
-    lost = end == DisputeState.LOST
-    assert {await till.wallet(case.person) for case in cases} == {"0.00" if lost else "100.00"}
-    assert {await till.available(case.person) for case in cases} == {"0.00" if lost else "100.00"}
-    assert {await case.state() for case in cases} == {OrderState.REFUNDED if lost else OrderState.CAPTURED}
-    left = len(cases) * (0 if lost else 10_000)
-    assert await till.house_balance("clearing:razorpay") == str(Money(left, "INR"))
+        await side_by_side(
+            case.news(sequence[position], part=part) for case, sequence in zip(cases, sequences, strict=True)
+        )
+    left = Money(100_00 - lost, "INR")
+    states = {0: OrderState.CAPTURED, 30_00: OrderState.PARTIALLY_REFUNDED, 100_00: OrderState.REFUNDED}
+    assert {await till.wallet(case.person) for case in cases} == {str(left)}
+    assert {await till.available(case.person) for case in cases} == {str(left)}
+    assert {await case.state() for case in cases} == {states[lost]}
+    assert await till.house_balance("clearing:razorpay") == str(Money(len(cases) * left.minor, "INR"))
     assert await till.house_balance("fees:razorpay") == "0.00"  # fees are booked with their settlement
 
 
@@ -92,14 +104,17 @@ WON, LOST = DisputeState.WON, DisputeState.LOST
 TOLD = sorted(set(permutations((LOST, LOST, WON, WON))))
 
 
+@pytest.mark.parametrize("part", [None, 30_00], ids=["lost", "lost in part"])
 async def test_every_order_of_a_disputes_news_with_two_ends_leaves_the_money_with_its_owner_and_no_silence(
-    till: Till,
+    till: Till, part: int | None
 ) -> None:
     """A bank may give back what it took (arbitration, reinstated funds). Told the other way round, a person looks."""
     sequences = list(permutations((*NEWS, LOST, WON)))
     cases = [await Case.begin(till) for _ in sequences]
     for position in range(4):
-        await side_by_side(case.news(sequence[position]) for case, sequence in zip(cases, sequences, strict=True))
+        await side_by_side(
+            case.news(sequence[position], part=part) for case, sequence in zip(cases, sequences, strict=True)
+        )
     for case, sequence in zip(cases, sequences, strict=True):
         disagree = sequence.index(WON) < sequence.index(LOST)
         assert await till.available(case.person) == "100.00", sequence
@@ -118,6 +133,56 @@ async def test_two_ends_told_twice_in_any_order_book_each_once(till: Till, told:
     assert await till.house_balance("clearing:razorpay") == "100.00"
     # The last word is ours again where it is `won`; `lost` after `won` waits for a person.
     assert ("provider_disagrees" in await case.open_reasons()) == (told[-1] == LOST)
+
+
+@pytest.mark.parametrize(("first", "then"), list(permutations((None, 30_00, 70_00), 2)))
+async def test_another_part_than_was_booked_moves_nothing_and_is_put_before_a_person(
+    till: Till, first: int | None, then: int | None
+) -> None:
+    case = await Case.begin(till)
+    await case.hear(LOST, part=first)
+    left = str(Money(100_00 - (first or 100_00), "INR"))
+    assert await till.available(case.person) == left
+    await case.hear(LOST, part=then)
+    assert "provider_disagrees" in await case.open_reasons()
+    assert await till.available(case.person) == left
+    await case.hear(LOST, part=first)
+    assert "provider_disagrees" not in await case.open_reasons(), "as it was booked"
+
+
+@pytest.mark.parametrize(
+    ("withdrawn", "refunded", "wallet", "debt", "suspense"),
+    [
+        ("0.00", "0.00", "70.00", "0.00", "0.00"),
+        ("80.00", "0.00", "0.00", "10.00", "0.00"),
+        ("0.00", "60.00", "10.00", "0.00", "0.00"),
+        ("20.00", "80.00", "0.00", "20.00", "-10.00"),
+    ],
+)
+async def test_the_lost_part_is_taken_from_where_the_whole_would_be_and_comes_back_there(
+    till: Till, *, withdrawn: str, refunded: str, wallet: str, debt: str, suspense: str
+) -> None:
+    case = await Case.begin(till)
+    await till.quiet()
+    if withdrawn != "0.00":
+        await till.withdraw(case.person, withdrawn)
+    if refunded != "0.00":
+        async with till.house.database.transaction() as session:
+            await start_refund(session, case.payment.id, rupees(refunded), reason="", key="k", by=None)
+    await till.quiet()
+    till.sandbox_clock.advance(200)
+    await till.quiet()
+    before = await till.wallet(case.person)
+    await case.hear(DisputeState.OPEN)
+    await case.hear(LOST, part=30_00)
+    assert (await till.wallet(case.person), await till.available(case.person)) == (wallet, wallet)
+    assert (await case.debt(), await till.house_balance("suspense:payments")) == (debt, suspense)
+    async with till.house.database.reading() as session:
+        (dispute,) = (await api.disputes(session, limit=2))[0]
+    assert (dispute.state, str(dispute.amount), str(dispute.lost)) == (LOST, "100.00", "30.00")
+    await case.hear(WON)
+    assert (await till.wallet(case.person), await case.debt()) == (before, "0.00")
+    assert await till.house_balance("suspense:payments") == "0.00"
 
 
 async def test_both_ends_told_at_once_are_booked_once(till: Till) -> None:

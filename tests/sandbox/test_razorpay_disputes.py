@@ -146,6 +146,39 @@ async def test_what_an_outcome_does_to_the_money(
     assert [amount for _, amount in await waiting(person)] == adjustments
 
 
+@pytest.mark.parametrize(
+    ("at_onset", "outcome", "deducted", "adjustments"),
+    [
+        (False, "won", 20_000, [-20_000]),
+        (False, "lost", 50_000, [-50_000]),
+        (False, "closed", 0, []),
+        (True, "won", 20_000, [-50_000, 30_000]),
+        (True, "lost", 50_000, [-50_000]),
+        (True, "closed", 0, [-50_000, 50_000]),
+    ],
+)
+async def test_of_what_was_contested_in_part_the_rest_is_gone_when_it_is_won(
+    *,
+    razorpay: httpx.AsyncClient,
+    person: httpx.AsyncClient,
+    payment_id: str,
+    at_onset: bool,
+    outcome: str,
+    deducted: int,
+    adjustments: list[int],
+) -> None:
+    dispute = await dispute_of(person, payment_id, deduct_at_onset=at_onset)
+    if at_onset:
+        await razorpay.patch(f"/disputes/{dispute['id']}/contest", json={**EVIDENCE, "amount": 30_000})
+    else:  # at the dashboard
+        review = f"/_sandbox/razorpay/disputes/{dispute['id']}/review"
+        assert (await person.post(review, json={"contested": 50_001})).status_code == 400
+        assert (await person.post(review, json={"contested": 30_000})).json()["evidence"]["amount"] == 30_000
+    ended = (await rule(person, dispute, outcome)).json()
+    assert (ended["status"], ended["amount"], ended["amount_deducted"]) == (outcome, 50_000, deducted)
+    assert [amount for _, amount in await waiting(person)] == adjustments
+
+
 async def test_the_bank_may_ask_for_more_and_the_house_must_answer_in_time(
     *,
     razorpay: httpx.AsyncClient,

@@ -499,6 +499,18 @@ async def test_a_dispute_says_by_when_to_answer_and_a_lost_one_what_is_owed(desk
     assert "Nothing fits this filter" in await meera.see("/disputes?running=true")
 
 
+async def test_a_dispute_that_is_lost_in_part_says_what_is_gone_of_it(desk: Desk, meera: Seat) -> None:
+    dispute = await desk.dispute(await desk.till.deposit(await desk.person("Asha Rao"), "100.00"))
+    theirs = await desk.one("SELECT provider_dispute_id FROM payments.disputes")
+    path = f"/_sandbox/razorpay/disputes/{theirs}"
+    await desk.till.outside("POST", f"{path}/review", {"contested": 70_00})
+    await desk.till.outside("POST", f"{path}/close", {"outcome": "won"})
+    await desk.till.quiet()
+    page = await meera.see(f"/disputes/{dispute}")
+    for line in ("Dispute over ₹100.00", "Lost in part: ₹30.00 is gone", "The bank left the rest with us"):
+        assert line in page, line
+
+
 # --- bank transfers -------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """The rules of payments that need no database, each at its edges."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from tillhouse.parts.payments.domain import (
     Offer,
     OrderState,
     PayeeState,
+    PayoutFacts,
     PayoutState,
     RefundState,
     StripeAccount,
@@ -45,6 +47,7 @@ from tillhouse.parts.payments.domain.amounts import Amounts, amounts_from
 from tillhouse.parts.payments.domain.masking import HIDDEN, masked_body
 from tillhouse.parts.payments.domain.names import match_names
 from tillhouse.parts.payments.domain.payees import Reason, Standing, reasons_of_payee
+from tillhouse.parts.payments.domain.payouts import NEVER_HAPPENED, payout_lacks
 from tillhouse.parts.payments.domain.reconciliation import (
     BankClass,
     Claim,
@@ -110,6 +113,19 @@ def test_what_has_ended_is_asked_about_while_a_bank_may_send_it_back() -> None:
     assert refunds == [NOW + DAY, NOW + 2 * DAY, NOW + 4 * DAY, NOW + 7 * DAY, None]
     assert next_refund_check(RefundState.FAILED, NOW, NOW) is None
     assert next_payout_check(PayoutState.AWAITING_APPROVAL, NOW, NOW) is None
+
+
+def test_of_a_promise_only_what_the_provider_tells_of_is_compared_until_there_is_nothing_to_keep() -> None:
+    silent = PayoutFacts("gate", "pout_1", "ref", inr(100), PayoutState.PROCESSED)
+    assert payout_lacks(inr(100), silent) == {}
+    assert payout_lacks(inr(100), replace(silent, arrives=inr(95))) == {"fee_difference": inr(5)}
+    assert payout_lacks(inr(100), replace(silent, arrives=inr(100))) == {"fee_difference": inr(0)}
+    assert payout_lacks(inr(100), replace(silent, came_back=inr(0))) == {"partly_reversed": inr(0)}
+    assert payout_lacks(inr(100), replace(silent, came_back=inr(40))) == {"partly_reversed": inr(40)}
+    for state in NEVER_HAPPENED:
+        ended = replace(silent, state=state, arrives=inr(95), came_back=inr(40))
+        assert payout_lacks(inr(100), ended) == {"fee_difference": inr(0), "partly_reversed": inr(0)}
+        assert payout_lacks(inr(100), replace(silent, state=state)).keys() == {"fee_difference", "partly_reversed"}
 
 
 def test_a_dispute_is_asked_about_twice_a_day_while_it_runs() -> None:
@@ -370,6 +386,26 @@ def test_a_line_of_a_report_has_one_class(
     assert classify(*line, None, taken=taken, missed=missed) == LineClass.EXTRA
 
 
+@pytest.mark.parametrize(
+    ("told", "in_parts", "in_two_ways"),
+    [
+        (inr(100), 100, 100),
+        (inr(40), 40, 100),
+        (inr(250), 100, 250),
+        (inr(0), 100, 100),
+        (inr(-40), 100, 100),
+        (Money(40, "USD"), 100, 100),
+    ],
+)
+def test_a_claim_is_over_what_a_line_says_only_where_the_line_may_say_it(
+    told: Money, in_parts: int, in_two_ways: int
+) -> None:
+    claim = Claim(UUID(int=1), "pay_1", inr(100), None, "item", NOW)
+    assert claim.as_told(told) == claim
+    assert replace(claim, in_parts=True).as_told(told).amount == inr(in_parts)
+    assert replace(claim, instead=inr(250)).as_told(told).amount == inr(in_two_ways)
+
+
 def test_a_line_of_the_bank_takes_the_first_that_fits_and_is_not_taken() -> None:
     one, two = Expected("a", inr(5), "bank", None), Expected("b", inr(5), "bank", None)
     other, foreign = Expected("c", inr(6), "bank", None), Expected("d", Money(5, "USD"), "bank", None)
@@ -384,9 +420,16 @@ def test_a_line_of_the_bank_takes_the_first_that_fits_and_is_not_taken() -> None
 
 @pytest.mark.parametrize(
     ("kind", "gross", "about"),
-    [("dispute", 1, "reinstated"), ("dispute", 0, "dispute"), ("dispute", -1, "dispute"), ("payment", 1, "payment")],
+    [
+        ("dispute", 1, "reinstated"),
+        ("dispute", 0, "dispute"),
+        ("dispute", -1, "dispute"),
+        ("payment", 1, "payment"),
+        ("payout", 1, "returned"),
+        ("payout", -1, "payout"),
+    ],
 )
-def test_what_a_dispute_gives_back_is_a_line_of_its_own(kind: LineKind, gross: int, about: LineKind) -> None:
+def test_what_a_dispute_or_payout_gives_back_is_a_line_of_its_own(kind: LineKind, gross: int, about: LineKind) -> None:
     assert kind_of(kind, inr(gross)) == about
 
 

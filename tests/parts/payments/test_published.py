@@ -143,20 +143,28 @@ async def test_each_step_of_a_refund_is_told(till: Till, ear: Ear) -> None:
     }
 
 
-@pytest.mark.parametrize("end", [DisputeState.WON, DisputeState.LOST])
-async def test_a_dispute_and_its_end_are_told(till: Till, ear: Ear, end: DisputeState) -> None:
+@pytest.mark.parametrize(
+    ("end", "part", "lost"),
+    [(DisputeState.WON, None, None), (DisputeState.LOST, None, "150.00"), (DisputeState.LOST, 40_00, "40.00")],
+)
+async def test_a_dispute_and_its_end_are_told(
+    till: Till, *, ear: Ear, end: DisputeState, part: int | None, lost: str | None
+) -> None:
     order = await till.deposit(new_person(), "150.00")
     async with till.house.database.reading() as session:
         (payment,) = await api.payments_of(session, order.id)
     ear.heard.clear()
     for state in (DisputeState.OPEN, end):
-        facts = DisputeFacts("razorpay", "disp_1", payment.provider_payment_id, rupees("150.00"), state, "fraud")
+        facts = DisputeFacts(
+            "razorpay", "disp_1", payment.provider_payment_id, rupees("150.00"), state, "fraud", lost_part=part
+        )
         async with till.house.database.transaction() as session:
             await settle_dispute(session, facts)
         await till.quiet()
     assert ear.types() == ["dispute.opened", f"dispute.{end}"]
     told = ear.heard[1]["data"]
     assert (told["status"], told["amount"], told["payment_id"]) == (end, "150.00", str(payment.id))
+    assert (ear.heard[0]["data"]["lost"], told["lost"]) == (None, lost)
     assert (told["provider_dispute_id"], told["respond_by"], told["order_id"]) == ("disp_1", None, str(order.id))
 
 

@@ -310,6 +310,42 @@ async def test_what_a_dispute_takes_names_the_dispute(till: Till) -> None:
     assert str(found.details["about"]).startswith("disp_")
 
 
+@pytest.mark.parametrize(
+    ("at_onset", "settled_between"), [(False, False), (True, False), (True, True)],
+    ids=["at the end", "at the onset", "at the onset, settled before the end"],
+)  # fmt: skip
+async def test_a_dispute_won_in_part_leaves_nothing_open_however_its_money_is_taken(
+    till: Till, *, at_onset: bool, settled_between: bool
+) -> None:
+    person = new_person()
+    order = await till.order(person, "100.00")
+    proof = await till.pay(order)
+    await a_day(till, "500.00")
+    path = f"/_sandbox/razorpay/payments/{proof['razorpay_payment_id']}/dispute"
+    dispute = (await till.outside("POST", path, {"deduct_at_onset": at_onset})).json()["id"]
+    await till.quiet()
+    await till.deposit(new_person(), "300.00")
+    if settled_between:
+        await settled(till)
+        await reconcile(till)
+        assert [one.reason for one in await exceptions(till, state="open", kind="reconciliation")] == ["extra"]
+    settings = till.sandbox.world.settings
+    contested = {"amount": 70_00, "shipping_proof": ["doc_1"], "action": "submit"}
+    async with till.client_outside() as client:
+        auth = (settings.razorpay_key_id, settings.razorpay_key_secret)
+        answer = await client.patch(f"/razorpay/v1/disputes/{dispute}/contest", json=contested, auth=auth)
+    assert answer.is_success, answer.text
+    assert (await till.outside("POST", f"/_sandbox/razorpay/disputes/{dispute}/close", {"outcome": "won"})).is_success
+    await till.quiet()
+    assert await till.wallet(person) == "70.00"
+    await till.deposit(new_person(), "200.00")
+    await settled(till)
+    await reconcile(till)
+    assert await till.house_balance("clearing:razorpay") == "0.00"
+    assert (await aged(till, "clearing:razorpay")).items == ()
+    assert await exceptions(till, state="open", kind="reconciliation") == []
+
+
 async def test_what_was_extra_is_matched_once_our_books_know_it(till: Till) -> None:
     """Every event was lost: Razorpay settles a payment that we have not heard of yet."""
     person = new_person()

@@ -617,7 +617,10 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
         lambda at: afterwards(at).fetch_dispute("disp_1"),
         disputed(DisputeState.OPEN, "pre_arbitration"),
     ),
-    "razorpay/api.dispute.won.json": (lambda at: afterwards(at).fetch_dispute("disp_1"), disputed(DisputeState.WON)),
+    "razorpay/api.dispute.won.json": (
+        lambda at: afterwards(at).fetch_dispute("disp_1"),
+        replace(disputed(DisputeState.LOST), lost_part=10_00),
+    ),
     "razorpay/api.dispute.lost.json": (lambda at: afterwards(at).fetch_dispute("disp_1"), disputed(DisputeState.LOST)),
     "razorpay/api.dispute.closed.json": (lambda at: afterwards(at).fetch_dispute("disp_1"), disputed(DisputeState.WON)),
     "razorpay/api.qr_code.json": (
@@ -770,6 +773,22 @@ ANSWERS: Mapping[str, tuple[Asked, object]] = {
                 bank_reference="po_gMKMoB5eZM9NfHrMgJT78rxD",
             )
             for line, kind, subject, gross, fee, tax in STRIPES_LINES
+        ],
+    ),
+    "stripe/api.balance_transactions.reversed.json": (
+        lambda at: stripe(replace(at, files={"/payouts": "stripe/api.payouts.json"})).settled_on(ARRIVAL),
+        [
+            SettlementLine(
+                settlement_id="po_gMKMoB5eZM9NfHrMgJT78rxD",
+                line_id="txn_WwjUKPdVCWJKYSJME7RwPJb6",
+                kind="payout",
+                subject_id="tr_JULvxxWXJuLYMctwDcgJ6njv/trr_sscv4LVWbANTdSiwNYpaBXN5",
+                gross=usd(9_50),
+                fee=usd(0),
+                tax=usd(0),
+                settled_on=ARRIVAL,
+                bank_reference="po_gMKMoB5eZM9NfHrMgJT78rxD",
+            )
         ],
     ),
     "omise/api.charge.json": (lambda at: omise(at).fetch_payment(CHARGE), CHARGED),

@@ -1,23 +1,29 @@
 """What a payee gets of a payout: what was promised, or a person is told what lacks."""
 
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Engine, event
 
-from tests.parts.payments.till import Till, new_person, open_till
+from tests.parts.payments.till import Till, new_person, open_till, rupees
 from tillhouse.kernel.access import SYSTEM
+from tillhouse.kernel.errors import InvalidInput
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import Destination, PayoutState, StripeAccount, ThaiBankAccount
 from tillhouse.parts.payments.domain.reconciliation import CorrectionLeg
+from tillhouse.parts.payments.ports import SettlementLine
 from tillhouse.parts.payments.service.payouts import NewPayout, reserve_payout
+from tillhouse.parts.payments.service.reconciliation.reports import numbered, take_report
 from tillhouse.parts.payments.service.reconciliation.resolving import approve, propose
 from tillhouse.sandbox.omise.payout_schemas import Transfer as OmiseTransfer
+from tillhouse.sandbox.stripe.connect_schemas import Transfer as StripeTransfer
 
 DAY = date(2026, 3, 2)
 BANK = ThaiBankAccount("Asha Rao", "kbank", "1234567890")
@@ -181,16 +187,20 @@ async def stripe(till: Till, path: str, body: str = "") -> dict[str, Any]:
 
 
 async def pay_out_by_stripe(till: Till, person: UUID) -> tuple[UUID, str]:
-    """Fifty dollars, and what Stripe calls them."""
+    """Fifty dollars that arrived, and what Stripe calls them."""
+    payout_id, transfer = await ask_stripe_to_pay_out(till, person)
+    assert (await till.see_payout_id(str(payout_id))).state == PayoutState.PROCESSED
+    return payout_id, transfer
+
+
+async def ask_stripe_to_pay_out(till: Till, person: UUID) -> tuple[UUID, str]:
+    """Fifty dollars, and what Stripe calls them, whatever we have heard of it."""
     assert (await till.outside("POST", "/_sandbox/stripe/topups", {"amount": 20_000})).is_success
     account = (await stripe(till, "/accounts", "type=express&country=US&capabilities[transfers][requested]=true"))["id"]
     assert (await till.outside("POST", f"/_sandbox/stripe/accounts/{account}/onboard", {})).is_success
     payout_id = await pay_out(till, person, Money.parse("50.00", "USD"), StripeAccount(str(account)))
-    async with till.house.database.reading() as session:
-        found = await api.payout(session, payout_id)
-    assert found.state == PayoutState.PROCESSED
-    assert found.provider_payout_id
-    return payout_id, found.provider_payout_id
+    (transfer,) = till.sandbox.world.store.find(StripeTransfer, limit=10)
+    return payout_id, transfer.id
 
 
 async def test_a_transfer_taken_back_in_part_is_put_before_a_person_with_what_came_back(till: Till) -> None:
@@ -235,3 +245,151 @@ async def test_the_rest_of_it_taken_back_gives_all_of_it_back_and_nothing_is_lef
     assert await balance(till, ledger.AccountRef("person", person, "wallet", "USD")) == "50.00"
     assert await house(till, "payouts:stripe", "USD") == "0.00"
     assert await open_about(till, payout_id) == []
+
+
+# --- what the report says of it -------------------------------------------------------------------------------------
+
+
+async def settle_stripe(till: Till) -> api.DayStatement:
+    """Stripe pays all that we have there to our bank, and its report of that day is read."""
+    run = await till.outside("POST", "/_sandbox/stripe/payouts/run", {})
+    (payout,) = run.json()["items"]
+    assert (await till.outside("POST", f"/_sandbox/stripe/payouts/{payout['id']}/pay", {})).is_success
+    arrived = datetime.fromtimestamp(payout["arrival_date"], UTC).date()
+    (day,) = await api.reconcile(till.house, "stripe", arrived, by=SYSTEM)
+    return day
+
+
+async def open_lines(till: Till) -> list[api.ExceptionView]:
+    """Lines of the report that wait for a person; not the money that was put there so that it can be paid out."""
+    async with till.house.database.reading() as session:
+        found, _ = await api.exceptions_page(session, state="open", kind="reconciliation")
+    return [one for one in found if one.details["line_kind"] != "adjustment"]
+
+
+async def owed(till: Till) -> list[tuple[str, str]]:
+    """What is open in the account of what Stripe paid out."""
+    async with till.house.database.reading() as session:
+        aged = {one.account: one.items for one in await api.ageing(session) if one.balance.unit == "USD"}
+    return [(one.item, str(one.amount)) for one in aged.get("payouts:stripe", ())]
+
+
+async def test_a_transfer_taken_back_whole_agrees_in_both_lines_and_nothing_stays_open(till: Till) -> None:
+    payout_id, transfer = await pay_out_by_stripe(till, new_person())
+    await settle_stripe(till)
+    await stripe(till, f"/transfers/{transfer}/reversals")
+    await till.quiet()
+    assert await owed(till) == [(str(payout_id), "-50.00")]
+    day = await settle_stripe(till)
+    assert await owed(till) == []
+    assert (await house(till, "payouts:stripe", "USD"), await house(till, "settling:stripe", "USD")) == (
+        "0.00",
+        "200.00",
+    )
+    assert (str(day.reported), str(day.booked), day.not_booked) == ("200.00", "200.00", ())
+    assert await open_lines(till) == []
+
+
+async def test_a_line_about_what_we_have_not_heard_of_agrees_once_we_have(till: Till) -> None:
+    payout_id, transfer = await pay_out_by_stripe(till, new_person())
+    await till.fault("drop", "transfer.*", provider="stripe", count=10)
+    trr = (await stripe(till, f"/transfers/{transfer}/reversals"))["id"]
+    await settle_stripe(till)
+    (extra,) = await open_lines(till)
+    assert (extra.reason, extra.details["line_kind"], extra.details["about"], str(extra.amount)) == (
+        "extra", "returned", f"{transfer}/{trr}", "50.00",
+    )  # fmt: skip
+    await till.pass_time(timedelta(days=2), step=timedelta(hours=12))
+    assert (await till.see_payout_id(str(payout_id))).state == PayoutState.REVERSED
+    await api.reconcile(till.house, "stripe", DAY, by=SYSTEM)
+    assert (await owed(till), await open_lines(till)) == ([], [])
+
+
+async def test_parts_that_come_to_the_whole_agree_one_by_one_and_no_more_than_the_whole(till: Till) -> None:
+    payout_id, transfer = await pay_out_by_stripe(till, new_person())
+    trr = (await stripe(till, f"/transfers/{transfer}/reversals", "amount=1000"))["id"]
+    await till.quiet()
+    await settle_stripe(till)
+    (part,) = await open_lines(till)
+    assert (part.reason, str(part.amount)) == ("extra", "10.00")
+    assert await house(till, "payouts:stripe", "USD") == "0.00", "nothing is booked for a part"
+    for amount in ("1500", "2500"):
+        await stripe(till, f"/transfers/{transfer}/reversals", f"amount={amount}")
+    await till.quiet()
+    await settle_stripe(till)
+    assert (await owed(till), await open_lines(till), await open_about(till, payout_id)) == ([], [], [])
+    line = SettlementLine(
+        settlement_id="po_1", line_id="txn_more", kind="payout", subject_id=f"{transfer}/trr_more",
+        gross=Money(1, "USD"), fee=Money(0, "USD"), tax=Money(0, "USD"), settled_on=DAY,
+    )  # fmt: skip
+    again = replace(line, line_id="txn_again", subject_id=f"{transfer}/{trr}", gross=Money(10_00, "USD"))
+    async with till.house.database.transaction() as session:
+        await take_report(session, "stripe", numbered([line, again]))
+    assert sorted(one.reason for one in await open_lines(till)) == ["amount", "duplicate"]
+    assert await owed(till) == []
+
+
+async def test_a_part_that_two_people_placed_is_not_booked_again_with_the_rest(till: Till) -> None:
+    payout_id, transfer = await pay_out_by_stripe(till, new_person())
+    await stripe(till, f"/transfers/{transfer}/reversals", "amount=1000")
+    await till.quiet()
+    await settle_stripe(till)
+    (part,) = await open_lines(till)
+    item = str(payout_id)
+    with pytest.raises(InvalidInput) as refused:  # nobody reports what RazorpayX paid out
+        await end(
+            till, part,
+            CorrectionLeg("settling:stripe", Money(10_00, "USD")),
+            CorrectionLeg("payouts:razorpayx", Money(-10_00, "USD")),
+        )  # fmt: skip
+    assert [one.code for one in refused.value.errors] == ["account_not_allowed"]
+    await end(
+        till, part,
+        CorrectionLeg("settling:stripe", Money(10_00, "USD"), str(part.details["settlement"])),
+        CorrectionLeg("payouts:stripe", Money(-10_00, "USD"), item),
+    )  # fmt: skip
+    assert (await owed(till), await open_lines(till)) == ([(item, "10.00")], [])
+    await stripe(till, f"/transfers/{transfer}/reversals")
+    await till.quiet()
+    await settle_stripe(till)
+    await api.reconcile(till.house, "stripe", DAY, by=SYSTEM)
+    assert (await owed(till), await open_lines(till), await open_about(till, payout_id)) == ([], [], [])
+
+
+async def test_a_transfer_that_was_back_before_we_heard_that_it_left_leaves_nothing_open(till: Till) -> None:
+    person = new_person()
+    await till.fault("drop", "transfer.*", provider="stripe", count=10)
+    await till.fault("timeout_after", "POST /v1/transfers", provider="stripe")
+    payout_id, transfer = await ask_stripe_to_pay_out(till, person)
+    await stripe(till, f"/transfers/{transfer}/reversals")
+    await till.pass_time(timedelta(minutes=10))
+    assert (await till.see_payout_id(str(payout_id))).state == PayoutState.REVERSED
+    assert await balance(till, ledger.AccountRef("person", person, "wallet", "USD")) == "50.00"
+    day = await settle_stripe(till)
+    assert (await owed(till), await open_lines(till), day.not_booked) == ([], [], ())
+
+
+# --- who is asked about it ------------------------------------------------------------------------------------------
+
+
+async def test_what_a_provider_never_tells_is_not_looked_for_at_each_of_its_words(till: Till) -> None:
+    about: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: object, *_more: object) -> None:
+        if "exceptions" in statement:
+            about.extend(reason for reason in ("fee_difference", "partly_reversed") if reason in repr(values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        person = new_person()
+        await till.give(person, rupees("60.00"))
+        payout = await till.withdraw(person, "60.00")
+        await till.quiet()
+        till.sandbox_clock.advance(200)
+        await till.quiet()
+        assert (await till.see_payout(payout)).state == PayoutState.PROCESSED
+        assert about == []
+        await pay_out_by_stripe(till, new_person())
+        assert set(about) == {"partly_reversed"}
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)

@@ -75,6 +75,12 @@ class Ruling(_Wish):
     outcome: Literal["won", "lost", "closed"]
 
 
+class Answer(_Wish):
+    """What the house does at Razorpay's dashboard before the bank reviews: it contests `contested` paise, or all."""
+
+    contested: int | None = Field(None, ge=1)
+
+
 class DistortWish(_Wish):
     """What is wrong with the report, and about which payment, refund or adjustment."""
 
@@ -170,10 +176,14 @@ async def step_dispute(
     request: Request, world: Here, dispute_id: str, step: Literal["review", "require_action"]
 ) -> Response:
     """Let the bank begin to review an open dispute, or ask for more evidence in one under review."""
+    wish = await wish_of(request, Answer)
     dispute = find_dispute(world, dispute_id)
     if dispute.status != {"review": "open", "require_action": "under_review"}[step]:
         raise HTTPException(409, f"A dispute that is {dispute.status} cannot go there.")
-    (review if step == "review" else ask_again)(world, dispute)
+    if step == "review":
+        review(world, dispute, wish.contested)
+    else:
+        ask_again(world, dispute)
     return done(request, dispute.wire(), "/_sandbox/razorpay/disputes")
 
 

@@ -128,8 +128,7 @@ async def contest_dispute(world: Here, dispute_id: str, body: ContestBody) -> Wi
     """Keep evidence, or hand it in for review."""
     dispute = find_dispute(world, dispute_id)
     _require_open(world, dispute)
-    if body.amount is not None and body.amount > dispute.amount:
-        raise RazorpayError("contest amount cannot be greater than dispute amount.", field="amount")
+    _require_within(dispute, body.amount)
     changes = body.model_dump(exclude={"action"}, exclude_unset=True)
     evidence = Evidence.model_validate({**dispute.evidence.model_dump(), **changes})
     if body.action == "submit" and not evidence.any_document:
@@ -182,13 +181,20 @@ def open_dispute(world: World, payment: Payment, wish: DisputeWish) -> Dispute:
     )
     with world.store.transaction():
         if wish.deduct_at_onset:
-            _take(world, dispute)
+            _deduct(world, dispute, dispute.amount)
         _put(world, dispute, "created")
     return dispute
 
 
-def review(world: World, dispute: Dispute) -> None:
-    """The bank looks at the evidence."""
+def review(world: World, dispute: Dispute, contested: int | None = None) -> None:
+    """The bank looks at the evidence, for all that is disputed or for the `contested` paise of it.
+
+    Raises:
+        RazorpayError: that is more than what is disputed.
+    """
+    _require_within(dispute, contested)
+    if contested is not None:
+        dispute.evidence.amount = contested
     dispute.status, dispute.evidence.submitted_at = "under_review", world.clock.now_s()
     with world.store.transaction():
         _put(world, dispute, "under_review")
@@ -202,14 +208,13 @@ def ask_again(world: World, dispute: Dispute) -> None:
 
 
 def decide(world: World, dispute: Dispute, outcome: Literal["won", "lost", "closed"]) -> None:
-    """The end: lost takes the money if it was not taken at the onset, won and closed give it back if it was."""
+    """The end: lost takes the money, won what was not contested, closed nothing. What the onset took beyond that is
+    given back.
+    """
+    gone = {"lost": dispute.amount, "won": dispute.amount - dispute.evidence.amount, "closed": 0}[outcome]
     dispute.status = outcome
     with world.store.transaction():
-        if outcome == "lost" and not dispute.amount_deducted:
-            _take(world, dispute)
-        elif outcome != "lost" and dispute.amount_deducted:
-            adjust(world, dispute.amount_deducted, "Dispute amount credited", dispute.payment_id, dispute.id)
-            dispute.amount_deducted = 0
+        _deduct(world, dispute, gone)
         _put(world, dispute, outcome)
 
 
@@ -218,14 +223,23 @@ def is_undecided(dispute: Dispute) -> bool:
     return dispute.status in _UNDECIDED
 
 
-def _take(world: World, dispute: Dispute) -> None:
-    dispute.amount_deducted = dispute.amount
-    adjust(world, -dispute.amount, "Dispute amount debited", dispute.payment_id, dispute.id)
+def _deduct(world: World, dispute: Dispute, amount: int) -> None:
+    """Take more, or give back, until `amount` is deducted."""
+    change = dispute.amount_deducted - amount
+    dispute.amount_deducted = amount
+    if change:
+        done = "debited" if change < 0 else "credited"
+        adjust(world, change, f"Dispute amount {done}", dispute.payment_id, dispute.id)
 
 
 def _put(world: World, dispute: Dispute, event: str) -> None:
     world.store.put(dispute)
     events.emit(world, f"payment.dispute.{event}", find_payment(world, dispute.payment_id), dispute)
+
+
+def _require_within(dispute: Dispute, contested: int | None) -> None:
+    if contested is not None and contested > dispute.amount:
+        raise RazorpayError("contest amount cannot be greater than dispute amount.", field="amount")
 
 
 def _require_open(world: World, dispute: Dispute) -> None:

@@ -135,15 +135,18 @@ PARTLY_REVERSED = "partly_reversed"
 
 
 def payout_lacks(promised: Money, facts: PayoutFacts) -> dict[str, Money]:
-    """By reason, what the payee lacks of what was promised (below zero: has more); empty where they get all of it."""
+    """By reason, what the payee lacks of what was promised: zero where they get all of it, below zero where more.
+
+    Of what the provider says nothing, nothing is known that was not before: it has no entry.
+    """
     if facts.state in NEVER_HAPPENED:
-        return {}
-    nothing = Money(0, promised.unit)
-    found = {
-        FEE_DIFFERENCE: nothing if facts.arrives is None else promised - facts.arrives,
-        PARTLY_REVERSED: facts.came_back or nothing,
-    }
-    return {reason: lack for reason, lack in found.items() if lack}
+        return dict.fromkeys((FEE_DIFFERENCE, PARTLY_REVERSED), Money(0, promised.unit))
+    found: dict[str, Money] = {}
+    if facts.arrives is not None:
+        found[FEE_DIFFERENCE] = promised - facts.arrives
+    if facts.came_back is not None:
+        found[PARTLY_REVERSED] = facts.came_back
+    return found
 
 
 def payout_sentence(state: PayoutState, owner_kind: str = "person", *, waits_for_bank: bool = False) -> str:

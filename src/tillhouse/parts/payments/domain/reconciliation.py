@@ -5,7 +5,7 @@ only `matched` and `late` lines are booked against the claim, and each claim onc
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -15,7 +15,7 @@ from tillhouse.kernel.errors import FieldError, InvalidInput
 from tillhouse.kernel.money import MAX_MINOR, Money
 from tillhouse.kernel.text import N_
 
-LineKind = Literal["payment", "refund", "dispute", "reinstated", "payout", "adjustment"]
+LineKind = Literal["payment", "refund", "dispute", "reinstated", "payout", "returned", "adjustment"]
 
 
 class LineClass(StrEnum):
@@ -39,6 +39,7 @@ class Claim:
     """What our books expect a provider to report. `amount` is above zero for money in our favour.
 
     `item` is the open item of the ledger that the report's line closes; `fee` is None while the provider told none.
+    `instead` is what the line may say as well; with `in_parts` it may be about a part of `amount`.
     """
 
     row_id: UUID
@@ -47,6 +48,13 @@ class Claim:
     fee: Money | None
     item: str
     since: datetime
+    instead: Money | None = None
+    in_parts: bool = False
+
+    def as_told(self, gross: Money) -> "Claim":
+        """The claim over what a line says, where that is what it may say."""
+        part = self.in_parts and gross.unit == self.amount.unit and 0 < gross.minor < self.amount.minor
+        return replace(self, amount=gross) if part or gross == self.instead else self
 
 
 def classify(gross: Money, fee: Money, claim: Claim | None, *, taken: bool, missed: bool) -> LineClass:
@@ -102,8 +110,11 @@ def choose(change: Money, expected: Sequence[Expected], taken: frozenset[str]) -
 
 
 def kind_of(kind: LineKind, gross: Money) -> LineKind:
-    """What a line of a report is about: of a dispute's two, the one that gives back what was taken is *reinstated*."""
-    return "reinstated" if kind == "dispute" and gross.minor > 0 else kind
+    """What a line of a report is about. What gives back what was taken is another line than what took it: of a dispute
+    it is *reinstated*, of a payout *returned*.
+    """
+    gives_back: dict[LineKind, LineKind] = {"dispute": "reinstated", "payout": "returned"}
+    return gives_back.get(kind, kind) if gross.minor > 0 else kind
 
 
 BUCKETS: tuple[tuple[str, int | None], ...] = (("0-1", 1), ("2-3", 3), ("4-7", 7), ("8-30", 30), ("30+", None))
@@ -127,6 +138,7 @@ CORRECTABLE = (
     "house/suspense:*",
     "house/clearing:*",
     "house/settling:*",
+    "house/payouts:*",
     "house/fees:*",
     "house/bank",
     "house/write-off",

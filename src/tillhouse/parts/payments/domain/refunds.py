@@ -82,7 +82,10 @@ class RefundFacts:
 
 @dataclass(frozen=True, slots=True)
 class DisputeFacts:
-    """One dispute as the gateway tells it. `fee` is what the gateway keeps for it, in minor units of `amount`."""
+    """One dispute as the gateway tells it. `fee` is what the gateway keeps for it, in minor units of `amount`.
+
+    `lost_part` minor units of a lost one are gone, where the bank left the rest of `amount` with us; else all of it is.
+    """
 
     provider: str
     dispute_id: str
@@ -92,6 +95,7 @@ class DisputeFacts:
     reason: str = ""
     fee: int = 0
     respond_by: datetime | None = None
+    lost_part: int | None = None
 
 
 def refund_step(now: RefundState, wanted: RefundState) -> RefundState | None:

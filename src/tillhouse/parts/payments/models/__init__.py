@@ -182,6 +182,7 @@ class RefundRow(Base):
 class DisputeRow(Base):
     """A payer's bank wants its money back. `taken` minor units were, when it was lost; `advanced` of them are owed.
 
+    `lost_part` of it was lost, where the bank left the rest; what of that is not `taken` had been given back before.
     `reversal_id` is the ledger's transaction that gave it back, where it was won after it had been lost.
     """
 
@@ -204,6 +205,7 @@ class DisputeRow(Base):
     currency: Mapped[str] = mapped_column(Text)
     fee: Mapped[int]
     taken: Mapped[int]
+    lost_part: Mapped[int | None]
     advanced: Mapped[int]
     hold_id: Mapped[int | None]
     transaction_id: Mapped[int | None]
@@ -217,6 +219,11 @@ class DisputeRow(Base):
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+    @property
+    def lost(self) -> Money:
+        """What is gone when it is lost."""
+        return Money(self.amount if self.lost_part is None else self.lost_part, self.currency)
 
 
 class TransferRow(Base):

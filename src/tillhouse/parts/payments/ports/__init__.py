@@ -255,7 +255,8 @@ class Transfers(Protocol):
 class SettlementLine:
     """One line of what a gateway settled to our bank. `gross` is positive for money in our favour.
 
-    `subject_id` is the provider's id of what it is about; `fee` includes `tax`. The gateway paid gross − fee.
+    `subject_id` is the provider's id of what it is about; `fee` includes `tax`. The gateway paid gross − fee. What came
+    back of a payout (`payout`, positive) may come in parts: their subject is its id and, after a slash, the part's.
     """
 
     settlement_id: str

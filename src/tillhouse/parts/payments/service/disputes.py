@@ -1,7 +1,8 @@
 """Disputes: a payer's bank takes money back, in whatever order we hear of it.
 
 While it runs, what there is of the money is set aside; lost, it is taken from its owner (what is missing becomes a
-debt); won, it is free again, or given back where it had been lost before. The gateway's fee is the house's.
+debt); won, it is free again, or given back where it had been lost before. Lost in part, that part is taken, and the
+rest is free again. The gateway's fee is the house's.
 """
 
 from tillhouse.kernel import clock
@@ -47,8 +48,11 @@ async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
         return "dispute_amount_changed"
     dispute.respond_by = facts.respond_by or dispute.respond_by
     before = DisputeState(dispute.state)
-    if before == DisputeState.WON and facts.state == DisputeState.LOST:
-        await look_into(session, "dispute", str(dispute.id), "provider_disagrees", ours=before, theirs=facts.state)
+    if _disagrees(dispute, facts):
+        await look_into(
+            session, "dispute", str(dispute.id), "provider_disagrees",
+            ours=before, theirs=facts.state, our_part=dispute.lost_part, their_part=facts.lost_part,
+        )  # fmt: skip
     elif before == facts.state:
         await no_longer(session, str(dispute.id), "provider_disagrees")
     if dispute_step(before, facts.state):
@@ -59,6 +63,15 @@ async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
     dispute.next_check_at = next_dispute_check(DisputeState(dispute.state), clock.now())
     await restate(session, order, payment)
     return None
+
+
+def _disagrees(dispute: DisputeRow, facts: DisputeFacts) -> bool:
+    """Whether the gateway now says that more, or another part, is lost than we have booked."""
+    if facts.state != DisputeState.LOST:
+        return False
+    if dispute.state == DisputeState.LOST:
+        return facts.lost_part != dispute.lost_part
+    return dispute.state == DisputeState.WON
 
 
 async def _heard_of(session: Session, order: OrderRow, payment: PaymentRow, facts: DisputeFacts) -> DisputeRow:
@@ -102,6 +115,7 @@ async def _decided(
         key = f"dispute:{dispute.id}"
         await free_disputed(session, dispute)
         await bring_home(session, order, dispute.hold_id, key=key)
+        dispute.lost_part = facts.lost_part if lost else None
         dispute.transaction_id = await _take(session, order, payment, dispute) if lost else None
     dispute.closed_at = clock.now()
     _move(session, dispute, facts.state)
@@ -112,8 +126,9 @@ async def _decided(
 
 
 async def _take(session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow) -> int:
-    dispute.taken = min(dispute.amount, await room_for(session, payment))
-    if dispute.taken < dispute.amount:
+    lost = dispute.lost.minor
+    dispute.taken = min(lost, await room_for(session, payment))
+    if dispute.taken < lost:
         await look_into(session, "dispute", str(dispute.id), "given_back_more_than_paid", taken=dispute.taken)
     return await book_chargeback(session, order, payment, dispute)
 

@@ -328,14 +328,13 @@ async def _take_in(session: Session, payout: PayoutRow, before: PayoutState, fac
 
 async def _compare_with_promise(session: Session, payout: PayoutRow, facts: PayoutFacts) -> None:
     """What the payee does not get of it, or gets beyond it, is put before a person; the payout goes its way."""
-    lacks = payout_lacks(payout.money, facts)
-    for reason in (FEE_DIFFERENCE, PARTLY_REVERSED):
-        if reason not in lacks:
+    for reason, lack in payout_lacks(payout.money, facts).items():
+        if not lack:
             await no_longer(session, str(payout.id), reason)
             continue
         await tell_anew(
             session, "payout", str(payout.id), reason,
-            amount=lacks[reason].minor, currency=payout.currency, promised=payout.amount,
+            amount=lack.minor, currency=payout.currency, promised=payout.amount,
             provider_payout=facts.payout_id,
         )  # fmt: skip
 

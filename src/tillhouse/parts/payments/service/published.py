@@ -93,6 +93,7 @@ def _dispute(event: type[Event], status: str, title: str) -> AnyPublishedEvent:
         told = await _of_payment(session, "dispute", status, row, row.provider_dispute_id if row else None)
         if told and row:
             told["respond_by"] = row.respond_by.isoformat() if row.respond_by else None
+            told["lost"] = str(row.lost) if status == "lost" else None
         return told
 
     return PublishedEvent(event=event, type=f"dispute.{status}", title=title, render=render)

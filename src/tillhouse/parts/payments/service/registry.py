@@ -78,6 +78,12 @@ def settlement_reports(house: House) -> dict[str, SettlementReports]:
     return {**paying_out, **taking}
 
 
+def payout_reporters(house: House) -> frozenset[str]:
+    """Those whose report has what they paid out, too."""
+    paying_out = {installed.gateway.name for installed in house.provided(InstalledPayoutGateway)}
+    return frozenset(paying_out & settlement_reports(house).keys())
+
+
 def transfer_sources(house: House) -> dict[str, Transfers]:
     """The providers that tell of transfers on our own bank accounts, by name."""
     every = house.provided(InstalledGateway)

@@ -144,7 +144,7 @@ async def return_chargeback(session: Session, order: OrderRow, dispute: DisputeR
         await look_into(session, "dispute", str(dispute.id), "wallet_refused", code="account_closed")
         suspense = ledger.house_account("suspense:payments", dispute.currency)
         owed = clearing(dispute.provider, dispute.currency)
-        legs = (ledger.debit(owed, dispute.money), ledger.credit(suspense, dispute.money))
+        legs = (ledger.debit(owed, dispute.lost), ledger.credit(suspense, dispute.lost))
         # The open item of the chargeback ends by it, as it would by its reversal.
         items: JsonObject = {owed.code: str(dispute.transaction_id)}
         posting = ledger.Posting(
@@ -282,8 +282,8 @@ async def _advance(session: Session, owner: OrderRow | PayoutRow, missing: Money
 def _chargeback(dispute: DisputeRow, source: ledger.AccountRef) -> ledger.Posting:
     legs: Counter[ledger.AccountRef] = Counter()
     legs[source] += dispute.taken
-    legs[ledger.house_account("suspense:payments", dispute.currency)] += dispute.amount - dispute.taken
-    legs[clearing(dispute.provider, dispute.currency)] -= dispute.amount
+    legs[ledger.house_account("suspense:payments", dispute.currency)] += dispute.lost.minor - dispute.taken
+    legs[clearing(dispute.provider, dispute.currency)] -= dispute.lost.minor
     return ledger.Posting(
         key=f"payments.chargeback:{dispute.id}",
         kind="payments.chargeback",

@@ -176,7 +176,8 @@ class RefundView:
 
 @dataclass(frozen=True, slots=True)
 class DisputeView:
-    """Money that a payer's bank wants back. `taken` was, when it was lost; `advanced` of it is owed to the house.
+    """Money that a payer's bank wants back. Of a lost one `lost` is gone: all of it, or what the bank did not leave.
+    `taken` of that was its owner's; `advanced` of it is owed to the house.
 
     `reversal_id` gave it back, where it was won after it had been lost.
     """
@@ -189,6 +190,7 @@ class DisputeView:
     reason: str
     amount: Money
     fee: Money
+    lost: Money
     taken: Money
     advanced: Money
     respond_by: datetime | None
@@ -388,6 +390,7 @@ def dispute_view(row: DisputeRow) -> DisputeView:
         reason=row.reason,
         amount=row.money,
         fee=Money(row.fee, row.currency),
+        lost=row.lost,
         taken=Money(row.taken, row.currency),
         advanced=Money(row.advanced, row.currency),
         respond_by=row.respond_by,

@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import Select, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.money import Money
 from tillhouse.parts.payments.domain import DisputeState, PayoutState, RefundState
-from tillhouse.parts.payments.domain.reconciliation import Claim, LineKind
+from tillhouse.parts.payments.domain.reconciliation import AGREED, Claim, LineKind
 from tillhouse.parts.payments.models import (
     DisputeRow,
     PaymentRow,
@@ -35,12 +35,55 @@ async def _payment_claims(session: ReadSession, provider: str, ids: Collection[s
 
 
 async def _payout_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    """Payouts that left. One that was back before we heard that it had left moved nothing of ours: its two lines end
+    an open item of its own.
+    """
     query = select(PayoutRow).where(
         PayoutRow.provider == provider,
         PayoutRow.provider_payout_id.in_(ids),
-        PayoutRow.processed_at.is_not(None),
+        or_(PayoutRow.processed_at.is_not(None), PayoutRow.state == PayoutState.REVERSED),
     )
     return [_payout_claim(row) for row in (await session.execute(query)).scalars()]
+
+
+async def _returned_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
+    """What is still to come back of payouts that came back whole: each part that is told leaves less."""
+    payouts = {subject: subject.partition("/")[0] for subject in ids}
+    query = select(PayoutRow).where(
+        PayoutRow.provider == provider,
+        PayoutRow.provider_payout_id.in_(payouts.values()),
+        PayoutRow.state == PayoutState.REVERSED,
+    )
+    rows = {row.provider_payout_id: row for row in (await session.execute(query)).scalars()}
+    told = await _told_of_returns(session, provider, rows.keys())
+    return [
+        Claim(
+            row_id=row.id,
+            subject_id=subject,
+            amount=row.money - Money(told.get(payout, 0), row.currency),
+            fee=None,
+            item=str(row.id),
+            since=row.finished_at or row.created_at,
+            in_parts=True,
+        )
+        for subject, payout in payouts.items()
+        if (row := rows.get(payout))
+    ]
+
+
+async def _told_of_returns(session: ReadSession, provider: str, payouts: Collection[str | None]) -> dict[str, int]:
+    payout = func.split_part(ReconLineRow.subject_id, "/", 1)
+    query = (
+        select(payout, func.sum(ReconLineRow.gross))
+        .where(
+            ReconLineRow.provider == provider,
+            ReconLineRow.kind == "returned",
+            payout.in_(payouts),
+            ReconLineRow.line_class.in_(AGREED),
+        )
+        .group_by(payout)
+    )
+    return {row[0]: int(row[1]) for row in await session.execute(query)}
 
 
 def _payout_claim(row: PayoutRow) -> Claim:
@@ -77,7 +120,8 @@ def _refund_claim(row: RefundRow) -> Claim:
 
 async def _dispute_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
     """A lost dispute is in our books. One that was won moved nothing of ours: what a provider took meanwhile and gave
-    back is an open item of its own, which both of its lines end.
+    back is an open item of its own, which both of its lines end. For one that is lost in part a provider takes that
+    part at the end, or took all of it when it began.
     """
     query = select(DisputeRow).where(
         DisputeRow.provider == provider,
@@ -91,25 +135,28 @@ def _dispute_claim(row: DisputeRow) -> Claim:
     return Claim(
         row_id=row.id,
         subject_id=row.provider_dispute_id,
-        amount=-row.money,
+        amount=-row.lost,
         fee=Money(row.fee, row.currency) if row.fee else None,
         item=_dispute_item(row),
         since=row.closed_at or row.opened_at,
+        instead=-row.money,
     )
 
 
 async def _reinstated_claims(session: ReadSession, provider: str, ids: Collection[str]) -> list[Claim]:
-    """A won dispute gives back what was taken: what we had booked as lost, or what only the provider took meanwhile."""
+    """A won dispute gives back what was taken: what we had booked as lost, or what only the provider took meanwhile.
+    One that is lost in part gives back the rest, where all of it was taken.
+    """
     query = select(DisputeRow).where(
         DisputeRow.provider == provider,
         DisputeRow.provider_dispute_id.in_(ids),
-        DisputeRow.state == DisputeState.WON,
+        or_(DisputeRow.state == DisputeState.WON, DisputeRow.lost_part.is_not(None)),
     )
     return [
         Claim(
             row_id=row.id,
             subject_id=row.provider_dispute_id,
-            amount=row.money,
+            amount=row.lost if row.state == DisputeState.WON else row.money - row.lost,
             fee=None,
             item=_dispute_item(row),
             since=row.closed_at or row.opened_at,
@@ -158,6 +205,7 @@ _CLAIMS: Mapping[str, Callable[[ReadSession, str, Collection[str]], Awaitable[li
     "payment": _payment_claims,
     "payout": _payout_claims,
     "refund": _refund_claims,
+    "returned": _returned_claims,
     "dispute": _dispute_claims,
     "reinstated": _reinstated_claims,
     "transfer": _transfer_claims,

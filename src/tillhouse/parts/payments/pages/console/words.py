@@ -200,6 +200,7 @@ KINDS = {
     "reconciliation": N_("Reconciliation"),
     "purpose": N_("Product"),
     "adjustment": N_("Adjustment"),
+    "returned": N_("What came back of a payout"),
     "account_check": N_("Check of an account"),
 }
 

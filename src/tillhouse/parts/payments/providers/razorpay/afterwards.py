@@ -66,12 +66,14 @@ class RazorpayAfterwards:
 
     async def fetch_dispute(self, dispute_id: str) -> DisputeFacts:
         dispute = await self._client.get(DisputeWire, f"/disputes/{safe(dispute_id)}")
+        state, in_part = _dispute_state(dispute), 0 < dispute.amount_deducted < dispute.amount
         return DisputeFacts(
             provider=_NAME,
             dispute_id=dispute.id,
             payment_id=dispute.payment_id,
             amount=Money(dispute.amount, dispute.currency),
-            state=_dispute_state(dispute),
+            state=state,
+            lost_part=dispute.amount_deducted if in_part and state == DisputeState.LOST else None,
             reason=dispute.reason_code or "",
             respond_by=datetime.fromtimestamp(dispute.respond_by, UTC) if dispute.respond_by else None,
         )
@@ -106,9 +108,14 @@ def _refund(refund: RefundWire) -> RefundFacts:
 
 
 def _dispute_state(dispute: DisputeWire) -> DisputeState:
-    """A dispute that was closed is lost if money was taken for it, and won if none was."""
+    """What has an end is lost as far as money was taken for it. Razorpay calls `won` also what was contested in part:
+    the rest of that is gone. Where all of a won one is deducted still, that was at its beginning, and comes back.
+    """
+    taken = dispute.amount_deducted
     if dispute.status == "closed":
-        return DisputeState.LOST if dispute.amount_deducted else DisputeState.WON
+        return DisputeState.LOST if taken else DisputeState.WON
+    if dispute.status == "won" and 0 < taken < dispute.amount:
+        return DisputeState.LOST
     return _DISPUTES[dispute.status]
 
 

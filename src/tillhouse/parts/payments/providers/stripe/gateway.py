@@ -34,7 +34,6 @@ from tillhouse.parts.payments.ports import (
 from tillhouse.parts.payments.providers.stripe.client import StripeClient, safe
 from tillhouse.parts.payments.providers.stripe.wire import (
     BalanceTransactionWire,
-    ChargeRef,
     ChargeWire,
     DisputeWire,
     Page,
@@ -42,6 +41,7 @@ from tillhouse.parts.payments.providers.stripe.wire import (
     PayoutWire,
     RefundWire,
     SessionWire,
+    SourceRef,
 )
 
 _CHARGE = "latest_charge.balance_transaction"
@@ -292,7 +292,7 @@ def _line(payout: PayoutWire, moved: BalanceTransactionWire, day: date) -> Settl
     source = moved.source
     subject = source if isinstance(source, str) else _subject(moved, source)
     unit = moved.money.unit
-    disputed = moved.type == "adjustment" and isinstance(source, ChargeRef) and source.object == "dispute"
+    disputed = moved.type == "adjustment" and isinstance(source, SourceRef) and source.object == "dispute"
     return SettlementLine(
         settlement_id=payout.id,
         line_id=moved.id,
@@ -306,8 +306,12 @@ def _line(payout: PayoutWire, moved: BalanceTransactionWire, day: date) -> Settl
     )
 
 
-def _subject(moved: BalanceTransactionWire, source: ChargeRef | None) -> str | None:
-    """A payment is known to us by its PaymentIntent, everything else by its own id."""
+def _subject(moved: BalanceTransactionWire, source: SourceRef | None) -> str | None:
+    """A payment is known to us by its PaymentIntent, what was taken back of a transfer by the transfer and itself,
+    everything else by its own id.
+    """
     if source is None:
         return None
+    if moved.type == "transfer_refund" and source.transfer:
+        return f"{source.transfer}/{source.id}"
     return source.payment_intent if moved.type in ("charge", "payment") and source.payment_intent else source.id

@@ -35,12 +35,13 @@ class FeeDetail(BaseModel):
     type: str
 
 
-class ChargeRef(BaseModel):
-    """What a balance transaction came from, as far as it leads to a payment."""
+class SourceRef(BaseModel):
+    """What a balance transaction came from, as far as it leads to a payment, or (a reversal) to a transfer."""
 
     id: str
     object: str = ""
     payment_intent: str | None = None
+    transfer: str | None = None
 
 
 class BalanceTransactionWire(Priced):
@@ -49,7 +50,7 @@ class BalanceTransactionWire(Priced):
     fee: int
     type: str
     fee_details: list[FeeDetail] = []
-    source: str | ChargeRef | None = None
+    source: str | SourceRef | None = None
 
     @property
     def tax(self) -> int:

@@ -2,6 +2,7 @@
 
 reported    Dr settling:<provider>  Dr fees:<provider>   Cr clearing:<provider>   (refunds and disputes: the mirror)
             a payout that a gateway paid from what it owes us: Dr payouts:<provider>   Cr settling:<provider>
+            (what came back of it: the mirror)
             what no record of ours explains: Cr suspense:settlements instead of clearing
 in the bank Dr bank   Cr settling:<provider>;   Dr payouts:<provider>   Cr bank;   its fee: Dr fees:<provider>   Cr bank
             what nobody expected: Dr bank   Cr suspense:bank, and from there on once it is clear what it was
@@ -68,7 +69,8 @@ def settlement_posting(row: ReconLineRow, item: str | None) -> ledger.Posting | 
     assert row.fee is not None
     assert row.settled_on is not None
     settling = f"settling:{row.provider}"
-    counter = f"{'payouts' if row.kind == 'payout' else 'clearing'}:{row.provider}" if item else "suspense:settlements"
+    owed = "payouts" if row.kind in ("payout", "returned") else "clearing"
+    counter = f"{owed}:{row.provider}" if item else "suspense:settlements"
     metadata: JsonObject = {
         "settlement": row.settlement_id,
         "day": row.settled_on.isoformat(),

@@ -95,11 +95,12 @@ async def _name_missing(session: Session, provider: str, kind: LineKind, claim: 
 
 
 async def _compare(session: Session, provider: str, rows: Sequence[ReconLineRow]) -> None:
-    by_kind: dict[str, list[ReconLineRow]] = defaultdict(list)
+    by_kind: dict[tuple[str, str], list[ReconLineRow]] = defaultdict(list)
     for row in rows:
-        by_kind[row.kind].append(row)
+        # What came back of a payout may be told in parts, each of which leaves less for the next: one at a time.
+        by_kind[row.kind, row.subject_id if row.kind == "returned" else ""].append(row)
     agreed: list[tuple[ReconLineRow, Claim | None]] = []
-    for kind, of_kind in by_kind.items():
+    for (kind, _), of_kind in by_kind.items():
         ids = {row.subject_id for row in of_kind}
         claims = await claiming.claims(session, provider, kind, ids)
         settled = await store.lines_of_claims(session, provider, kind, ids)
@@ -126,6 +127,7 @@ async def _compare_one(
     missing = earlier if earlier and earlier.line_class == LineClass.MISSING else None
     taken = earlier is not None and missing is None
     gross, fee = Money(row.gross, row.currency), Money(row.fee, row.currency)
+    claim = claim.as_told(gross) if claim else None
     found = classify(gross, fee, claim, taken=taken, missed=missing is not None)
     before = row.line_class if row in session else None
     if found == before:

@@ -202,8 +202,10 @@ async def _proposed(session: Session, exception_id: UUID, resolution_id: UUID) -
 
 def correctable(session: ReadSession) -> frozenset[str]:
     """The accounts that a correction may name: those of this house's providers, suspense, bank, write-off."""
-    names = registry.provider_names(house_of(session))
+    house = house_of(session)
+    names = registry.provider_names(house)
     with_provider = {f"{kind}:{name}" for kind in ("clearing", "settling", "fees") for name in names}
+    with_provider |= {f"payouts:{name}" for name in registry.payout_reporters(house)}
     suspense = {f"suspense:{what}" for what in ("payments", "settlements", "bank")}
     return frozenset({"bank", "write-off"} | suspense | with_provider)
 
