@@ -13,6 +13,7 @@ from tillhouse.kernel.errors import NotFound
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.ledger import api as ledger
+from tillhouse.parts.ledger.service import lots
 
 
 @pytest.fixture
@@ -261,17 +262,17 @@ async def test_work_is_reserved_charged_at_its_true_cost_and_the_rest_is_free_ag
 
 async def test_staff_see_which_lots_a_hold_has_reserved_and_a_transaction_has_moved(purse: Purse) -> None:
     account = member()
-    lots = [await purse.grant(account, 10), await purse.grant(account, 10, days=3, price=Money(99, "THB"))]
+    first, second = await purse.grant(account, 10), await purse.grant(account, 10, days=3, price=Money(99, "THB"))
     held = await purse.reserve(account, 12)
     charged = await purse.charge(held, 11)
     async with purse.house.database.reading() as session:
         assert await ledger.lots_reserved_by(session, held.id) == [
-            ledger.Part(lots[1].id, 10), ledger.Part(lots[0].id, 2)
+            ledger.Part(second.id, 10), ledger.Part(first.id, 2)
         ]  # fmt: skip
         moved = await ledger.lots_moved_by(session, charged.transaction_id)
-        assert await ledger.lots_moved_by(session, lots[0].id) == []
-    assert [(m.lot_id, m.amount.minor, m.value) for m in moved] == [
-        (lots[1].id, -10, Money(99, "THB")), (lots[0].id, -1, None)
+        assert await ledger.lots_moved_by(session, first.id) == []
+    assert [(m.kind, m.lot_id, m.amount.minor, m.value) for m in moved] == [
+        ("spend", second.id, -10, Money(99, "THB")), ("spend", first.id, -1, None)
     ]  # fmt: skip
 
 
@@ -298,6 +299,36 @@ async def test_expiry_does_not_take_what_is_reserved_until_it_is_released(purse:
         await purse.void(second.id)
         await purse.expire()
     assert await purse.left(account) == [0, 100]
+
+
+async def test_of_several_lots_that_have_ended_only_those_with_something_free_move(purse: Purse) -> None:
+    account = member()
+    await purse.grant(account, 5, days=1)
+    await purse.grant(account, 10, days=2)
+    await purse.reserve(account, 5)
+    with clock.held(START + 3 * DAY):
+        await purse.expire()
+        assert await purse.left(account) == [5, 0]
+        reserved = await purse.lot(account)
+    async with purse.house.database.reading() as session:
+        assert await ledger.lot_movements(session, reserved.id) == []
+
+
+async def test_the_expiry_says_whether_there_may_be_more(purse: Purse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lots, "_EXPIRED_AT_ONCE", 2)
+    for _ in range(3):
+        await purse.grant(member(), 5, days=1)
+    with clock.held(START + DAY):
+        for more in (True, False, False):
+            async with purse.transaction() as session:
+                assert await lots.expire(session) == more
+    async with purse.house.database.reading() as session:
+        assert await ledger.lots_by_expiry(session, limit=5) == []
+
+
+async def test_points_that_cost_nothing_are_worth_nothing(purse: Purse) -> None:
+    lot = await purse.grant(member(), 5, price=Money(0, "THB"))
+    assert (lot.remaining, lot.price, lot.value) == (points(5), None, None)
 
 
 async def test_a_reservation_that_ends_by_itself_frees_its_lots(purse: Purse) -> None:
@@ -352,7 +383,13 @@ async def test_points_come_from_and_go_to_the_account_that_is_named(purse: Purse
         taken = await ledger.revoke(session, lot.id, points(2), against=sales, **terms)
         written = await ledger.transaction(session, taken.transaction_id)
     assert written.metadata == {"why": "returned", "lot": str(lot.id)}
-    assert (await purse.balance(sales))[0] == -5
+    held = await purse.reserve(account, 4)
+    async with purse.transaction() as session:
+        terms["key"] = key()
+        charged = await ledger.capture_reserved(session, held.id, points(1), against=sales, **terms)
+        written = await ledger.transaction(session, charged.transaction_id)
+    assert written.metadata == {"why": "returned"}
+    assert (await purse.balance(sales))[0] == -4
     async with purse.house.database.reading() as session:
         moved = await ledger.balances_of_owner(session, "house", None)
     assert [one.account.code for one in moved if one.account.unit == "PTS"] == ["lots:sales"]
