@@ -122,22 +122,22 @@ async def handle_event(house: House, event_row_id: UUID) -> None:
         return
     if subject.payee_id:
         await check_payee(house, subject.payee_id)
-        async with house.database.transaction() as session:
-            await conclude_event(session, event_row_id, None)
-        return
-    if subject.card_id:
+        await _conclude(house, event_row_id, None)
+    elif subject.card_id:
         await look_at_card(house, subject.card_id)
-        async with house.database.transaction() as session:
-            await conclude_event(session, event_row_id, None)
-        return
-    if subject.unanswered_id:
+        await _conclude(house, event_row_id, None)
+    elif subject.unanswered_id:
         await _ask_about(house, event_row_id, subject.unanswered_id)
-        return
-    try:
-        await _settle(house, event_row_id, subject)
-    except Refused:
-        async with house.database.transaction() as session:
-            await conclude_event(session, event_row_id, _UNKNOWN)
+    else:
+        try:
+            await _settle(house, event_row_id, subject)
+        except Refused:
+            await _conclude(house, event_row_id, _UNKNOWN)
+
+
+async def _conclude(house: House, event_row_id: UUID, parked: str | None) -> None:
+    async with house.database.transaction() as session:
+        await conclude_event(session, event_row_id, parked)
 
 
 async def _ask_about(house: House, event_row_id: UUID, order_id: UUID) -> None:
