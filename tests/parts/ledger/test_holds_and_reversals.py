@@ -149,11 +149,14 @@ async def test_holds_expire_when_their_time_is_over_and_not_before(books: Books)
 async def test_a_reversal_mirrors_the_legs_and_happens_once(books: Books) -> None:
     wallet, named = person(), key()
     original = await books.fund(wallet, 100)
-    mirror = await books.reverse(original.id, named)
-    assert mirror.reverses == original.id
+    async with books.transaction() as session:
+        mirror, again = [
+            await ledger.reverse(session, original.id, key=named, metadata={"why": "entered twice"}) for _ in range(2)
+        ]
+    assert (mirror.reverses, mirror.metadata) == (original.id, {"why": "entered twice"})
     assert set(mirror.legs) == {(account, -amount) for account, amount in original.legs}
     assert await books.balance(wallet) == (0, 0, 0)
-    assert (await books.reverse(original.id, named)).replayed
+    assert (again.id, again.replayed) == (mirror.id, True)
     before = await books.everything()
     with pytest.raises(ledger.AlreadyReversed):
         await books.reverse(original.id)

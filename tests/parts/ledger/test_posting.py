@@ -265,6 +265,8 @@ async def test_an_atomic_bulk_with_one_that_makes_no_transaction_writes_none_eve
 async def test_many_postings_may_be_none_but_not_too_many(books: Books) -> None:
     async with books.transaction() as session:
         assert await ledger.post_many(session, []) == []
+        written = await ledger.post_many(session, [move(BANK, CLEARING, 1)] * 10_000)
+        assert [one.replayed for one in written if isinstance(one, ledger.Transaction)] == [False] + [True] * 9_999
         with pytest.raises(DomainError):
             await ledger.post_many(session, [move(BANK, CLEARING, 1)] * 10_001)
 
