@@ -45,11 +45,11 @@ function options(box, data) {
     width: bars ? 0 : 2,
     fill: bars ? colour(i) : data.kind === "area" ? colour(i) + "22" : undefined,
     points: { show: false },
-    paths: bars ? barPaths(i, slots) : uPlot.paths.spline(),
+    paths: bars ? barPaths(i, slots) : uPlot.paths.linear(), // a curve would show balances that never were
   }));
   const every = (u, splits) => splits.map((v) => (Number.isInteger(v) && data.labels[v] !== undefined ? data.labels[v] : ""));
   return {
-    width: box.clientWidth, height: box.clientHeight, padding: [8, 4, 0, 0], legend: { show: false },
+    width: box.clientWidth, height: box.clientHeight, padding: [8, bars ? 4 : 22, 0, 0], legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: !bars } },
     scales: { x: { time: false, range: bars ? [-0.6, data.labels.length - 0.4] : [0, Math.max(1, data.labels.length - 1)] }, y: { range: (u, low, high) => [Math.min(0, low), high > 0 ? high * 1.08 : 1] } },
     axes: [

@@ -151,7 +151,8 @@ class Screen:
 
     def fits(self) -> None:
         """Nothing sticks out of the window; on a phone every target is large enough for a thumb."""
-        assert self.js("return document.documentElement.scrollWidth - innerWidth") == 0, self.where
+        # Not against innerWidth: a phone zooms out until what sticks out is within it.
+        assert self.js("return document.documentElement.scrollWidth") <= self.width, self.where
         if self.width < 500:
             assert self.js(_SMALL_TARGETS) == [], self.where
 

@@ -37,7 +37,7 @@ async def api_docs(request: Request, _anyone: Anyone, pages: Pages) -> Response:
 
 @router.get("/console/")
 async def console(request: Request, session: Read, staff: Staff, pages: Pages) -> Response:
-    """What waits for staff, and where everything is."""
+    """What waits for staff."""
     return pages.render_page(request, "house/console.html", {"waiting": await waiting(session, staff)})
 
 

@@ -202,7 +202,12 @@ async def test_long_after_signing_in_deleting_asks_for_a_step_up_first(
     await browser.open("/account")
     await browser.send("/account/delete")
     assert browser.path == "/step-up"
-    await browser.send("/step-up/send", next="/account")
+    for _ in range(2):  # a second one, for whoever has not got the first
+        assert "asha@example.com" in browser.page.text
+        assert 'href="/account"' in browser.page.text
+        await browser.send("/step-up/send", next="/account")
+    await browser.send("/step-up", code="000000", next="/account")
+    assert 'action="/step-up/send"' in browser.page.text
     await browser.send("/step-up", code=await town.code_to("asha@example.com"), next="/account")
     assert browser.path == "/account"
     await browser.send("/account/delete")

@@ -1,6 +1,7 @@
 """Checkout: which gateway, how it is paid, the page behind the link, payers without an account."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -137,7 +138,8 @@ async def test_somebody_without_an_account_pays_gets_a_receipt_and_claims_it_lat
     assert (made["checkout"]["kind"], made["provider"], made["status"]) == ("script", "razorpay", "pending")
     page = await browse(till, "GET", made["pay_url"])
     assert page.status_code == 200
-    assert "To be paid" in page.text
+    assert re.search(r"To be paid by [^.]+ \(UTC\)\.", page.text)
+    assert 'name="description" value="Add money"' in page.text
     assert page.headers["referrer-policy"] == "no-referrer"
     assert (await browse(till, "GET", f"{made['pay_url']}/receipt.pdf")).status_code == 404
     path = f"/_sandbox/razorpay/orders/{made['provider_order_id']}/pay"

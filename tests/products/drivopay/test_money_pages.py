@@ -81,6 +81,7 @@ async def test_the_page_to_pay_leads_to_the_gateway_with_and_without_a_script(dr
     page = await driver.page(path + "?open=1")
     assert 'action="http://sandbox/razorpay/v1/checkout/embedded"' in page
     assert 'data-script="http://sandbox/razorpay/v1/checkout.js"' in page
+    assert 'name="description" value="Add money"' in page
     assert f'name="callback_url" value="http://testserver{path}/paid"' in page
     assert "data-open" in page
     assert "data-open" not in await driver.page(path)

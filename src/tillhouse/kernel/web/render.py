@@ -223,7 +223,8 @@ def _menus(nav: Nav, path: str) -> dict[str, list[tuple[Link, bool]]]:
 
 def _marked(links: Sequence[Link], path: str) -> list[tuple[Link, bool]]:
     """Each link and whether it is where the reader is: the one whose address is the longest beginning of the path."""
-    fitting = [link.href for link in links if path == link.href or path.startswith(link.href.rstrip("/") + "/")]
+    whole = path.rstrip("/") + "/"
+    fitting = [link.href for link in links if whole.startswith(link.href.rstrip("/") + "/")]
     here = max(fitting, key=len, default=None)
     return [(link, link.href == here) for link in links]
 

@@ -7,12 +7,15 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, SecretStr
 
-from tillhouse.kernel.errors import DomainError
+from tillhouse.kernel.access import Principal
+from tillhouse.kernel.errors import DomainError, TooManyRequests
+from tillhouse.kernel.house import House
 from tillhouse.kernel.http import TheHouse, Write
 from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.web.deps import FromOurPage, Pages
 from tillhouse.kernel.web.forms import Form
 from tillhouse.kernel.web.i18n import gettext
+from tillhouse.kernel.web.render import Templates
 from tillhouse.kernel.web.toasts import Toast
 from tillhouse.parts.identity import flows
 from tillhouse.parts.identity.domain import DEFAULT_ZONE, parse_identifier
@@ -214,23 +217,21 @@ async def second_factor_page(request: Request, house: TheHouse, me: Me, pages: P
 async def step_up_page(request: Request, house: TheHouse, me: Me, pages: Pages) -> Response:
     """Where someone who is signed in proves themselves again."""
     wanted = browser.safe_next(request.query_params.get("next", ""))
-    async with house.database.reading() as session:
-        by_app = await second_factor.has_totp(session, me.person_id)
-    return pages.render_form(
-        request, "identity/step_up.html", Form.blank(CodeForm, next=wanted), {"by_app": by_app, "sent": False}
-    )
+    return await _step_up(request, house, me, pages, Form.blank(CodeForm, next=wanted), sent=False)
 
 
 @router.post("/step-up/send", dependencies=[FromOurPage, _BY_PERSON])
 async def send_step_up(request: Request, house: TheHouse, me: Me, pages: Pages) -> Response:
     """Send the code of a step-up."""
     form = await Form.read(request, CodeForm)
-    fresh: Form[CodeForm] = Form.blank(CodeForm, next=form["next"].value)
+    fresh: Form[CodeForm] = Form.blank(CodeForm, next=browser.safe_next(form["next"].value))
+    sent = True
     try:
         await flows.ask_to_step_up(house, me)
     except DomainError as refusal:
         fresh.refuse(refusal)
-    return pages.render_form(request, "identity/step_up.html", fresh, {"by_app": False, "sent": True})
+        sent = isinstance(refusal, TooManyRequests)  # the last code of those sent before is good still
+    return await _step_up(request, house, me, pages, fresh, sent=sent)
 
 
 @router.post("/step-up", dependencies=[FromOurPage, _BY_PERSON])
@@ -243,9 +244,7 @@ async def step_up(request: Request, house: TheHouse, me: Me, pages: Pages) -> Re
             return browser.go(request, browser.safe_next(form.data.next) or "/account")
         except DomainError as refusal:
             form.refuse(refusal)
-    async with house.database.reading() as session:
-        by_app = await second_factor.has_totp(session, me.person_id)
-    return pages.render_form(request, "identity/step_up.html", form, {"by_app": by_app, "sent": True})
+    return await _step_up(request, house, me, pages, form, sent=True)
 
 
 @router.post("/sign-out", dependencies=[FromOurPage, _BY_ADDRESS])
@@ -253,6 +252,17 @@ async def sign_out(request: Request, session: Write, who: Anyone) -> Response:
     """Sign this browser out."""
     await sessions.sign_out(session, who)
     return browser.forget_cookie(browser.go(request, "/sign-in", Toast(gettext("You are signed out."))))
+
+
+async def _step_up(
+    request: Request, house: House, me: Principal, pages: Templates, form: Form[CodeForm], *, sent: bool
+) -> Response:
+    """The page with what proves this person: their authenticator, or a code to an address that may get one."""
+    async with house.database.reading() as session:
+        by_app = await second_factor.has_totp(session, me.person_id)
+        address = "" if by_app else await people.step_up_address(session, me.person_id)
+    context = {"by_app": by_app, "sent": sent, "address": address, "back": browser.safe_next(form["next"].value)}
+    return pages.render_form(request, "identity/step_up.html", form, context)
 
 
 def _entrance(request: Request, house: TheHouse, pages: Pages, page: str, form: Form[M]) -> Response:

@@ -20,6 +20,7 @@ from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import FromOurPage, Pages
 from tillhouse.kernel.web.downloads import pdf_download
+from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.toasts import redirect
 from tillhouse.parts.documents import api as documents
 from tillhouse.parts.payments import api
@@ -170,6 +171,7 @@ async def _context(
     how = await api.checkout_in_order(session, order.id) if payable and not waits else None
     missing = await api.missing(session, order.id)
     found = await api.receipt(session, order.id)
+    what = await api.title_of(session, order)
     claimable = order.owner_kind == "order" and order.email is not None and viewer.kind == "person"
     return {
         "order": order,
@@ -178,23 +180,24 @@ async def _context(
         "open": order.state in _OPEN or (order.state == OrderState.FAILED and payable),
         "seen": f"{order.state}-{missing.minor}",
         "returned": waits,
-        "title": await api.title_of(session, order),
+        "title": what,
         "missing": missing if payable and missing != order.amount else None,
         "receipt": found,
         "claimable": claimable and found is not None,
-        **_how(house, how, token),
+        **_how(house, how, token, what),
     }
 
 
-def _how(house: House, how: api.Checkout | None, token: str) -> dict[str, object]:
-    """What the template needs for each way to pay."""
+def _how(house: House, how: api.Checkout | None, token: str, what: str) -> dict[str, object]:
+    """What the template needs for each way to pay for `what`."""
     page = house.settings.address(f"/pay/{token}")
     match how:
         case api.CheckoutScript():
             # The hosted form calls the key by another name than the script does.
-            fields = [("key_id" if name == "key" else name, value) for name, value in how.options.items()]
+            options = {**how.options, "description": gettext(what)}
+            fields = [("key_id" if name == "key" else name, value) for name, value in options.items()]
             back = [("callback_url", f"{page}/return"), ("cancel_url", page)]
-            return {"how": how, "options": dict(how.options), "fields": [*fields, *back], "qr": ""}
+            return {"how": how, "options": options, "fields": [*fields, *back], "qr": ""}
         case api.CheckoutForm():
             return {"how": how, "options": {}, "fields": list(how.fields), "qr": ""}
         case api.CheckoutQr():

@@ -96,7 +96,7 @@ async def _heard_of(session: Session, order: OrderRow, payment: PaymentRow, fact
     await hold_disputed(session, order, payment, dispute)
     await session.flush()
     await look_into(
-        session, "dispute", str(dispute.id), "disputed",
+        session, "dispute", str(dispute.id), "disputed", amount=dispute.amount, currency=dispute.currency,
         payment=str(payment.id), respond_by=facts.respond_by.isoformat() if facts.respond_by else None,
     )  # fmt: skip
     await emit(session, DisputeOpened(dispute_id=dispute.id))

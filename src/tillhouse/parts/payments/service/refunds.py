@@ -327,7 +327,10 @@ async def _made_elsewhere(session: Session, order: OrderRow, payment: PaymentRow
     refund.state, refund.provider_refund_id = RefundState.PENDING, facts.refund_id
     await set_aside(session, order, payment, refund, advance=True)
     refund = await store.insert_refund(session, refund)
-    await look_into(session, "refund", str(refund.id), "refunded_at_gateway", payment=str(payment.id))
+    await look_into(
+        session, "refund", str(refund.id), "refunded_at_gateway", payment=str(payment.id), amount=refund.amount,
+        currency=refund.currency,
+    )  # fmt: skip
     await _begun(session, refund)
     return refund
 

@@ -266,7 +266,7 @@ async def _sum_missing(session: Session, orders: Sequence[OrderRow]) -> int | No
 async def _stays(session: Session, transfer: TransferRow, reason: str, **details: list[str] | list[str | None]) -> None:
     transfer.reason = reason
     shown = {name: ", ".join(one for one in value if one) for name, value in details.items()}
-    await look_into(session, "transfer", str(transfer.id), reason, amount=transfer.amount, **shown)
+    await _look_into(session, transfer, reason, **shown)
 
 
 def _all_placed(transfer: TransferRow) -> None:
@@ -274,8 +274,10 @@ def _all_placed(transfer: TransferRow) -> None:
     transfer.reason, transfer.updated_at = None, clock.now()
 
 
-async def _look_into(session: Session, transfer: TransferRow, reason: str) -> None:
-    await look_into(session, "transfer", str(transfer.id), reason, amount=transfer.amount)
+async def _look_into(session: Session, transfer: TransferRow, reason: str, **details: str) -> None:
+    await look_into(
+        session, "transfer", str(transfer.id), reason, amount=transfer.amount, currency=transfer.currency, **details
+    )
 
 
 async def _close(session: Session, transfer: TransferRow) -> None:

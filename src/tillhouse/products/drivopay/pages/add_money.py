@@ -18,6 +18,7 @@ from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.web.deps import FromOurPage, Pages
 from tillhouse.kernel.web.forms import Form
+from tillhouse.kernel.web.i18n import gettext
 from tillhouse.kernel.web.toasts import redirect
 from tillhouse.parts.payments import api as payments
 from tillhouse.parts.payments.api import OrderState, OrderView
@@ -227,10 +228,11 @@ def _checkout(house: House, order: OrderView, *, opens: bool) -> dict[str, objec
     checkout = payments.checkout_of(house, order, title="DrivoPay")
     place = house.settings.address(f"/drivopay/add-money/{order.id}")
     # The hosted form calls the key by another name than the script does.
-    fields = [("key_id" if name == "key" else name, value) for name, value in checkout.options.items()]
+    options = {**checkout.options, "description": gettext("Add money")}
+    fields = [("key_id" if name == "key" else name, value) for name, value in options.items()]
     return {
         "checkout": checkout,
-        "checkout_options": dict(checkout.options),
+        "checkout_options": options,
         "form_fields": [*fields, ("callback_url", f"{place}/paid"), ("cancel_url", f"{place}?left=1")],
         "opens": opens and order.state == OrderState.PENDING,
     }

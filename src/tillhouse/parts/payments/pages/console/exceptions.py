@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from tillhouse.kernel.access import Principal, require
-from tillhouse.kernel.db import ReadSession
+from tillhouse.kernel.db import JsonObject, ReadSession
 from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
@@ -94,6 +95,13 @@ class DecisionForm(BaseModel):
 
     resolution: UUID
     confirmed: Literal["yes"] | None = None
+
+
+_AMOUNTS = frozenset({
+    "amount", "asked", "closed_with", "expected", "fee", "found", "gross", "now", "opens_with", "ours", "promised",
+    "received", "taken", "tax", "theirs",
+})  # fmt: skip
+_INSTANTS = frozenset({"respond_by", "since"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +230,7 @@ def _legs(data: ProposalForm) -> list[CorrectionLeg]:
 
 def _refuse(form: Form[ProposalForm], refusal: DomainError) -> None:
     """Show a refusal at the legs that it points to: they are counted as they were sent, without the blank ones."""
-    sent = [n for n in LEGS if form.values.get(f"account_{n}", [""])[0] or form.values.get(f"amount_{n}", [""])[0]]
+    sent = [n for n in LEGS if _is_filled_in(form, n)]
     for wrong in refusal.errors:
         _, _, rest = wrong.pointer.partition("/legs/")
         number, _, what = rest.partition("/")
@@ -232,6 +240,10 @@ def _refuse(form: Form[ProposalForm], refusal: DomainError) -> None:
     if whole or not form.errors:
         form.refuse(refusal)
         form.error = " ".join(whole) or form.error
+
+
+def _is_filled_in(form: Form[ProposalForm], leg: int) -> bool:
+    return bool(form.values.get(f"account_{leg}", [""])[0] or form.values.get(f"amount_{leg}", [""])[0])
 
 
 async def _page(
@@ -257,12 +269,14 @@ async def _page(
         **words.WORDS,
         "one": one,
         "subject_href": await _subject_href(session, one),
+        "known": _known(one),
         "names": await names_of(session, people),
         "proposal": sent or blank,
         "case": case,
         "end": said or Form.blank(EndingForm, name="end", provider_id=(case and case.known_as) or ""),
         "decision": decided or Form.blank(DecisionForm, name="decide"),
         "legs": LEGS,
+        "more_legs": sent is not None and any(_is_filled_in(sent, n) for n in LEGS[2:]),
         "accounts": [Option(code, code) for code in accounts],
         "sides": [Option("debit", gettext("Debit")), Option("credit", gettext("Credit"))],
         "account_href": lambda leg: account_href(ledger.house_account(leg.account, leg.amount.unit)),
@@ -272,6 +286,29 @@ async def _page(
     }
     shown: Form[Any] = sent or decided or said or blank
     return pages.render_form(request, "payments/console/exception.html", shown, context)
+
+
+def _known(one: ExceptionView) -> Mapping[str, object]:
+    """What was found, without what the page says above it already."""
+    said = ("amount", "currency") if one.amount else ()
+    details = {name: value for name, value in one.details.items() if name not in said}
+    return _told(details, one.amount.unit if one.amount else None)
+
+
+def _told(details: JsonObject, unit: str | None) -> Mapping[str, object]:
+    """Details as a person reads them: amounts where their currency is known, and instants."""
+    currency = details.get("currency", unit)
+    shown: dict[str, object] = {}
+    for name, value in details.items():
+        if isinstance(value, dict):
+            shown[name] = _told(value, unit)
+        elif isinstance(currency, str) and type(value) is int and name in _AMOUNTS:
+            shown[name] = Money(value, currency)
+        elif isinstance(value, str) and name in _INSTANTS:
+            shown[name] = datetime.fromisoformat(value)
+        else:
+            shown[name] = value
+    return shown
 
 
 async def _question(session: ReadSession, one: ExceptionView) -> Question:

@@ -73,6 +73,8 @@ LINE_CLASSES = {
     "fee": N_("Another fee"),
     "duplicate": N_("Reported twice"),
 }
+# What differs on a day: a line of a report, or what the bank has of a settlement.
+DIFFERENCES = {**LINE_CLASSES, "not_in_bank": N_("Not in the bank"), "bank_amount": N_("Another amount in the bank")}
 # Who takes or sends the money, as they call themselves in every language.
 GATEWAYS = {
     "razorpay": "Razorpay",
@@ -255,6 +257,7 @@ WORDS: Mapping[str, object] = {
     "transfer_states": TRANSFER_STATES,
     "exception_states": EXCEPTION_STATES,
     "line_classes": LINE_CLASSES,
+    "differences": DIFFERENCES,
     "gateways": GATEWAYS,
     "methods": METHODS,
     "reasons": REASONS,
