@@ -159,7 +159,7 @@ async def test_the_first_page_counts_what_waits(desk: Desk, staff: httpx.AsyncCl
     async with desk.books.transaction() as session:
         await enqueue(session, CheckInvariants())
     await run_due(desk.books.house)
-    assert "0 Broken rules of the books" in await shown(staff, "/console/")
+    assert "Broken rules of the books" in (await shown(staff, "/console/")).partition("Nothing waits here")[2]
     async with (
         desk.books.transaction() as session
     ):  # as if it had found one rule of the books broken, and one of others
@@ -167,7 +167,7 @@ async def test_the_first_page_counts_what_waits(desk: Desk, staff: httpx.AsyncCl
     page = await shown(staff, "/console/")
     assert "1 Broken rules of the books" in page
     assert "1 Lots that end within a week" in page
-    assert "0 Holds open for more than a day" in page
+    assert "Holds open for more than a day" in page.partition("Nothing waits here")[2]
     with clock.held(held.created_at + DAY + timedelta(seconds=1)):
         page = await shown(await desk.browser("staff"), "/console/")
     assert "1 Holds open for more than a day" in page
