@@ -98,6 +98,15 @@ async def test_addresses_of_one_ipv6_household_count_as_one(app: FastAPI) -> Non
 
     assert [await status(f"2001:db8::{number}") for number in (1, 2, 3)] == [200, 200, 429]
     assert await status("2001:db8:0:1::1") == 200
+    assert [await status(f"::ffff:1.1.1.{number}") for number in (1, 2, 3)] == [200, 200, 200]  # IPv4, on such a socket
+
+
+async def test_a_trusted_proxy_is_known_on_a_socket_of_both_kinds(house: House, app: FastAPI) -> None:
+    house.settings = house.settings.model_copy(update={"trusted_proxies": ("10.0.0.0/8",)})
+    transport = httpx.ASGITransport(app, client=("::ffff:10.0.0.1", 1234))
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        forwarded = [(await client.get("/by-ip", headers={"x-forwarded-for": f"{n}.1.1.1"})) for n in (1, 2, 3)]
+    assert [one.status_code for one in forwarded] == [200, 200, 200]
 
 
 def test_a_limit_is_recognised_and_a_rule_that_cannot_be_read_is_refused() -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Literal
 
 from fastapi import Request, Response
@@ -176,15 +176,21 @@ def limiter_of(house: House) -> Limiter:
 def _network_of(address: str) -> str:
     """One household of IPv6 has a /64 of addresses to choose from: they count as one."""
     try:
-        parsed = ip_address(address)
+        parsed = _parsed_address(address)
     except ValueError:
         return address
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
 
 
+def _parsed_address(address: str) -> IPv4Address | IPv6Address:
+    """An address of IPv4 as itself, also where a socket of both kinds tells of it as one of IPv6 (`::ffff:1.2.3.4`)."""
+    parsed = ip_address(address)
+    return (isinstance(parsed, IPv6Address) and parsed.ipv4_mapped) or parsed
+
+
 def _is_trusted(address: str, trusted: tuple[str, ...]) -> bool:
     try:
-        parsed = ip_address(address)
+        parsed = _parsed_address(address)
     except ValueError:
         return False
     return any(parsed in ip_network(proxy, strict=False) for proxy in trusted)

@@ -7,6 +7,7 @@ debt); won, it is free again, or given back where it had been lost before. The g
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.money import Money
 from tillhouse.kernel.work import emit
 from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, dispute_step, next_dispute_check
 from tillhouse.parts.payments.domain.refunds import DISPUTES_RUN
@@ -21,8 +22,11 @@ from tillhouse.parts.payments.service.returns import (
     free_disputed,
     hold_disputed,
     return_chargeback,
+    take_rest_of_chargeback,
 )
 from tillhouse.parts.payments.store import refunds as store
+
+BEYOND_WHAT_WAS_PAID = "given_back_more_than_paid"
 
 
 async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
@@ -61,6 +65,20 @@ async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
     return None
 
 
+async def take_what_is_free(session: Session, order: OrderRow, payment: PaymentRow) -> None:
+    """A refund went nowhere after all: what the payer's bank had taken beside it is its owner's loss, not the house's.
+
+    Needs the order's lock.
+    """
+    for dispute in await store.disputes_of_payment(session, payment.id):
+        more = min(dispute.amount - dispute.taken, await room_for(session, payment))
+        if dispute.state == DisputeState.LOST and more > 0:
+            await take_rest_of_chargeback(session, order, payment, dispute, Money(more, dispute.currency))
+            await session.flush()
+            if dispute.taken == dispute.amount:
+                await no_longer(session, str(dispute.id), BEYOND_WHAT_WAS_PAID)
+
+
 async def _heard_of(session: Session, order: OrderRow, payment: PaymentRow, facts: DisputeFacts) -> DisputeRow:
     now = clock.now()
     dispute = DisputeRow(
@@ -96,7 +114,7 @@ async def _decided(
     lost = facts.state == DisputeState.LOST
     if dispute.state == DisputeState.LOST:
         key = f"reinstated:{dispute.id}"
-        dispute.reversal_id = await return_chargeback(session, order, dispute, key=key)
+        dispute.reversal_id = await return_chargeback(session, order, payment, dispute, key=key)
         dispute.taken = dispute.advanced = 0
     else:
         key = f"dispute:{dispute.id}"
@@ -114,7 +132,7 @@ async def _decided(
 async def _take(session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow) -> int:
     dispute.taken = min(dispute.amount, await room_for(session, payment))
     if dispute.taken < dispute.amount:
-        await look_into(session, "dispute", str(dispute.id), "given_back_more_than_paid", taken=dispute.taken)
+        await look_into(session, "dispute", str(dispute.id), BEYOND_WHAT_WAS_PAID, taken=dispute.taken)
     return await book_chargeback(session, order, payment, dispute)
 
 

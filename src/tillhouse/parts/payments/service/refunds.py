@@ -27,6 +27,7 @@ from tillhouse.parts.payments.events import RefundFailed, RefundProcessed, Refun
 from tillhouse.parts.payments.models import OrderRow, PaymentRow, RefundRow
 from tillhouse.parts.payments.ports import SettledPayment
 from tillhouse.parts.payments.service.attention import count_refund, look_into, no_longer, remind_of
+from tillhouse.parts.payments.service.disputes import BEYOND_WHAT_WAS_PAID, take_what_is_free
 from tillhouse.parts.payments.service.given_back import left_of, restate
 from tillhouse.parts.payments.service.own import refuse_own
 from tillhouse.parts.payments.service.registry import installed_gateway, purpose
@@ -260,8 +261,8 @@ async def settle_refund(session: Session, facts: RefundFacts) -> str | None:
             return None  # the money never was in our books, or is in them still
         left = Money(payment.amount - payment.refunded, payment.currency)
         if facts.amount.unit != left.unit or facts.amount > left:
-            await look_into(session, "refund", subject, "given_back_more_than_paid")
-            return "given_back_more_than_paid"
+            await look_into(session, "refund", subject, BEYOND_WHAT_WAS_PAID)
+            return BEYOND_WHAT_WAS_PAID
         refund = await _made_elsewhere(session, order, payment, facts)
     return await record_refund(session, refund.id, facts)
 
@@ -369,7 +370,9 @@ async def _failed(session: Session, order: OrderRow, payment: PaymentRow, refund
     await bring_home(session, order, refund.hold_id, key=f"refund:{refund.id}")
     _move(session, refund, RefundState.FAILED)
     refund.finished_at, refund.next_check_at = clock.now(), None
+    await session.flush()
     await no_longer(session, str(refund.id), *ENDED_BY_A_WORD)
+    await take_what_is_free(session, order, payment)
     await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"refund:{refund.id}")
     await restate(session, order, payment)
     await emit(session, RefundFailed(refund_id=refund.id))
