@@ -16,7 +16,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, PayoutRow, RefundRow
 from tillhouse.parts.payments.service.attention import look_into
-from tillhouse.parts.payments.service.books import account_of, clearing, wallet_of
+from tillhouse.parts.payments.service.books import account_of, clearing, give_back, wallet_of
 
 _TRIES = 5
 
@@ -91,8 +91,9 @@ async def free_refund(session: Session, refund: RefundRow) -> None:
 async def return_refund(session: Session, refund: RefundRow) -> int:
     """Give back money that went to the payer's bank and was sent back by it."""
     assert refund.transaction_id is not None
+    origin = ledger.debit(clearing(refund.provider, refund.currency), refund.money)
     key = f"payments.refund_returned:{refund.id}:{refund.transaction_id}"
-    return (await ledger.reverse(session, refund.transaction_id, key=key, metadata={"refund": str(refund.id)})).id
+    return await give_back(session, refund.transaction_id, origin, key=key, about=("refund", refund.id))
 
 
 async def hold_disputed(session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow) -> None:
