@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 # A cell may end, too, where no comma says so: at the semicolon of many countries, and wherever a line does.
-_FORMULA = re.compile(r"(\A|[\t\r\n;])(?=[=+\-@＝＋－＠\t\r])")  # noqa: RUF001  wide signs begin formulas, too
+_FORMULA = re.compile(r"(\A|[\t\r\n;])(?=[=+\-@＝＋－＠\t\r])")
 
 
 def cell(text: str) -> str:

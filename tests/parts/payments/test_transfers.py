@@ -331,9 +331,10 @@ async def test_two_parts_at_the_same_moment_pay_the_order_once(bank: Bank) -> No
 async def begun_beside(session: Session, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
     """Work of somebody else, begun while this transaction is open, that waits for it or is done."""
     begun = asyncio.create_task(work, context=Context())
-    waits = text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')")
+    for_me = "NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    waits = text(f"SELECT EXISTS (SELECT FROM pg_locks WHERE {for_me})")
     while not begun.done() and not await session.scalar(waits):
-        await asyncio.sleep(0)
+        pass
     return begun
 
 

@@ -211,13 +211,15 @@ async def reverse_payout(session: Session, payout: PayoutRow) -> int:
     assert payout.transaction_id is not None
     origin = ledger.debit(ledger.house_account(f"payouts:{payout.provider}", payout.currency), payout.money)
     key = f"payments.returned:{payout.id}:{payout.transaction_id}"
-    return await give_back(session, payout.transaction_id, origin, key=key, about=("payout", payout.id))
+    about, item = ("payout", payout.id), str(payout.id)
+    return await give_back(session, payout.transaction_id, origin, key=key, about=about, item=item)
 
 
 async def give_back(
-    session: Session, transaction_id: int, origin: ledger.Leg, *, key: str, about: tuple[str, UUID]
+    session: Session, transaction_id: int, origin: ledger.Leg, *, key: str, about: tuple[str, UUID], item: str
 ) -> int:
-    """Reverse what took money from somebody's wallet; `origin` is the leg of the house's account that it comes from.
+    """Reverse what took money from somebody's wallet; `origin` is the leg of the house's account that it comes from,
+    and `item` the open item that ends there by it.
 
     The money of an owner who is gone waits in suspense, and a person looks.
     """
@@ -227,8 +229,7 @@ async def give_back(
     except ledger.AccountClosed as refusal:
         await look_into(session, kind, str(number), "wallet_refused", code=refusal.code)
         account, amount = origin
-        # The open item of what is taken back ends by it, as it would by its reversal.
-        items: JsonObject = {account.code: str(transaction_id)}
+        items: JsonObject = {account.code: item}
         suspense = ledger.house_account("suspense:payments", amount.unit)
         posting = ledger.Posting(
             key=key,

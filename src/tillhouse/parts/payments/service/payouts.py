@@ -84,7 +84,7 @@ class NewPayout:
 @dataclass(frozen=True, slots=True)
 class Sending:
     """What a provider of payouts is to be asked. `first` means that nothing can have been sent yet, `since` is when it
-    was sent for the first time. Where it goes is known while it may be sent: that of somebody who has left is forgotten.
+    was sent for the first time. `to` is None for one that may not be sent (again): where it went may be forgotten.
     """
 
     payout_id: UUID

@@ -93,7 +93,8 @@ async def return_refund(session: Session, refund: RefundRow) -> int:
     assert refund.transaction_id is not None
     origin = ledger.debit(clearing(refund.provider, refund.currency), refund.money)
     key = f"payments.refund_returned:{refund.id}:{refund.transaction_id}"
-    return await give_back(session, refund.transaction_id, origin, key=key, about=("refund", refund.id))
+    about, item = ("refund", refund.id), str(refund.transaction_id)
+    return await give_back(session, refund.transaction_id, origin, key=key, about=about, item=item)
 
 
 async def hold_disputed(session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow) -> None:
