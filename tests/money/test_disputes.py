@@ -191,6 +191,20 @@ async def test_a_dispute_that_is_suddenly_about_another_amount_moves_nothing_and
     assert await till.available(case.person) == "100.00"
 
 
+async def test_a_dispute_in_another_currency_than_its_payment_moves_nothing_and_is_put_before_a_person(
+    till: Till,
+) -> None:
+    """Stripe: the disputed amount can differ from the charge's, by fluctuation of currencies too."""
+    case = await Case.begin(till)
+    for state in (DisputeState.OPEN, DisputeState.LOST):
+        async with till.house.database.transaction() as session:
+            told = replace(case.facts(state), amount=Money(120, "USD"))
+            assert await settle_dispute(session, told) == "foreign_currency"
+    assert (await till.wallet(case.person), await till.available(case.person)) == ("100.00", "100.00")
+    assert await case.state() == OrderState.CAPTURED
+    assert await till.exceptions() == [("dispute", "foreign_currency")]
+
+
 async def test_of_money_that_is_partly_spent_what_is_left_is_set_aside(till: Till) -> None:
     case = await Case.begin(till)
     await till.withdraw(case.person, "60.00")

@@ -44,6 +44,12 @@ async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
         await look_into(session, "dispute", subject, "payment_not_captured", payment=str(payment.id))
         return "payment_not_captured"
     dispute = await store.dispute_by_provider_id(session, facts.provider, facts.dispute_id)
+    if dispute is None and facts.amount.unit != payment.currency:
+        await look_into(
+            session, "dispute", subject, "foreign_currency",
+            payment=str(payment.id), amount=facts.amount.minor, currency=facts.amount.unit,
+        )  # fmt: skip
+        return "foreign_currency"
     if dispute is None:
         dispute = await _heard_of(session, order, payment, facts)
     elif dispute.amount != facts.amount.minor or dispute.currency != facts.amount.unit:
