@@ -12,7 +12,7 @@ from babel.numbers import format_compact_decimal, format_currency, format_decima
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import JsonObject, JsonValue
-from tillhouse.kernel.money import Money, digits_of
+from tillhouse.kernel.money import Money, digits_shown
 from tillhouse.kernel.web.i18n import gettext, reader
 
 # Where a currency without a sign of its own meets its number: CLDR has a space there, which Babel leaves out.
@@ -38,7 +38,7 @@ def money(amount: MoneyLike, *, sign: bool = False) -> str:
 
     Points and credits are numbers with the unit's name, which a catalogue may translate.
     """
-    digits = digits_of(amount.unit)
+    digits = digits_shown(amount.unit)
     major = Decimal(amount.minor).scaleb(-digits)
     if is_currency(amount.unit):
         text = format_currency(major, amount.unit, locale=_money_locale(amount.unit))
