@@ -284,6 +284,19 @@ async def test_a_refund_that_fails_after_the_bank_took_the_money_leaves_it_with_
     assert await till.open_items("suspense:payments") == []
 
 
+async def test_what_a_refund_frees_while_the_bank_decides_is_set_aside_too(till: Till) -> None:
+    """Gateways refuse to refund what is disputed: the money must not leave by that."""
+    case = await Case.begin(till)
+    async with till.house.database.transaction() as session:
+        refund = await start_refund(session, case.payment.id, rupees("60.00"), reason="", key="k", by=None)
+    await case.hear(DisputeState.OPEN)
+    async with till.house.database.transaction() as session:
+        await record_refund_refused(session, refund.id, reason="disputed", description="")
+    assert (await till.wallet(case.person), await till.available(case.person)) == ("100.00", "0.00")
+    await case.hear(WON)
+    assert await till.available(case.person) == "100.00"
+
+
 async def test_what_such_a_refund_frees_and_was_spent_is_owed(till: Till) -> None:
     case = await Case.begin(till)
     await till.quiet()

@@ -12,7 +12,7 @@ from tillhouse.kernel.work import emit
 from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, dispute_step, next_dispute_check
 from tillhouse.parts.payments.domain.refunds import DISPUTES_RUN
 from tillhouse.parts.payments.events import DisputeLost, DisputeOpened, DisputeWon
-from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow
+from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, RefundRow
 from tillhouse.parts.payments.service.attention import count_dispute, look_into, no_longer
 from tillhouse.parts.payments.service.given_back import restate, room_for
 from tillhouse.parts.payments.service.returns import (
@@ -71,14 +71,20 @@ async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
     return None
 
 
-async def take_what_is_free(session: Session, order: OrderRow, payment: PaymentRow) -> None:
-    """A refund went nowhere after all: what the payer's bank had taken beside it is its owner's loss, not the house's.
+async def take_what_is_free(session: Session, order: OrderRow, payment: PaymentRow, refund: RefundRow) -> None:
+    """A refund went nowhere after all: what is disputed of its money is set aside, and what the payer's bank had taken
+    beside it is its owner's loss, not the house's.
 
     Needs the order's lock.
     """
     for dispute in await store.disputes_of_payment(session, payment.id):
         more = min(dispute.amount - dispute.taken, await room_for(session, payment))
-        if dispute.state == DisputeState.LOST and more > 0:
+        if dispute.state in DISPUTES_RUN:
+            await free_disputed(session, dispute)
+            await bring_home(session, order, dispute.hold_id, key=f"dispute:{dispute.id}:{refund.id}")
+            dispute.hold_id = None
+            await hold_disputed(session, order, payment, dispute, again=f":{refund.id}:{refund.transaction_id or 0}")
+        elif dispute.state == DisputeState.LOST and more > 0:
             await take_rest_of_chargeback(session, order, payment, dispute, Money(more, dispute.currency))
             await session.flush()
             if dispute.taken == dispute.amount:

@@ -372,7 +372,7 @@ async def _failed(session: Session, order: OrderRow, payment: PaymentRow, refund
     refund.finished_at, refund.next_check_at = clock.now(), None
     await session.flush()
     await no_longer(session, str(refund.id), *ENDED_BY_A_WORD)
-    await take_what_is_free(session, order, payment)
+    await take_what_is_free(session, order, payment, refund)
     await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"refund:{refund.id}")
     await restate(session, order, payment)
     await emit(session, RefundFailed(refund_id=refund.id))

@@ -97,8 +97,12 @@ async def return_refund(session: Session, refund: RefundRow) -> int:
     return await give_back(session, refund.transaction_id, origin, key=key, about=about, item=item)
 
 
-async def hold_disputed(session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow) -> None:
-    """Set aside what there is of the disputed money: until the bank has decided, it cannot be spent."""
+async def hold_disputed(
+    session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow, *, again: str = ""
+) -> None:
+    """Set aside what there is of the disputed money: until the bank has decided, it cannot be spent. `again` tells a
+    later hold apart from the first one.
+    """
     source = await source_of(session, order, payment)
     available = (await ledger.balance(session, source)).available
     amount = min(dispute.amount, available.minor) if source.owner_id else dispute.amount
@@ -107,7 +111,7 @@ async def hold_disputed(session: Session, order: OrderRow, payment: PaymentRow, 
     try:
         held = await ledger.hold(
             session,
-            key=f"payments.dispute:{dispute.id}",
+            key=f"payments.dispute:{dispute.id}{again}",
             account=source,
             amount=Money(amount, dispute.currency),
             metadata={"dispute": str(dispute.id), "order": str(order.id)},
