@@ -109,7 +109,7 @@ def client_address(request: Request) -> str:
     peer = request.client.host if request.client else "0.0.0.0"  # noqa: S104  no socket is bound to it
     trusted = house_of_request(request).settings.trusted_proxies
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
-    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+    hops = [_without_port(hop.strip()) for hop in forwarded.split(",") if hop.strip()]
     while hops and _is_trusted(peer, trusted):
         peer = hops.pop()
     return peer
@@ -180,6 +180,14 @@ def _network_of(address: str) -> str:
     except ValueError:
         return address
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
+
+
+def _without_port(hop: str) -> str:
+    """Some proxies write where a connection came from with its port, another one each time."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    address, _, port = hop.rpartition(":")
+    return address if port.isdigit() and ":" not in address and address else hop
 
 
 def _parsed_address(address: str) -> IPv4Address | IPv6Address:
