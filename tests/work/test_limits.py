@@ -88,7 +88,11 @@ async def test_a_forwarded_address_is_believed_only_from_a_trusted_proxy(
     assert await tries("1.1.1.1", "2.2.2.2", "3.3.3.3") == [200, 200, 200]
     assert await tries("8.8.8.8, 1.1.1.1", "9.9.9.9, 1.1.1.1") == [200, 429]
     assert await tries("5.5.5.5, 10.1.1.1", "5.5.5.5", "5.5.5.5") == [200, 200, 429]
-    assert await tries("7.7.7.7:1024", "7.7.7.7:1025", "7.7.7.7, 10.1.1.1:443") == [200, 200, 429]  # some write the port
+    assert await tries("7.7.7.7:1024", "7.7.7.7:1025", "7.7.7.7, 10.1.1.1:443") == [
+        200,
+        200,
+        429,
+    ]  # some write the port
     assert await tries("[2001:db8::7]:1024", "[2001:db8::7]", "2001:db8::7") == [200, 200, 429]
 
 

@@ -135,7 +135,7 @@ async def start_refund(
     await _check_amount(session, payment, wanted)
     await _take_back(session, order, payment, wanted)
     refund = _row(payment, wanted, key=key, reason=reason, by=by, origin="house")
-    refund.email = await _payer_to_ask(session, order, payment, email)
+    refund.email = await _payer_to_ask(session, order, payment, email, by=by)
     await set_aside(session, order, payment, refund, advance=advance)
     refund = await store.insert_refund(session, refund)
     await enqueue(session, SendRefund(refund_id=refund.id), unique=f"first:{refund.id}")
@@ -411,23 +411,37 @@ async def _must(session: Session, refund_id: UUID) -> tuple[OrderRow, PaymentRow
     return found
 
 
-async def _payer_to_ask(session: Session, order: OrderRow, payment: PaymentRow, said: str | None) -> str | None:
+async def _payer_to_ask(
+    session: Session, order: OrderRow, payment: PaymentRow, said: str | None, *, by: UUID | None
+) -> str | None:
     """The e-mail at which the gateway asks the payer for a bank account; None where it needs none.
 
-    What staff say comes first, then the order's own, then that of the person whose order it is. Raises `InvalidInput`
-    when it needs one and nobody knows any.
+    The order's own, or one of the person whose order it is; where nobody knows any, what staff say, and never an
+    address of theirs: whoever is asked says where the money goes. Raises `InvalidInput`.
     """
     if payment.method not in installed_gateway(house_of(session), payment.provider).refunds_by_email:
         return None
-    contacts = await identity.contacts(session, order.owner_id) if order.owner_kind == "person" else []
-    known = said or order.email or next((one.address for one in contacts if one.kind == "email"), None)
-    if known is None:
+    owners = await _emails(session, order.owner_id) if order.owner_kind == "person" else []
+    known = [order.email, *owners] if order.email else owners
+    if known and said not in (None, *known):
+        message = N_("The payer's e-mail address is known, and the gateway writes there: leave it out.")
+        raise InvalidInput(message, errors=[FieldError("/email", "email_known", message)])
+    if known:
+        return said or known[0]
+    if said and by and said in await _emails(session, by):
+        message = N_("This address is your own: the gateway would ask you where the money goes.")
+        raise InvalidInput(message, errors=[FieldError("/email", "email_of_ones_own", message)])
+    if said is None:
         message = N_(
             "The gateway cannot pay this back by itself: it writes to the payer and asks for a bank account. "
             "Give the payer's e-mail address with the refund."
         )
         raise InvalidInput(message, errors=[FieldError("/email", "email_needed", message)])
-    return known
+    return said
+
+
+async def _emails(session: Session, person_id: UUID) -> list[str]:
+    return [one.address for one in await identity.contacts(session, person_id) if one.kind == "email"]
 
 
 def _row(
