@@ -15,8 +15,10 @@ from tillhouse.kernel.text import N_
 # ISO 4217 minor units. Points and credits are units of their own, registered by the module that issues them.
 _DIGITS: dict[str, int] = {"INR": 2, "THB": 2, "USD": 2, "VND": 0}
 # The others of ISO 4217 that have not two: a provider may report in any, and what it says is shown, whatever we handle.
-_NO_DIGITS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VUV XAF XOF XPF".split())
-_THREE_DIGITS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+_NO_DIGITS = frozenset(
+    ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VUV", "XAF", "XOF", "XPF"]
+)
+_THREE_DIGITS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 
 _PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 _LONGEST = 28  # characters: what Decimal scales without rounding
