@@ -61,10 +61,10 @@ def money(amount: MoneyLike, *, sign: bool = False) -> str:
 
 
 def typed(amount: str, unit: str) -> str:
-    """What somebody typed as an amount, as `Money.parse` reads it. It may be grouped as amounts are shown to the reader.
+    """What somebody typed as an amount, as `Money.parse` reads it; grouped or not, as amounts are shown to the reader.
 
-    What is not grouped like that stays as it is, and is refused there: `12,50` taken for 1250 would be a hundred times
-    as much.
+    What is grouped otherwise stays as it is, and is refused there: `12,50` taken for 1250 would be a hundred times as
+    much.
     """
     locale = _money_locale(unit)
     plain, group = "".join(amount.split()), get_group_symbol(locale)
