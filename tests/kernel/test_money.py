@@ -49,6 +49,11 @@ def test_an_unknown_currency_is_refused() -> None:
     assert refusal.value.errors[0].pointer == "/currency"
 
 
+def test_what_others_report_in_a_currency_that_we_do_not_handle_is_shown_with_its_own_digits() -> None:
+    shown = [str(Money(1500, unit)) for unit in ("SGD", "JPY", "KWD")]
+    assert shown == ["15.00", "1500", "1.500"]
+
+
 def test_a_dong_has_no_smaller_unit() -> None:
     with pytest.raises(InvalidInput):
         Money.parse("1.5", "VND")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import tillhouse.kernel
+from tillhouse.kernel.errors import InvalidInput
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.web import formats, render
 from tillhouse.kernel.web.catalogues import sentences, untranslated, update
@@ -109,6 +110,29 @@ def test_the_nearest_wish_decides_the_language(wishes: dict[str, str], expected:
 def test_money_is_exact_and_grouped_as_its_readers_group_it(tag: str, amount: Money, expected: str) -> None:
     with reading(_reader(tag)):
         assert formats.money(amount) == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "typed", "unit", "read"),
+    [
+        ("en", "1,23,456.78", "INR", "123456.78"),
+        ("en", "1,234", "USD", "1234"),
+        ("en", " 1 234.5 ", "USD", "1234.5"),
+        ("vi", "449.000", "VND", "449000"),
+        ("vi", "449000", "VND", "449000"),
+        ("vi", "1.234,56", "USD", "1234.56"),
+        ("vi", "12,50", "USD", "12.50"),
+    ],
+)
+def test_an_amount_may_be_typed_as_it_is_shown(language: str, typed: str, unit: str, read: str) -> None:
+    with reading(_reader(language)):
+        assert Money.parse(formats.typed(typed, unit), unit) == Money.parse(read, unit)
+
+
+@pytest.mark.parametrize(("language", "typed"), [("en", "12,50"), ("en", "1,2345"), ("en", ",5"), ("vi", "1,5.3")])
+def test_an_amount_that_is_grouped_like_none_is_refused_and_taken_for_no_other(language: str, typed: str) -> None:
+    with reading(_reader(language)), pytest.raises(InvalidInput):
+        Money.parse(formats.typed(typed, "USD"), "USD")
 
 
 def test_who_reads_english_elsewhere_groups_by_thousands_and_rupees_by_lakhs() -> None:

@@ -18,7 +18,7 @@ from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, OrderState, PaymentFacts
 from tillhouse.parts.payments.service.disputes import settle_dispute
-from tillhouse.parts.payments.service.refunds import CannotRefund, start_refund
+from tillhouse.parts.payments.service.refunds import CannotRefund, record_refund_refused, start_refund
 from tillhouse.parts.payments.service.settle import settle
 
 NEWS = (DisputeState.OPEN, DisputeState.UNDER_REVIEW)
@@ -256,6 +256,20 @@ async def test_a_dispute_that_is_suddenly_about_another_amount_moves_nothing_and
     assert await till.available(case.person) == "100.00"
 
 
+async def test_a_dispute_in_another_currency_than_its_payment_moves_nothing_and_is_put_before_a_person(
+    till: Till,
+) -> None:
+    """Stripe: the disputed amount can differ from the charge's, by fluctuation of currencies too."""
+    case = await Case.begin(till)
+    for state in (DisputeState.OPEN, DisputeState.LOST):
+        async with till.house.database.transaction() as session:
+            told = replace(case.facts(state), amount=Money(120, "USD"))
+            assert await settle_dispute(session, told) == "foreign_currency"
+    assert (await till.wallet(case.person), await till.available(case.person)) == ("100.00", "100.00")
+    assert await case.state() == OrderState.CAPTURED
+    assert await till.exceptions() == [("dispute", "foreign_currency")]
+
+
 async def test_of_money_that_is_partly_spent_what_is_left_is_set_aside(till: Till) -> None:
     case = await Case.begin(till)
     await till.withdraw(case.person, "60.00")
@@ -314,6 +328,55 @@ async def test_a_bank_that_takes_what_was_refunded_already_takes_it_from_suspens
     assert await till.house_balance("suspense:payments") == "-60.00"
     assert ("dispute", "given_back_more_than_paid") in await till.exceptions()
     assert await case.state() == OrderState.REFUNDED
+
+
+async def test_a_refund_that_fails_after_the_bank_took_the_money_leaves_it_with_nobody(till: Till) -> None:
+    """While the refund was on its way the house bore the loss; what it frees is what the bank has taken."""
+    case = await Case.begin(till)
+    await till.quiet()
+    async with till.house.database.transaction() as session:
+        refund = await start_refund(session, case.payment.id, rupees("60.00"), reason="", key="k", by=None)
+    await case.hear(DisputeState.LOST)
+    assert (await till.wallet(case.person), await till.available(case.person)) == ("60.00", "0.00")
+    async with till.house.database.transaction() as session:
+        await record_refund_refused(session, refund.id, reason="disputed", description="")
+    assert (await till.wallet(case.person), await case.debt()) == ("0.00", "0.00")
+    assert await till.open_items("suspense:payments") == []
+    assert await case.open_reasons() == ["disputed"]
+    assert await case.state() == OrderState.REFUNDED
+    await case.hear(WON)
+    assert (await till.wallet(case.person), await case.state()) == ("100.00", OrderState.CAPTURED)
+    assert await till.open_items("suspense:payments") == []
+
+
+async def test_what_a_refund_frees_while_the_bank_decides_is_set_aside_too(till: Till) -> None:
+    """Gateways refuse to refund what is disputed: the money must not leave by that."""
+    case = await Case.begin(till)
+    async with till.house.database.transaction() as session:
+        refund = await start_refund(session, case.payment.id, rupees("60.00"), reason="", key="k", by=None)
+    await case.hear(DisputeState.OPEN)
+    async with till.house.database.transaction() as session:
+        await record_refund_refused(session, refund.id, reason="disputed", description="")
+    assert (await till.wallet(case.person), await till.available(case.person)) == ("100.00", "0.00")
+    await case.hear(WON)
+    assert await till.available(case.person) == "100.00"
+
+
+async def test_what_such_a_refund_frees_and_was_spent_is_owed(till: Till) -> None:
+    case = await Case.begin(till)
+    await till.quiet()
+    async with till.house.database.transaction() as session:
+        refund = await start_refund(session, case.payment.id, rupees("60.00"), reason="", key="k", by=None)
+    await till.withdraw(case.person, "40.00")
+    await till.quiet()
+    till.sandbox_clock.advance(200)
+    await till.quiet()
+    await case.hear(LOST)
+    assert await case.debt() == "40.00"
+    async with till.house.database.transaction() as session:
+        await record_refund_refused(session, refund.id, reason="disputed", description="")
+    assert (await till.wallet(case.person), await case.debt()) == ("0.00", "40.00")
+    assert await till.open_items("suspense:payments") == []
 
 
 async def test_a_second_round_is_a_dispute_of_its_own(till: Till) -> None:

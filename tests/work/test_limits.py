@@ -88,6 +88,12 @@ async def test_a_forwarded_address_is_believed_only_from_a_trusted_proxy(
     assert await tries("1.1.1.1", "2.2.2.2", "3.3.3.3") == [200, 200, 200]
     assert await tries("8.8.8.8, 1.1.1.1", "9.9.9.9, 1.1.1.1") == [200, 429]
     assert await tries("5.5.5.5, 10.1.1.1", "5.5.5.5", "5.5.5.5") == [200, 200, 429]
+    assert await tries("7.7.7.7:1024", "7.7.7.7:1025", "7.7.7.7, 10.1.1.1:443") == [
+        200,
+        200,
+        429,
+    ]  # some write the port
+    assert await tries("[2001:db8::7]:1024", "[2001:db8::7]", "2001:db8::7") == [200, 200, 429]
 
 
 async def test_addresses_of_one_ipv6_household_count_as_one(app: FastAPI) -> None:
@@ -98,6 +104,15 @@ async def test_addresses_of_one_ipv6_household_count_as_one(app: FastAPI) -> Non
 
     assert [await status(f"2001:db8::{number}") for number in (1, 2, 3)] == [200, 200, 429]
     assert await status("2001:db8:0:1::1") == 200
+    assert [await status(f"::ffff:1.1.1.{number}") for number in (1, 2, 3)] == [200, 200, 200]  # IPv4, on such a socket
+
+
+async def test_a_trusted_proxy_is_known_on_a_socket_of_both_kinds(house: House, app: FastAPI) -> None:
+    house.settings = house.settings.model_copy(update={"trusted_proxies": ("10.0.0.0/8",)})
+    transport = httpx.ASGITransport(app, client=("::ffff:10.0.0.1", 1234))
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        forwarded = [(await client.get("/by-ip", headers={"x-forwarded-for": f"{n}.1.1.1"})) for n in (1, 2, 3)]
+    assert [one.status_code for one in forwarded] == [200, 200, 200]
 
 
 def test_a_limit_is_recognised_and_a_rule_that_cannot_be_read_is_refused() -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Literal
 
 from fastapi import Request, Response
@@ -109,7 +109,7 @@ def client_address(request: Request) -> str:
     peer = request.client.host if request.client else "0.0.0.0"  # noqa: S104  no socket is bound to it
     trusted = house_of_request(request).settings.trusted_proxies
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
-    hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
+    hops = [_without_port(hop.strip()) for hop in forwarded.split(",") if hop.strip()]
     while hops and _is_trusted(peer, trusted):
         peer = hops.pop()
     return peer
@@ -176,15 +176,29 @@ def limiter_of(house: House) -> Limiter:
 def _network_of(address: str) -> str:
     """One household of IPv6 has a /64 of addresses to choose from: they count as one."""
     try:
-        parsed = ip_address(address)
+        parsed = _parsed_address(address)
     except ValueError:
         return address
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
 
 
+def _without_port(hop: str) -> str:
+    """Some proxies write where a connection came from with its port, another one each time."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    address, _, port = hop.rpartition(":")
+    return address if port.isdigit() and ":" not in address and address else hop
+
+
+def _parsed_address(address: str) -> IPv4Address | IPv6Address:
+    """An address of IPv4 as itself, also where a socket of both kinds tells of it as one of IPv6 (`::ffff:1.2.3.4`)."""
+    parsed = ip_address(address)
+    return (isinstance(parsed, IPv6Address) and parsed.ipv4_mapped) or parsed
+
+
 def _is_trusted(address: str, trusted: tuple[str, ...]) -> bool:
     try:
-        parsed = ip_address(address)
+        parsed = _parsed_address(address)
     except ValueError:
         return False
     return any(parsed in ip_network(proxy, strict=False) for proxy in trusted)

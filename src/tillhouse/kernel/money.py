@@ -14,6 +14,11 @@ from tillhouse.kernel.text import N_
 
 # ISO 4217 minor units. Points and credits are units of their own, registered by the module that issues them.
 _DIGITS: dict[str, int] = {"INR": 2, "THB": 2, "USD": 2, "VND": 0}
+# The others of ISO 4217 that have not two: a provider may report in any, and what it says is shown, whatever we handle.
+_NO_DIGITS = frozenset(
+    ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VUV", "XAF", "XOF", "XPF"]
+)
+_THREE_DIGITS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 
 _PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
 _LONGEST = 28  # characters: what Decimal scales without rounding
@@ -37,6 +42,11 @@ def digits_of(unit: str) -> int:
             unit=unit,
             errors=[FieldError("/currency", "unknown_currency", N_("This is not a currency we handle."))],
         ) from None
+
+
+def digits_shown(unit: str) -> int:
+    """How many decimal digits an amount is shown with, in a currency that we do not handle, too."""
+    return _DIGITS.get(unit, 0 if unit in _NO_DIGITS else 3 if unit in _THREE_DIGITS else 2)
 
 
 @dataclass(frozen=True, slots=True, order=False)
@@ -69,11 +79,11 @@ class Money:
     @property
     def decimal(self) -> Decimal:
         """The amount in major units, exact."""
-        return Decimal(self.minor).scaleb(-digits_of(self.unit))
+        return Decimal(self.minor).scaleb(-digits_shown(self.unit))
 
     def __str__(self) -> str:
         """The wire form without the unit: `150.00`."""
-        return f"{self.decimal:.{digits_of(self.unit)}f}"
+        return f"{self.decimal:.{digits_shown(self.unit)}f}"
 
     def __add__(self, other: "Money") -> "Money":
         return Money(self.minor + self._same_unit(other), self.unit)

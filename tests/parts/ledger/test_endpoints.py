@@ -215,6 +215,11 @@ async def test_any_key_that_a_header_carries_serves(house: House, robot: Machine
             "account_not_allowed",
         ),
         ({"legs": [leg("debit", "asset:bank", "1"), leg("credit", "no-such-line", "1")]}, "unknown_account"),
+        (
+            {"legs": [leg("debit", "asset:bank", "1"), leg("credit", "x", "1", owner_kind="ledger/customer:a")]},
+            "invalid_input",
+        ),
+        ({"legs": [leg("debit", "asset:bank", "1"), leg("credit", "x", "1", owner_kind="led\x00")]}, "invalid_input"),
         ({"legs": [leg("debit", "asset:bank", "2"), leg("credit", "customer:balance", "1")]}, "bad_posting"),
         ({"legs": [leg("debit", "asset:bank", "0"), leg("credit", "customer:balance", "0")]}, "bad_posting"),
         ({"legs": [leg("debit", "asset:bank", "-1"), leg("credit", "customer:balance", "-1")]}, "invalid_input"),

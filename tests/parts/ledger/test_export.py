@@ -23,7 +23,7 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.manifest import Module
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
-from tillhouse.kernel.sheets import cell
+from tillhouse.kernel.sheets import cell, csv_line
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.ledger.domain.exporting import ExportFormat, hledger_account
 from tillhouse.parts.ledger.service.exporting import export
@@ -192,9 +192,11 @@ async def test_a_spreadsheet_sees_no_formula_in_what_people_wrote(books: Purse) 
     await books.post(ledger.Posting(key=key(), kind="=odd; kind", legs=legs))
     rows = list(csv.DictReader(io.StringIO(await exported(books, "csv"))))
     assert {row["kind"] for row in rows} == {"'=odd; kind"}
-    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"):
+    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "＝1"):
         assert cell(text) == "'" + text
-    assert cell("odd=") == "odd="
+    for text, safe in (("a\r=1", "a\r'=1"), ("a;=1", "a;'=1"), ("a\n@x", "a\n'@x"), ("odd=; -5", "odd=; -5")):
+        assert cell(text) == safe
+    assert csv_line(["a\rb", "c"]) == '"a\rb",c\n'  # unquoted, a spreadsheet begins a line there
 
 
 async def test_an_export_keeps_one_piece_in_memory_at_a_time(books: Purse) -> None:

@@ -205,9 +205,13 @@ async def test_what_cannot_be_paid_back_by_itself_needs_the_payers_e_mail(till: 
     wish = await paid(nobody(till))
     unknown = await staff.post("/payments/refunds", wish, key="r1")
     assert (unknown.status_code, unknown.json()["errors"][0]["pointer"]) == (422, "/email")
+    theirs = await paid(asha)
+    for elsewhere in ({**wish, "email": "ravi@example.com"}, {**theirs, "email": "someone@example.com"}):
+        diverted = await staff.post("/payments/refunds", elsewhere, key=elsewhere["email"])
+        assert (diverted.status_code, diverted.json()["errors"][0]["pointer"]) == (422, "/email")
     said = await staff.post("/payments/refunds", {**wish, "email": "Payer@Example.com"}, key="r2")
     assert said.status_code == 202, said.text
-    known = await staff.post("/payments/refunds", await paid(asha), key="r3")
+    known = await staff.post("/payments/refunds", theirs, key="r3")
     assert known.status_code == 202, known.text
     await till.quiet()
     asked = {refund.instructions_email for refund in till.sandbox.world.store.find(StripeRefund)}

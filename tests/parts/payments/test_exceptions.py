@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import httpx
@@ -13,8 +13,11 @@ from tests.parts.payments.test_endpoints import Caller, someone
 from tests.parts.payments.test_reconciliation import DAY, a_day, aged, distort, reconcile
 from tests.parts.payments.till import Till, open_till
 from tillhouse.kernel.access import Principal
+from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.identity.service import machines
+from tillhouse.parts.payments.ports import SettlementLine
+from tillhouse.parts.payments.service.reconciliation.reports import numbered, take_report
 
 WHY = "Razorpay confirmed the amount by mail."
 
@@ -63,6 +66,30 @@ async def office(till: Till) -> Office:
     asha = await someone(till, "Asha Rao")
     (found,) = (await meera.get("/payments/exceptions?state=open")).json()["items"]
     return Office(till, meera, ravi, asha, found["id"])
+
+
+async def test_a_report_in_a_currency_that_is_not_ours_is_put_before_people_and_hides_nothing(office: Office) -> None:
+    """Stripe pays out in the currency of our account there, whichever that is."""
+    sing = [
+        SettlementLine(
+            settlement_id="setl_1", line_id=f"line_{kind}", kind=kind, subject_id=f"about_{kind}",
+            gross=Money(500, "SGD"), fee=Money(20, "SGD"), tax=Money(0, "SGD"), settled_on=DAY,
+        )
+        for kind in _KINDS
+    ]  # fmt: skip
+    async with office.till.house.database.transaction() as session:
+        await take_report(session, "razorpay", numbered(sing))
+    listed = await office.meera.get("/payments/exceptions")
+    assert listed.status_code == 200, listed.text
+    foreign = [one for one in listed.json()["items"] if one["currency"] == "SGD"]
+    assert sorted((one["details"]["about"], one["amount"]) for one in foreign) == [
+        ("about_adjustment", "5.00"), ("about_payment", "5.00"),
+    ]  # fmt: skip
+    for path in ("ageing", f"reconciliations/razorpay/{DAY}"):
+        assert (await office.meera.get(f"/payments/{path}")).status_code == 200
+
+
+_KINDS: tuple[Literal["payment", "adjustment"], ...] = ("payment", "adjustment")
 
 
 def leg(account: str, amount: str, **more: str) -> dict[str, str]:

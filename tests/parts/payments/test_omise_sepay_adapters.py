@@ -101,6 +101,8 @@ def test_sepays_transfer_is_read_with_the_vectors_signature_or_with_its_key() ->
 def test_without_a_key_set_up_no_key_is_accepted() -> None:
     with pytest.raises(BadSignature):
         sepay(api_keys=("",)).read_event(SEPAY_BODY, {"authorization": "Apikey "})
+    with pytest.raises(BadSignature, match="signature"):
+        sepay(secret_key="").read_event(SEPAY_BODY, {"x-secret-key": ""})
 
 
 def test_an_order_notice_of_sepay_needs_its_secret() -> None:

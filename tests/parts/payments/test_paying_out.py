@@ -11,8 +11,10 @@ from tillhouse.kernel.errors import Conflict, Forbidden, InvalidInput
 from tillhouse.kernel.work import run_due
 from tillhouse.parts.ledger.api import InsufficientFunds
 from tillhouse.parts.payments.domain import BankAccount, PayoutFacts, PayoutState, Vpa, destination_from
+from tillhouse.parts.payments.service.checks import erase_person, reasons_to_keep
 from tillhouse.parts.payments.service.payouts import record_payout
 from tillhouse.parts.payments.service.reviews import approve_payout, reject_payout
+from tillhouse.parts.wallets.service import close_wallets
 
 HDFC = BankAccount("Asha Rao", "HDFC0001234", "50100012345678")
 
@@ -118,6 +120,27 @@ async def test_a_return_of_which_no_event_arrives_is_found_by_asking(till: Till)
     await till.pass_time(timedelta(hours=25), step=timedelta(hours=1))
     assert (await till.see_payout(payout)).state == PayoutState.REVERSED
     assert await till.wallet(person) == "100.00"
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "asked"])
+async def test_what_comes_back_to_somebody_who_has_left_waits_in_suspense_for_a_person(
+    till: Till, *, told: bool
+) -> None:
+    person = new_person()
+    await till.give(person, rupees("100.00"))
+    payout = await till.withdraw(person, to=Vpa("reversed@razorpay"))
+    await till.pass_time(timedelta(minutes=4))
+    if not told:
+        await till.fault("drop", "payout.reversed", provider="razorpayx")
+    async with till.house.database.transaction() as session:
+        assert await reasons_to_keep(session, person) == []
+        await erase_person(session, person, [])
+        await close_wallets(session, person, [])
+    await till.pass_time(timedelta(hours=25), step=timedelta(hours=1))
+    assert (await till.see_payout(payout)).state == PayoutState.REVERSED
+    assert (await till.wallet(person), await till.house_balance("suspense:payments")) == ("0.00", "100.00")
+    assert await till.open_items("payouts:razorpayx") == []
+    assert await till.exceptions() == [("payout", "wallet_refused")]
 
 
 async def test_a_payout_returned_without_having_been_processed_frees_the_money(till: Till) -> None:

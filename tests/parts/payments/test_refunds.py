@@ -26,6 +26,7 @@ from tillhouse.parts.payments.service.checks import reasons_to_keep
 from tillhouse.parts.payments.service.refunds import CannotRefund, record_refund, settle_refund, start_refund
 from tillhouse.parts.payments.service.settle import settle
 from tillhouse.parts.wallets.api import account_ref
+from tillhouse.parts.wallets.service import close_wallets
 from tillhouse.sandbox.razorpay.schemas import Refund
 from tillhouse.sandbox.webhooks import Delivery
 
@@ -248,6 +249,24 @@ async def test_a_refund_that_the_payers_bank_sends_back_after_it_was_processed_i
     assert (await till.see_order(order)).state == OrderState.CAPTURED
     again = await refund(till, payment, key="k2")
     assert again != made
+
+
+async def test_a_refund_that_comes_back_to_somebody_who_has_left_waits_in_suspense_for_a_person(till: Till) -> None:
+    person, _, payment = await paid(till)
+    made = await refund(till, payment)
+    await till.quiet()
+    await processed(till)
+    async with till.house.database.transaction() as session:
+        await close_wallets(session, person, [])
+    failed = RefundFacts(
+        "razorpay", (await see(till, made)).provider_refund_id or "", "", rupees("100.00"), RefundState.FAILED
+    )
+    async with till.house.database.transaction() as session:
+        await record_refund(session, made, failed)
+    assert (await see(till, made)).state == RefundState.FAILED
+    assert (await till.wallet(person), await till.house_balance("suspense:payments")) == ("0.00", "100.00")
+    assert await till.open_items("clearing:razorpay") == ["100.00"]  # the payment's own
+    assert await till.exceptions() == [("refund", "wallet_refused")]
 
 
 @pytest.mark.parametrize("fault", ["timeout_before", "timeout_after", "status_500", "cut_stream", "status_429"])

@@ -63,12 +63,13 @@ def two_above(desk: Desk, minor: int) -> None:
 # --- nobody's own ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("whose", ["person", "organisation"])
+@pytest.mark.parametrize("whose", ["person", "organisation", "order"])
 async def test_a_strangers_transfer_is_not_placed_on_an_order_of_ones_own(desk: Desk, whose: str) -> None:
+    """Also where it was begun without signing in: whoever has confirmed its e-mail address may claim it."""
     meera, ravi = await desk.seat("Meera Iyer"), await desk.seat("Ravi Das")
     assert meera.id
-    owner = meera.id if whose == "person" else await organisation_of(desk, meera)
-    order = await order_of(desk, whose, owner)
+    owner = {"person": meera.id, "order": new_id()}.get(whose) or await organisation_of(desk, meera)
+    order = await order_of(desk, whose, owner, email="meera@example.com" if whose == "order" else None)
     transfer = await desk.transfer(DONG, "tien hoc")
     before = await desk.state()
     for sure in ({}, {"confirmed": "yes"}):

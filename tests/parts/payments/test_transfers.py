@@ -1,7 +1,8 @@
 """Bank transfers: whatever people write and however much they send, all of it is accounted for."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from contextvars import Context
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -9,9 +10,11 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from tests.parts.payments.gateways import Play, installed_play
 from tests.parts.payments.till import START, Till, new_person, open_till
+from tillhouse.kernel.db import Session
 from tillhouse.kernel.errors import Conflict
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.manifest import Module
@@ -31,6 +34,7 @@ from tillhouse.parts.payments.flows.transfers import poll_transfers
 from tillhouse.parts.payments.ports import ProviderEvent
 from tillhouse.parts.payments.service.inbox import take_event
 from tillhouse.parts.payments.service.transfers import settle_transfer
+from tillhouse.parts.payments.store import lock_order
 
 SIGNS = "23456789ABCDEFGHJKMNPQRSTVWXY"
 
@@ -322,6 +326,45 @@ async def test_two_parts_at_the_same_moment_pay_the_order_once(bank: Bank) -> No
         await asyncio.gather(*(bank.tell(part) for part in parts for _ in range(3)))
         assert (await bank.state(order), await bank.wallet(order)) == (OrderState.CAPTURED, 200_000)
     assert await bank.suspense() == 0
+
+
+async def begun_beside(session: Session, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """Work of somebody else, begun while this transaction is open, that waits for it or is done."""
+    begun = asyncio.create_task(work, context=Context())
+    for_me = "NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    waits = text(f"SELECT EXISTS (SELECT FROM pg_locks WHERE {for_me})")
+    while not begun.done() and not await session.scalar(waits):
+        pass
+    return begun
+
+
+async def test_a_part_that_people_move_while_the_rest_comes_is_where_they_said(bank: Bank) -> None:
+    meant, other = await bank.order(200_000), await bank.order(300_000)
+    await bank.tell(bank.transfer(100_000, meant.provider_order_id or ""))
+    (part,) = await bank.seen()
+    rest = bank.transfer(100_000, meant.provider_order_id or "")
+    async with bank.till.house.database.transaction() as session:
+        await api.place_transfer(session, part.id, other.id, by=new_id())
+        came = await begun_beside(session, bank.tell(rest))
+    await came
+    async with bank.till.house.database.reading() as session:
+        assert await api.missing(session, other.id) == dong(200_000)
+        assert await api.missing(session, meant.id) == dong(100_000)
+    assert (await bank.state(meant), await bank.suspense()) == (OrderState.PENDING, 200_000)
+
+
+async def test_a_line_of_the_bank_waits_for_people_who_are_at_its_order_and_nobody_is_refused(bank: Bank) -> None:
+    order = await bank.order(200_000)
+    await bank.tell(bank.transfer(100_000, "nobody's"))
+    (found,) = await bank.seen()
+    rest = bank.transfer(100_000, order.provider_order_id or "")
+    async with bank.till.house.database.transaction() as session:
+        await lock_order(session, order.id)
+        came = await begun_beside(session, bank.tell(rest))
+        await api.place_transfer(session, found.id, order.id, by=new_id())
+        await api.release_transfer(session, found.id, by=new_id())
+    await came
+    assert (await bank.wallet(order), await bank.suspense()) == (100_000, 100_000)
 
 
 async def test_what_no_event_told_is_found_by_asking_even_behind_a_later_one(bank: Bank) -> None:

@@ -225,6 +225,12 @@ class Till:
         async with self.house.database.reading() as session:
             return str((await ledger.balance(session, ledger.house_account(code, "INR"))).posted)
 
+    async def open_items(self, code: str) -> list[str]:
+        """What is left of each matter in an account of the house that has to return to zero."""
+        async with self.house.database.reading() as session:
+            aged = [one for one in await api.ageing(session) if one.account == code]
+        return [str(item.amount) for one in aged for item in one.items]
+
     async def see_order(self, order: api.OrderView) -> api.OrderView:
         async with self.house.database.reading() as session:
             return await api.order(session, order.id)

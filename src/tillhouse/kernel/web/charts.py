@@ -6,7 +6,7 @@ from typing import Literal
 
 from babel.numbers import is_currency
 
-from tillhouse.kernel.money import Money, digits_of
+from tillhouse.kernel.money import Money, digits_shown
 from tillhouse.kernel.web import formats
 from tillhouse.kernel.web.i18n import reader
 
@@ -46,7 +46,7 @@ class Chart:
         return {
             "kind": self.kind,
             "labels": list(self.labels),
-            "digits": digits_of(self.unit) if self.unit else 0,
+            "digits": digits_shown(self.unit) if self.unit else 0,
             "currency": self.unit if self.unit and is_currency(self.unit) else None,
             "locale": str(reader().locale).replace("_", "-"),
             "series": [

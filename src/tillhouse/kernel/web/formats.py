@@ -8,15 +8,25 @@ from typing import Literal, Protocol
 from babel import Locale
 from babel.core import UnknownLocaleError
 from babel.dates import format_date, format_time, format_timedelta
-from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent, is_currency
+from babel.numbers import (
+    format_compact_decimal,
+    format_currency,
+    format_decimal,
+    format_percent,
+    get_decimal_symbol,
+    get_group_symbol,
+    is_currency,
+)
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import JsonObject, JsonValue
-from tillhouse.kernel.money import Money, digits_of
+from tillhouse.kernel.money import Money, digits_shown
 from tillhouse.kernel.web.i18n import gettext, reader
 
 # Where a currency without a sign of its own meets its number: CLDR has a space there, which Babel leaves out.
 _LETTERS_AT_A_DIGIT = re.compile(r"(?<=[A-Za-z]{2})(?=\d)")
+
+_GROUPED = re.compile(r"[0-9]{1,3}(,[0-9]{2,3})*,[0-9]{3}")
 
 # Codes of CLDR that are no country: unions, a zone, pretended languages, an unknown place.
 _NO_COUNTRIES = frozenset({"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"})
@@ -38,7 +48,7 @@ def money(amount: MoneyLike, *, sign: bool = False) -> str:
 
     Points and credits are numbers with the unit's name, which a catalogue may translate.
     """
-    digits = digits_of(amount.unit)
+    digits = digits_shown(amount.unit)
     major = Decimal(amount.minor).scaleb(-digits)
     if is_currency(amount.unit):
         text = format_currency(major, amount.unit, locale=_money_locale(amount.unit))
@@ -48,6 +58,22 @@ def money(amount: MoneyLike, *, sign: bool = False) -> str:
         text = f"{format_decimal(major, format=pattern, locale=reader().locale)}\u00a0{gettext(amount.unit)}"
     text = f"+{text}" if sign and amount.minor > 0 else text
     return _isolated(text) if reader().language.direction == "rtl" else text
+
+
+def typed(amount: str, unit: str) -> str:
+    """What somebody typed as an amount, as `Money.parse` reads it; grouped or not, as amounts are shown to the reader.
+
+    What is grouped otherwise stays as it is, and is refused there: `12,50` taken for 1250 would be a hundred times as
+    much.
+    """
+    locale = _money_locale(unit)
+    plain, group = "".join(amount.split()), get_group_symbol(locale)
+    whole, point, rest = plain.partition(get_decimal_symbol(locale))
+    if group in whole:
+        if not _GROUPED.fullmatch(whole.replace(group, ",")):
+            return plain
+        whole = whole.replace(group, "")
+    return f"{whole}.{rest}" if point else whole
 
 
 def to_be_said(value: MoneyLike | date) -> JsonObject:

@@ -15,7 +15,9 @@ Instant = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt
 class LegIn(Strict):
     """One side of a transaction. The account is opened on its first posting."""
 
-    owner_kind: str = Field(BOOK, max_length=50, description="`ledger`: an account of your own books.")
+    owner_kind: str = Field(
+        BOOK, max_length=50, pattern=r"^[a-z_]+$", description="`ledger`: an account of your own books."
+    )
     owner_id: UUID | None = Field(description="Whose account: a customer of yours, or one id of your own for yourself.")
     code: str = Field(pattern=r"^[a-z][a-z0-9:._-]{0,99}$", examples=["asset:bank", "customer:balance"])
     currency: str = Field(max_length=20, examples=["INR"])

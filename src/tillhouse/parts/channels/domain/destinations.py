@@ -12,6 +12,7 @@ LONGEST_URL = 2000
 
 _INTERNAL = ("localhost", "local", "internal", "intranet", "lan", "home.arpa", "test", "invalid", "onion")
 _NAT64 = ip_network("64:ff9b::/96")
+_UNICAST = ip_network("2000::/3")  # all that is given out of IPv6; beyond it lie sites of old, and ways into IPv4
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -60,6 +61,8 @@ def allowed(address: str, rules: Rules) -> bool:
         return False
     if not rules.guarded or any(found in ip_network(network, strict=False) for network in rules.networks):
         return True
+    if isinstance(found, IPv6Address) and found not in _UNICAST and found not in _NAT64:
+        return False
     return found.is_global and not found.is_multicast and all(_is_public(inner) for inner in _inside(found))
 
 

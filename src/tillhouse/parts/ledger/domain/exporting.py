@@ -12,7 +12,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from tillhouse.kernel.db import JsonValue
-from tillhouse.kernel.money import digits_of
+from tillhouse.kernel.money import digits_shown
 from tillhouse.kernel.sheets import cell, csv_line
 from tillhouse.parts.ledger.domain import AccountRef, AccountType, Transaction
 
@@ -103,7 +103,7 @@ def hledger_account(account: AccountRef, kind: AccountType) -> str:
 
 def hledger_unit_declaration(unit: str) -> str:
     """What `hledger check --strict` wants to be told of a unit: its name and its decimals."""
-    return f'commodity 1000.{"0" * digits_of(unit)} "{_word(unit)}"\n'
+    return f'commodity 1000.{"0" * digits_shown(unit)} "{_word(unit)}"\n'
 
 
 def hledger_account_declaration(name: str) -> str:

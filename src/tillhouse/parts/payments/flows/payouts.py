@@ -85,9 +85,10 @@ async def _ask(known: PayoutGateway, sending: Sending) -> PayoutFacts | None:
 
 
 async def _send(known: PayoutGateway, sending: Sending) -> PayoutFacts | None:
-    if not sending.may_send:
+    if sending.to is None:
         return None
-    return await known.create_payout(key=sending.payout_id, amount=sending.amount, to=sending.to, payee=sending.payee)
+    to, payee = sending.to
+    return await known.create_payout(key=sending.payout_id, amount=sending.amount, to=to, payee=payee)
 
 
 async def _refused(house: House, known: PayoutGateway, sending: Sending, refused: Refused) -> None:

@@ -92,7 +92,7 @@ async def withdraw(
     if form.is_valid:
         sent = form.data
         try:
-            amount = Money.parse(sent.amount.replace(",", "").replace(" ", ""), sent.currency)
+            amount = Money.parse(formats.typed(sent.amount, sent.currency), sent.currency)
             await api.withdraw(
                 house,
                 me,

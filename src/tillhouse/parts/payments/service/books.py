@@ -16,7 +16,7 @@ sent back       Dr suspense:transfers   Cr clearing:<provider>, when the bank te
 
 from uuid import UUID
 
-from tillhouse.kernel.db import Session
+from tillhouse.kernel.db import JsonObject, Session
 from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments.domain import PaymentFacts
@@ -78,7 +78,9 @@ TRANSACTION_KINDS = (
         legs=("house/clearing:*", "house/suspense:transfers", *_WALLETS),
     ),
     ledger.TransactionKind(
-        name="payments.unplaced", title=N_("Received, not yet placed"), legs=("house/clearing:*", "house/suspense:*")
+        name="payments.unplaced",
+        title=N_("Received, not yet placed"),
+        legs=("house/clearing:*", "house/payouts:*", "house/suspense:*"),
     ),
     ledger.TransactionKind(
         name="payments.withdrawal",
@@ -207,5 +209,32 @@ async def free_payout(session: Session, payout: PayoutRow) -> None:
 async def reverse_payout(session: Session, payout: PayoutRow) -> int:
     """Give back money that left and was returned by the bank."""
     assert payout.transaction_id is not None
+    origin = ledger.debit(ledger.house_account(f"payouts:{payout.provider}", payout.currency), payout.money)
     key = f"payments.returned:{payout.id}:{payout.transaction_id}"
-    return (await ledger.reverse(session, payout.transaction_id, key=key, metadata={"payout": str(payout.id)})).id
+    about, item = ("payout", payout.id), str(payout.id)
+    return await give_back(session, payout.transaction_id, origin, key=key, about=about, item=item)
+
+
+async def give_back(
+    session: Session, transaction_id: int, origin: ledger.Leg, *, key: str, about: tuple[str, UUID], item: str
+) -> int:
+    """Reverse what took money from somebody's wallet; `origin` is the leg of the house's account that it comes from,
+    and `item` the open item that ends there by it.
+
+    The money of an owner who is gone waits in suspense, and a person looks.
+    """
+    kind, number = about
+    try:
+        return (await ledger.reverse(session, transaction_id, key=key, metadata={kind: str(number)})).id
+    except ledger.AccountClosed as refusal:
+        await look_into(session, kind, str(number), "wallet_refused", code=refusal.code)
+        account, amount = origin
+        items: JsonObject = {account.code: item}
+        suspense = ledger.house_account("suspense:payments", amount.unit)
+        posting = ledger.Posting(
+            key=key,
+            kind="payments.unplaced",
+            legs=(origin, ledger.credit(suspense, amount)),
+            metadata={kind: str(number), "items": items},
+        )
+        return (await ledger.post(session, posting)).id

@@ -8,11 +8,12 @@ rest is free again. The gateway's fee is the house's.
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import Session
 from tillhouse.kernel.ids import new_id
+from tillhouse.kernel.money import Money
 from tillhouse.kernel.work import emit
 from tillhouse.parts.payments.domain import DisputeFacts, DisputeState, dispute_step, next_dispute_check
 from tillhouse.parts.payments.domain.refunds import DISPUTES_RUN
 from tillhouse.parts.payments.events import DisputeLost, DisputeOpened, DisputeWon
-from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow
+from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, RefundRow
 from tillhouse.parts.payments.service.attention import count_dispute, look_into, no_longer
 from tillhouse.parts.payments.service.given_back import restate, room_for
 from tillhouse.parts.payments.service.returns import (
@@ -22,8 +23,11 @@ from tillhouse.parts.payments.service.returns import (
     free_disputed,
     hold_disputed,
     return_chargeback,
+    take_rest_of_chargeback,
 )
 from tillhouse.parts.payments.store import refunds as store
+
+BEYOND_WHAT_WAS_PAID = "given_back_more_than_paid"
 
 
 async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
@@ -41,6 +45,12 @@ async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
         await look_into(session, "dispute", subject, "payment_not_captured", payment=str(payment.id))
         return "payment_not_captured"
     dispute = await store.dispute_by_provider_id(session, facts.provider, facts.dispute_id)
+    if dispute is None and facts.amount.unit != payment.currency:
+        await look_into(
+            session, "dispute", subject, "foreign_currency",
+            payment=str(payment.id), amount=facts.amount.minor, currency=facts.amount.unit,
+        )  # fmt: skip
+        return "foreign_currency"
     if dispute is None:
         dispute = await _heard_of(session, order, payment, facts)
     elif dispute.amount != facts.amount.minor or dispute.currency != facts.amount.unit:
@@ -63,6 +73,26 @@ async def settle_dispute(session: Session, facts: DisputeFacts) -> str | None:
     dispute.next_check_at = next_dispute_check(DisputeState(dispute.state), clock.now())
     await restate(session, order, payment)
     return None
+
+
+async def take_what_is_free(session: Session, order: OrderRow, payment: PaymentRow, refund: RefundRow) -> None:
+    """A refund went nowhere after all: what is disputed of its money is set aside, and what the payer's bank had taken
+    beside it is its owner's loss, not the house's.
+
+    Needs the order's lock.
+    """
+    for dispute in await store.disputes_of_payment(session, payment.id):
+        more = min(dispute.lost.minor - dispute.taken, await room_for(session, payment))
+        if dispute.state in DISPUTES_RUN:
+            await free_disputed(session, dispute)
+            await bring_home(session, order, dispute.hold_id, key=f"dispute:{dispute.id}:{refund.id}")
+            dispute.hold_id = None
+            await hold_disputed(session, order, payment, dispute, again=f":{refund.id}:{refund.transaction_id or 0}")
+        elif dispute.state == DisputeState.LOST and more > 0:
+            await take_rest_of_chargeback(session, order, payment, dispute, Money(more, dispute.currency))
+            await session.flush()
+            if dispute.taken == dispute.lost.minor:
+                await no_longer(session, str(dispute.id), BEYOND_WHAT_WAS_PAID)
 
 
 def _disagrees(dispute: DisputeRow, facts: DisputeFacts) -> bool:
@@ -109,7 +139,7 @@ async def _decided(
     lost = facts.state == DisputeState.LOST
     if dispute.state == DisputeState.LOST:
         key = f"reinstated:{dispute.id}"
-        dispute.reversal_id = await return_chargeback(session, order, dispute, key=key)
+        dispute.reversal_id = await return_chargeback(session, order, payment, dispute, key=key)
         dispute.taken = dispute.advanced = 0
     else:
         key = f"dispute:{dispute.id}"
@@ -129,7 +159,7 @@ async def _take(session: Session, order: OrderRow, payment: PaymentRow, dispute:
     lost = dispute.lost.minor
     dispute.taken = min(lost, await room_for(session, payment))
     if dispute.taken < lost:
-        await look_into(session, "dispute", str(dispute.id), "given_back_more_than_paid", taken=dispute.taken)
+        await look_into(session, "dispute", str(dispute.id), BEYOND_WHAT_WAS_PAID, taken=dispute.taken)
     return await book_chargeback(session, order, payment, dispute)
 
 

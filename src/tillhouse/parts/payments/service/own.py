@@ -7,6 +7,7 @@ from tillhouse.kernel.db import ReadSession
 from tillhouse.kernel.errors import Forbidden
 from tillhouse.kernel.text import N_
 from tillhouse.parts.identity import api as identity
+from tillhouse.parts.payments import store
 
 
 def person_behind(principal: Principal) -> UUID:
@@ -18,9 +19,14 @@ def person_behind(principal: Principal) -> UUID:
 
 
 async def refuse_own(session: ReadSession, by: UUID, owner_kind: str, owner_id: UUID) -> None:
-    """Raise `Forbidden` where the money is the person's own, or of an organisation that they belong to."""
+    """Raise `Forbidden` where the money is the person's own, or of an organisation that they belong to, or of an order
+    begun without signing in that they could claim.
+    """
     if owner_kind == "organisation":
         mine = owner_id in {one.organisation_id for one in await identity.organisations_of(session, by)}
+    elif owner_kind == "order":
+        named = set(await store.emails_of_owner(session, owner_kind, owner_id))
+        mine = any(one.address in named for one in await identity.contacts(session, by))
     else:
         mine = owner_id == by
     if mine:

@@ -84,18 +84,16 @@ class NewPayout:
 @dataclass(frozen=True, slots=True)
 class Sending:
     """What a provider of payouts is to be asked. `first` means that nothing can have been sent yet, `since` is when it
-    was sent for the first time.
+    was sent for the first time. `to` is None for one that may not be sent (again): where it went may be forgotten.
     """
 
     payout_id: UUID
     provider: str
     provider_payout_id: str | None
     amount: Money
-    to: Destination
-    payee: Payee
     since: datetime
     first: bool
-    may_send: bool
+    to: tuple[Destination, Payee] | None
 
 
 async def reserve_payout(session: Session, wish: NewPayout) -> PayoutRow:
@@ -182,17 +180,15 @@ async def begin_sending(session: Session, payout_id: UUID) -> Sending | None:
     await session.flush()
     assert payout.sent_at is not None
     valid = timedelta(hours=payout_gateway(house, payout.provider).key_valid_hours)
-    to, payee = unsealed(house.vault.open(payout.destination), payout.owner_id)
+    may_send = payout.state == PayoutState.SENDING and now < payout.sent_at + valid
     return Sending(
         payout.id,
         payout.provider,
         payout.provider_payout_id,
         payout.money,
-        to,
-        await known_there(session, payout, payee),
         payout.sent_at,
         first=first,
-        may_send=payout.state == PayoutState.SENDING and now < payout.sent_at + valid,
+        to=await _destination(session, payout) if may_send else None,
     )
 
 
@@ -293,6 +289,11 @@ async def payout_for(session: ReadSession, payout_id: UUID, *, owner: tuple[str,
     if payout is None or (owner is not None and (payout.owner_kind, payout.owner_id) != owner):
         raise NotFound(N_("There is no such withdrawal."))
     return payout
+
+
+async def _destination(session: ReadSession, payout: PayoutRow) -> tuple[Destination, Payee]:
+    to, payee = unsealed(house_of(session).vault.open(payout.destination), payout.owner_id)
+    return to, await known_there(session, payout, payee)
 
 
 def _not_ours(payout: PayoutRow, facts: PayoutFacts) -> str | None:

@@ -27,6 +27,7 @@ from tillhouse.parts.payments.events import RefundFailed, RefundProcessed, Refun
 from tillhouse.parts.payments.models import OrderRow, PaymentRow, RefundRow
 from tillhouse.parts.payments.ports import SettledPayment
 from tillhouse.parts.payments.service.attention import count_refund, look_into, no_longer, remind_of
+from tillhouse.parts.payments.service.disputes import BEYOND_WHAT_WAS_PAID, take_what_is_free
 from tillhouse.parts.payments.service.given_back import left_of, restate
 from tillhouse.parts.payments.service.own import refuse_own
 from tillhouse.parts.payments.service.registry import installed_gateway, purpose
@@ -134,7 +135,7 @@ async def start_refund(
     await _check_amount(session, payment, wanted)
     await _take_back(session, order, payment, wanted)
     refund = _row(payment, wanted, key=key, reason=reason, by=by, origin="house")
-    refund.email = await _payer_to_ask(session, order, payment, email)
+    refund.email = await _payer_to_ask(session, order, payment, email, by=by)
     await set_aside(session, order, payment, refund, advance=advance)
     refund = await store.insert_refund(session, refund)
     await enqueue(session, SendRefund(refund_id=refund.id), unique=f"first:{refund.id}")
@@ -260,8 +261,8 @@ async def settle_refund(session: Session, facts: RefundFacts) -> str | None:
             return None  # the money never was in our books, or is in them still
         left = Money(payment.amount - payment.refunded, payment.currency)
         if facts.amount.unit != left.unit or facts.amount > left:
-            await look_into(session, "refund", subject, "given_back_more_than_paid")
-            return "given_back_more_than_paid"
+            await look_into(session, "refund", subject, BEYOND_WHAT_WAS_PAID)
+            return BEYOND_WHAT_WAS_PAID
         refund = await _made_elsewhere(session, order, payment, facts)
     return await record_refund(session, refund.id, facts)
 
@@ -372,7 +373,9 @@ async def _failed(session: Session, order: OrderRow, payment: PaymentRow, refund
     await bring_home(session, order, refund.hold_id, key=f"refund:{refund.id}")
     _move(session, refund, RefundState.FAILED)
     refund.finished_at, refund.next_check_at = clock.now(), None
+    await session.flush()
     await no_longer(session, str(refund.id), *ENDED_BY_A_WORD)
+    await take_what_is_free(session, order, payment, refund)
     await collect_debt(session, order.owner_kind, order.owner_id, order.currency, key=f"refund:{refund.id}")
     await restate(session, order, payment)
     await emit(session, RefundFailed(refund_id=refund.id))
@@ -411,23 +414,37 @@ async def _must(session: Session, refund_id: UUID) -> tuple[OrderRow, PaymentRow
     return found
 
 
-async def _payer_to_ask(session: Session, order: OrderRow, payment: PaymentRow, said: str | None) -> str | None:
+async def _payer_to_ask(
+    session: Session, order: OrderRow, payment: PaymentRow, said: str | None, *, by: UUID | None
+) -> str | None:
     """The e-mail at which the gateway asks the payer for a bank account; None where it needs none.
 
-    What staff say comes first, then the order's own, then that of the person whose order it is. Raises `InvalidInput`
-    when it needs one and nobody knows any.
+    The order's own, or one of the person whose order it is; where nobody knows any, what staff say, and never an
+    address of theirs: whoever is asked says where the money goes. Raises `InvalidInput`.
     """
     if payment.method not in installed_gateway(house_of(session), payment.provider).refunds_by_email:
         return None
-    contacts = await identity.contacts(session, order.owner_id) if order.owner_kind == "person" else []
-    known = said or order.email or next((one.address for one in contacts if one.kind == "email"), None)
-    if known is None:
+    owners = await _emails(session, order.owner_id) if order.owner_kind == "person" else []
+    known = [order.email, *owners] if order.email else owners
+    if known and said not in (None, *known):
+        message = N_("The payer's e-mail address is known, and the gateway writes there: leave it out.")
+        raise InvalidInput(message, errors=[FieldError("/email", "email_known", message)])
+    if known:
+        return said or known[0]
+    if said and by and said in await _emails(session, by):
+        message = N_("This address is your own: the gateway would ask you where the money goes.")
+        raise InvalidInput(message, errors=[FieldError("/email", "email_of_ones_own", message)])
+    if said is None:
         message = N_(
             "The gateway cannot pay this back by itself: it writes to the payer and asks for a bank account. "
             "Give the payer's e-mail address with the refund."
         )
         raise InvalidInput(message, errors=[FieldError("/email", "email_needed", message)])
-    return known
+    return said
+
+
+async def _emails(session: Session, person_id: UUID) -> list[str]:
+    return [one.address for one in await identity.contacts(session, person_id) if one.kind == "email"]
 
 
 def _row(

@@ -16,7 +16,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments.models import DisputeRow, OrderRow, PaymentRow, PayoutRow, RefundRow
 from tillhouse.parts.payments.service.attention import look_into
-from tillhouse.parts.payments.service.books import account_of, clearing, wallet_of
+from tillhouse.parts.payments.service.books import account_of, clearing, give_back, wallet_of
 
 _TRIES = 5
 
@@ -91,12 +91,18 @@ async def free_refund(session: Session, refund: RefundRow) -> None:
 async def return_refund(session: Session, refund: RefundRow) -> int:
     """Give back money that went to the payer's bank and was sent back by it."""
     assert refund.transaction_id is not None
+    origin = ledger.debit(clearing(refund.provider, refund.currency), refund.money)
     key = f"payments.refund_returned:{refund.id}:{refund.transaction_id}"
-    return (await ledger.reverse(session, refund.transaction_id, key=key, metadata={"refund": str(refund.id)})).id
+    about, item = ("refund", refund.id), str(refund.transaction_id)
+    return await give_back(session, refund.transaction_id, origin, key=key, about=about, item=item)
 
 
-async def hold_disputed(session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow) -> None:
-    """Set aside what there is of the disputed money: until the bank has decided, it cannot be spent."""
+async def hold_disputed(
+    session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow, *, again: str = ""
+) -> None:
+    """Set aside what there is of the disputed money: until the bank has decided, it cannot be spent. `again` tells a
+    later hold apart from the first one.
+    """
     source = await source_of(session, order, payment)
     available = (await ledger.balance(session, source)).available
     amount = min(dispute.amount, available.minor) if source.owner_id else dispute.amount
@@ -105,7 +111,7 @@ async def hold_disputed(session: Session, order: OrderRow, payment: PaymentRow, 
     try:
         held = await ledger.hold(
             session,
-            key=f"payments.dispute:{dispute.id}",
+            key=f"payments.dispute:{dispute.id}{again}",
             account=source,
             amount=Money(amount, dispute.currency),
             metadata={"dispute": str(dispute.id), "order": str(order.id)},
@@ -132,7 +138,39 @@ async def book_chargeback(session: Session, order: OrderRow, payment: PaymentRow
     return booked
 
 
-async def return_chargeback(session: Session, order: OrderRow, dispute: DisputeRow, *, key: str) -> int:
+async def take_rest_of_chargeback(
+    session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow, amount: Money
+) -> None:
+    """Take `amount` of a lost dispute from the owner after all, which suspense bore meanwhile: `dispute.taken` grows.
+
+    The loss of an owner who is gone stays in suspense, and a person looks.
+    """
+    source, suspense = await source_of(session, order, payment), _suspense(dispute)
+    posting = ledger.Posting(
+        key=f"payments.chargeback_rest:{dispute.id}:{dispute.taken}",
+        kind="payments.chargeback",
+        legs=(ledger.debit(source, amount), ledger.credit(suspense, amount)),
+        metadata=_about_rest(dispute),
+    )
+    for _ in range(_TRIES):
+        try:
+            if source != suspense:
+                await ledger.post(session, posting)
+        except ledger.InsufficientFunds as short:
+            missing = amount - short.available
+            dispute.advanced += await _advance(session, order, missing, f"{dispute.id}:{dispute.taken}")
+        except ledger.AccountClosed:
+            await look_into(session, "dispute", str(dispute.id), "wallet_refused", code="account_closed")
+            return
+        else:
+            dispute.taken += amount.minor
+            return
+    raise _busy()
+
+
+async def return_chargeback(
+    session: Session, order: OrderRow, payment: PaymentRow, dispute: DisputeRow, *, key: str
+) -> int:
     """The payer's bank gave back what it had taken: it goes to where it came from, or to whoever claimed the order
     since. The money of an owner who is gone waits in suspense, and a person looks. `key` is used once.
     """
@@ -142,9 +180,8 @@ async def return_chargeback(session: Session, order: OrderRow, dispute: DisputeR
         returned = await ledger.reverse(session, dispute.transaction_id, key=f"payments.{key}", metadata=about)
     except ledger.AccountClosed:
         await look_into(session, "dispute", str(dispute.id), "wallet_refused", code="account_closed")
-        suspense = ledger.house_account("suspense:payments", dispute.currency)
         owed = clearing(dispute.provider, dispute.currency)
-        legs = (ledger.debit(owed, dispute.lost), ledger.credit(suspense, dispute.lost))
+        legs = (ledger.debit(owed, dispute.lost), ledger.credit(_suspense(dispute), dispute.lost))
         # The open item of the chargeback ends by it, as it would by its reversal.
         items: JsonObject = {owed.code: str(dispute.transaction_id)}
         posting = ledger.Posting(
@@ -156,7 +193,22 @@ async def return_chargeback(session: Session, order: OrderRow, dispute: DisputeR
     for account, amount in taken.legs:
         if account.owner_kind == "order" and account != home:
             await _claim(session, order, account, amount, key)
+    at_first = sum(amount.minor for account, amount in taken.legs if account.owner_id)
+    if dispute.taken > at_first and await source_of(session, order, payment) != _suspense(dispute):
+        await _return_rest(session, order, dispute, Money(dispute.taken - at_first, dispute.currency), key)
     return returned.id
+
+
+async def _return_rest(session: Session, order: OrderRow, dispute: DisputeRow, amount: Money, key: str) -> None:
+    """What was taken from the owner later than the rest (`take_rest_of_chargeback`) is theirs again, too."""
+    legs = (ledger.debit(_suspense(dispute), amount), ledger.credit(wallet_of(order), amount))
+    posting = ledger.Posting(
+        key=f"payments.{key}:rest", kind="payments.chargeback", legs=legs, metadata=_about_rest(dispute)
+    )
+    try:
+        await ledger.post(session, posting)
+    except ledger.AccountClosed:
+        await look_into(session, "dispute", str(dispute.id), "wallet_refused", code="account_closed")
 
 
 async def pay_after_all(session: Session, payout: PayoutRow) -> int:
@@ -279,10 +331,20 @@ async def _advance(session: Session, owner: OrderRow | PayoutRow, missing: Money
     return missing.minor
 
 
+def _suspense(dispute: DisputeRow) -> ledger.AccountRef:
+    return ledger.house_account("suspense:payments", dispute.currency)
+
+
+def _about_rest(dispute: DisputeRow) -> JsonObject:
+    """It belongs to the open item that the chargeback left in suspense."""
+    items: JsonObject = {_suspense(dispute).code: str(dispute.transaction_id)}
+    return {"dispute": str(dispute.id), "payment": str(dispute.payment_id), "items": items}
+
+
 def _chargeback(dispute: DisputeRow, source: ledger.AccountRef) -> ledger.Posting:
     legs: Counter[ledger.AccountRef] = Counter()
     legs[source] += dispute.taken
-    legs[ledger.house_account("suspense:payments", dispute.currency)] += dispute.lost.minor - dispute.taken
+    legs[_suspense(dispute)] += dispute.lost.minor - dispute.taken
     legs[clearing(dispute.provider, dispute.currency)] -= dispute.lost.minor
     return ledger.Posting(
         key=f"payments.chargeback:{dispute.id}",

@@ -45,14 +45,16 @@ async def settle_transfer(session: Session, facts: TransferFacts) -> None:
             await look_into(session, "transfer", str(earlier.id), "transfer_changed", now=facts.amount.minor)
         return
     row = _row(session, facts)
+    orders: Sequence[OrderRow] = []
     if row.state == "unplaced":
+        orders = await _orders_named(session, facts)  # before the ledger's accounts, as whoever works on an order
         row.transaction_id = await _book(session, row)
     if not await store.insert_transfer(session, row):
         return  # another transaction took it in while we waited
     transfer = await store.lock_transfer(session, row.id)
     assert transfer is not None
     if transfer.state == "unplaced":
-        await _find_orders(session, transfer, facts)
+        await _place(session, transfer, orders, facts.content)
     elif transfer.state == "parked":
         await _look_into(session, transfer, "wrong_account")
     count_transfer(session, facts.provider, transfer.state)
@@ -64,8 +66,8 @@ async def place_transfer(session: Session, transfer_row_id: UUID, order_id: UUID
 
     Raises `NotFound`, `Conflict`, and `Forbidden` for an order of one's own.
     """
-    transfer = await _unplaced(session, transfer_row_id)
-    order = await order_store.lock_order(session, order_id)
+    transfer, orders = await _unplaced(session, transfer_row_id, order_id)
+    order = orders.get(order_id)
     if order is None or order.provider != transfer.provider:
         raise NotFound(N_("There is no such payment."))
     if order.currency != transfer.currency:
@@ -86,8 +88,8 @@ async def release_transfer(session: Session, transfer_row_id: UUID, *, by: UUID)
 
     Raises `NotFound`, `Conflict` for a transfer that waits for no order, and `Forbidden` for an order of one's own.
     """
-    transfer = await _unplaced(session, transfer_row_id)
-    order = await order_store.lock_order(session, transfer.order_id) if transfer.order_id else None
+    transfer, orders = await _unplaced(session, transfer_row_id)
+    order = orders[transfer.order_id] if transfer.order_id else None
     if order is None:
         raise Conflict(N_("This transfer belongs to no order yet: say first which one it is for."))
     if not await may_be_done(session, transfer, "release", order.id, by=by, order=order):
@@ -99,9 +101,9 @@ async def release_transfer(session: Session, transfer_row_id: UUID, *, by: UUID)
     return transfer
 
 
-async def check_waits(session: Session, transfer_row_id: UUID) -> None:
-    """Raise `NotFound`, or `Conflict` for a transfer whose money has left suspense. Keeps it locked."""
-    await _unplaced(session, transfer_row_id)
+async def check_waits(session: ReadSession, transfer_row_id: UUID) -> None:
+    """Raise `NotFound`, or `Conflict` for a transfer whose money has left suspense."""
+    _check_waits(await store.transfer_by_id(session, transfer_row_id))
 
 
 async def send_back_transfer(session: Session, transfer_row_id: UUID, by_row_id: UUID, *, by: UUID) -> TransferRow:
@@ -112,14 +114,14 @@ async def send_back_transfer(session: Session, transfer_row_id: UUID, by_row_id:
     Raises `NotFound`, `Forbidden` for a part of an order of one's own, and `Conflict` unless that one left the same
     account, over the same amount, and explains nothing yet.
     """
-    transfer = await _unplaced(session, transfer_row_id)
+    transfer, orders = await _unplaced(session, transfer_row_id)
     outgoing = await store.lock_transfer(session, by_row_id)
     if outgoing is None:
         raise NotFound(N_("There is no such transfer."))
     same = (transfer.provider, transfer.account, transfer.money)
     if outgoing.state != "outgoing" or (outgoing.provider, outgoing.account, outgoing.money) != same:
         raise Conflict(N_("That transfer did not send this one back: it has another amount, or explains another one."))
-    order = await order_store.lock_order(session, transfer.order_id) if transfer.order_id else None
+    order = orders[transfer.order_id] if transfer.order_id else None
     if not await may_be_done(session, transfer, "sent_back", outgoing.id, by=by, order=order):
         return transfer
     posting = ledger.Posting(
@@ -155,12 +157,12 @@ async def missing_of(session: ReadSession, order: OrderRow) -> Money:
     return Money(order.amount - waiting, order.currency)
 
 
-async def _find_orders(session: Session, transfer: TransferRow, facts: TransferFacts) -> None:
+async def _orders_named(session: Session, facts: TransferFacts) -> Sequence[OrderRow]:
+    """The orders that a transfer names by their codes, locked."""
     codes = find_codes(facts.content, settings_of(session).transfer_prefix)
     if facts.code:
         codes = list(dict.fromkeys([*codes, facts.code.strip(), facts.code.strip().upper()]))
-    orders = await store.lock_orders_by_codes(session, facts.provider, codes) if codes else []
-    await _place(session, transfer, orders, facts.content)
+    return await store.lock_orders_by_codes(session, facts.provider, codes) if codes else []
 
 
 async def _place(session: Session, transfer: TransferRow, orders: Sequence[OrderRow], content: str) -> None:
@@ -287,8 +289,18 @@ async def _close(session: Session, transfer: TransferRow) -> None:
         await order_store.close_exception(session, subject=str(transfer.order_id), reason="partly_paid")
 
 
-async def _unplaced(session: Session, transfer_row_id: UUID) -> TransferRow:
-    transfer = await store.lock_transfer(session, transfer_row_id)
+async def _unplaced(session: Session, transfer_row_id: UUID, *meant: UUID) -> tuple[TransferRow, dict[UUID, OrderRow]]:
+    """A transfer whose money waits, and by their ids the order that it waits for and those `meant`: all locked."""
+    seen = await store.transfer_by_id(session, transfer_row_id)
+    wanted = {*meant, seen.order_id} if seen and seen.order_id else {*meant}
+    orders = {order.id: order for order in await store.lock_orders(session, wanted)} if wanted else {}
+    transfer = _check_waits(await store.lock_transfer(session, transfer_row_id))
+    if transfer.order_id and transfer.order_id not in orders:
+        raise Conflict(N_("Somebody else has just said what this transfer is for: look at it again."))
+    return transfer, orders
+
+
+def _check_waits(transfer: TransferRow | None) -> TransferRow:
     if transfer is None:
         raise NotFound(N_("There is no such transfer."))
     if transfer.state not in ("waiting", "unplaced"):

@@ -100,6 +100,13 @@ async def orders_of(
     return (await session.execute(statement.order_by(OrderRow.id.desc()).limit(limit))).scalars().all()
 
 
+async def emails_of_owner(session: ReadSession, owner_kind: str, owner_id: UUID) -> Sequence[str]:
+    """The e-mail addresses that an owner's orders name."""
+    mine = (OrderRow.owner_kind == owner_kind, OrderRow.owner_id == owner_id)
+    statement = select(OrderRow.email).where(*mine, OrderRow.email.is_not(None))
+    return [email for email in (await session.execute(statement)).scalars() if email]
+
+
 async def payment_by_id(session: ReadSession, payment_id: UUID) -> PaymentRow | None:
     """The payment, None when there is none."""
     return await session.get(PaymentRow, payment_id)

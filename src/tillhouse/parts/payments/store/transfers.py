@@ -1,4 +1,6 @@
-"""SQL of bank transfers. A transfer's row is locked before the orders it is for, those in the order of their ids."""
+"""SQL of bank transfers. The orders that a transfer is for are locked before it, in the order of their ids: whoever has
+an order's lock knows which transfers wait for it.
+"""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -19,6 +21,12 @@ async def insert_transfer(session: Session, row: TransferRow) -> bool:
     return rows_of(await session.execute(insert(TransferRow).values(values).on_conflict_do_nothing())) == 1
 
 
+async def transfer_by_id(session: ReadSession, transfer_row_id: UUID) -> TransferRow | None:
+    """The transfer as it is now."""
+    statement = select(TransferRow).where(TransferRow.id == transfer_row_id)
+    return (await session.execute(statement.execution_options(**_FRESH))).scalar_one_or_none()
+
+
 async def lock_transfer(session: Session, transfer_row_id: UUID) -> TransferRow | None:
     """The transfer as it is now, locked until the transaction ends."""
     statement = select(TransferRow).where(TransferRow.id == transfer_row_id).with_for_update()
@@ -29,6 +37,12 @@ async def transfer_by_provider_id(session: ReadSession, provider: str, transfer_
     """The transfer with this id at the provider."""
     statement = select(TransferRow).where(TransferRow.provider == provider, TransferRow.transfer_id == transfer_id)
     return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def lock_orders(session: Session, order_ids: Collection[UUID]) -> Sequence[OrderRow]:
+    """These orders as they are now, locked in the order of their ids."""
+    statement = select(OrderRow).where(OrderRow.id.in_(order_ids)).order_by(OrderRow.id).with_for_update()
+    return (await session.execute(statement.execution_options(**_FRESH))).scalars().all()
 
 
 async def lock_orders_by_codes(session: Session, provider: str, codes: Collection[str]) -> Sequence[OrderRow]:

@@ -6,7 +6,7 @@ from tillhouse.kernel.web import formats
 
 def plain_amount(typed: str) -> str:
     """People group digits (`1,450`) and put a rupee sign before them; the wire does neither."""
-    return typed.replace(",", "").replace("₹", "").replace(" ", "")
+    return formats.typed(typed.replace("₹", ""), "INR")
 
 
 def typed_amount(amount: Money) -> str:
