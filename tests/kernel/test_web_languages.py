@@ -129,10 +129,22 @@ def test_an_amount_may_be_typed_as_it_is_shown(language: str, typed: str, unit: 
         assert Money.parse(formats.typed(typed, unit), unit) == Money.parse(read, unit)
 
 
-@pytest.mark.parametrize(("language", "typed"), [("en", "12,50"), ("en", "1,2345"), ("en", ",5"), ("vi", "1,5.3")])
-def test_an_amount_that_is_grouped_like_none_is_refused_and_taken_for_no_other(language: str, typed: str) -> None:
+@pytest.mark.parametrize(
+    ("language", "typed", "unit"),
+    [
+        ("en", "12,50", "USD"),
+        ("en", "1,2345", "USD"),
+        ("en", ",5", "USD"),
+        ("vi", "1,5.3", "USD"),
+        ("en", "460.000", "VND"),
+        ("en", "1.000", "THB"),
+    ],
+)
+def test_an_amount_that_is_grouped_like_none_is_refused_and_taken_for_no_other(
+    language: str, typed: str, unit: str
+) -> None:
     with reading(_reader(language)), pytest.raises(InvalidInput):
-        Money.parse(formats.typed(typed, "USD"), "USD")
+        Money.parse(formats.typed(typed, unit), unit)
 
 
 def test_who_reads_english_elsewhere_groups_by_thousands_and_rupees_by_lakhs() -> None:

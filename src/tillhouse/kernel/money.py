@@ -71,7 +71,7 @@ class Money:
             raise _bad_amount("not_a_number", N_("Write the amount in digits, for example 150.00."))
         scaled = Decimal(amount).scaleb(digits)
         if scaled != scaled.to_integral_value():
-            raise _bad_amount("too_precise", N_("This currency has fewer digits after the point than that."))
+            raise too_precise()
         if abs(scaled) > MAX_MINOR:
             raise _bad_amount("too_large", N_("This amount is larger than we can handle."))
         return cls(int(scaled), unit)
@@ -129,6 +129,11 @@ class Money:
         if self.unit != other.unit:
             raise ValueError(f"{self.unit} and {other.unit} do not mix")
         return other.minor
+
+
+def too_precise() -> InvalidInput:
+    """The refusal of an amount with more digits after the point than its unit has."""
+    return _bad_amount("too_precise", N_("This currency has fewer digits after the point than that."))
 
 
 def _bad_amount(code: str, message: str) -> InvalidInput:

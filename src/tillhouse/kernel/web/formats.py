@@ -20,7 +20,7 @@ from babel.numbers import (
 
 from tillhouse.kernel import clock
 from tillhouse.kernel.db import JsonObject, JsonValue
-from tillhouse.kernel.money import Money, digits_shown
+from tillhouse.kernel.money import Money, digits_shown, too_precise
 from tillhouse.kernel.web.i18n import gettext, reader
 
 # Where a currency without a sign of its own meets its number: CLDR has a space there, which Babel leaves out.
@@ -64,11 +64,14 @@ def typed(amount: str, unit: str) -> str:
     """What somebody typed as an amount, as `Money.parse` reads it; grouped or not, as amounts are shown to the reader.
 
     What is grouped otherwise stays as it is, and is refused there: `12,50` taken for 1250 would be a hundred times as
-    much.
+    much. Raises `InvalidInput` for more digits after the point than the unit has, zeros too: `460.000` is how half the
+    world writes a thousand times as much as it says.
     """
     locale = _money_locale(unit)
     plain, group = "".join(amount.split()), get_group_symbol(locale)
     whole, point, rest = plain.partition(get_decimal_symbol(locale))
+    if len(rest) > digits_shown(unit):
+        raise too_precise()
     if group in whole:
         if not _GROUPED.fullmatch(whole.replace(group, ",")):
             return plain

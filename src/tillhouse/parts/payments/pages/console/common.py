@@ -17,6 +17,7 @@ from tillhouse.kernel.limits import rate_limit
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.paging import cut, decode_id
 from tillhouse.kernel.text import N_
+from tillhouse.kernel.web import formats
 from tillhouse.kernel.web.deps import FromOurPage
 from tillhouse.kernel.web.filters import Day, begin_of, end_of, is_filtered
 from tillhouse.kernel.web.forms import Form, Option
@@ -71,7 +72,7 @@ def narrowed(form: Form[Any], kind: type[N]) -> N:
     unit = asked.currency.upper() if asked.currency else None
     if asked.amount:
         try:
-            amount = Money.parse(asked.amount, unit or "INR")
+            amount = Money.parse(formats.typed(asked.amount, unit or "INR"), unit or "INR")
         except InvalidInput:
             form.refuse_field("amount", gettext(N_("Write an amount: 150 or 150.00.")))
     typed = asked.model_dump()

@@ -16,6 +16,7 @@ from tillhouse.kernel.errors import DomainError
 from tillhouse.kernel.house import House
 from tillhouse.kernel.http import Read, TheHouse, Write
 from tillhouse.kernel.money import Money
+from tillhouse.kernel.web import formats
 from tillhouse.kernel.web.deps import Pages, TheWeb
 from tillhouse.kernel.web.filters import filter_of, valid
 from tillhouse.kernel.web.forms import Form, Option
@@ -222,7 +223,8 @@ def _legs(data: ProposalForm) -> list[CorrectionLeg]:
     for n in LEGS:
         account, amount = getattr(data, f"account_{n}"), getattr(data, f"amount_{n}")
         if account or amount:
-            found = Money.parse(amount or "0", data.unit.upper())
+            unit = data.unit.upper()
+            found = Money.parse(formats.typed(amount or "0", unit), unit)
             signed = found if getattr(data, f"side_{n}") == "debit" else -found
             legs.append(CorrectionLeg(account or "", signed, getattr(data, f"item_{n}")))
     return legs

@@ -60,7 +60,7 @@ async def give_back(
     plan: RefundPlan | None = None
     try:
         async with session.begin_nested():  # a refusal keeps nothing of what was begun
-            amount = None if form.data.amount is None else Money.parse(form.data.amount, payment.amount.unit)
+            amount = _amount(form.data, payment.amount.unit)
             if form.data.confirmed:
                 made = await _start(session, me, payment_id, amount, form.data)
             else:
@@ -74,6 +74,10 @@ async def give_back(
     assert made
     said = Toast(gettext("The refund has begun"), gettext("The money is set aside and on its way a moment later."))
     return redirect(request, f"{ROOT}/refunds/{made.id}", said, secure=web.secure)
+
+
+def _amount(data: RefundForm, unit: str) -> Money | None:
+    return None if data.amount is None else Money.parse(formats.typed(data.amount, unit), unit)
 
 
 async def _start(
