@@ -78,7 +78,11 @@ async def table(server: EmbeddedPostgres, database_url: str) -> None:
     await owner.execute(
         """CREATE TABLE public.things (name text);
         CREATE FUNCTION public.no_deferred() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN IF NEW.name = 'deferred' THEN RAISE EXCEPTION 'refused at commit'; END IF; RETURN NULL; END $$;
+        $$ BEGIN
+            IF NEW.name = 'deferred' THEN RAISE EXCEPTION 'refused at commit'; END IF;
+            IF NEW.name = 'cut' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+            RETURN NULL;
+        END $$;
         CREATE CONSTRAINT TRIGGER t AFTER INSERT ON public.things DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION public.no_deferred();
         GRANT ALL ON public.things TO till_app"""
@@ -117,6 +121,13 @@ async def test_a_refusal_undoes_what_was_written_and_says_why(caller: httpx.Asyn
 async def test_a_commit_that_fails_is_a_failure_for_the_caller(caller: httpx.AsyncClient, house: House) -> None:
     assert (await caller.post("/fail-at-commit")).status_code == 500
     assert await names(house) == []
+
+
+async def test_who_cannot_be_told_whether_it_was_committed_is_not_told_that_nothing_was(
+    caller: httpx.AsyncClient,
+) -> None:
+    cut = await caller.post("/insert", json={"name": "cut"})
+    assert (cut.status_code, cut.json()["detail"]) == (503, "The house is busy or restarting. Try again in a moment.")
 
 
 async def test_a_read_cannot_write(caller: httpx.AsyncClient, house: House) -> None:

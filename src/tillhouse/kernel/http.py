@@ -170,7 +170,8 @@ def install_problems(app: FastAPI, render: Problem) -> None:
         return response
 
     def busy(request: Request, _error: Exception) -> Response:
-        return render(request, TransientError(N_("The house is busy or restarting. Nothing was changed: try again.")))
+        # It says nothing of what was done: a flow may have got half way, and a commit's answer be lost.
+        return render(request, TransientError(N_("The house is busy or restarting. Try again in a moment.")))
 
     async def database(request: Request, error: Exception) -> Response:
         assert isinstance(error, DBAPIError)

@@ -43,6 +43,9 @@ class _Kind:
 
 
 _UNTOUCHED = N_("No money moved.")
+_LOOK_FIRST = N_(
+    "If you were moving money, look at your movements before you repeat it. A payment is never booked twice."
+)
 _KINDS: Mapping[int, _Kind] = {
     400: _Kind(N_("We could not read that"), N_("The request was not complete. Go back and try again.")),
     401: _Kind(N_("Sign in first"), N_("This page is for people who are signed in."), "info", "lock"),
@@ -62,14 +65,14 @@ _KINDS: Mapping[int, _Kind] = {
         N_("We have noted it and are looking into it."),
         "danger",
         "wrench",
-        N_("If you were moving money, look at your movements before you repeat it. A payment is never booked twice."),
+        _LOOK_FIRST,
     ),
     503: _Kind(
         N_("We cannot answer right now"),
         N_("Try again in a minute."),
         "danger",
         "cloud-off",
-        N_("Nothing was changed. A payment that your bank confirms is booked as soon as we are back."),
+        _LOOK_FIRST,
     ),
 }
 
