@@ -53,6 +53,14 @@ async def test_what_differs_is_printed_line_by_line_and_as_open_items(till: Till
     assert as_json["clearing:razorpay"]["buckets"]["0-1"] == "100.00"
 
 
+async def test_a_day_without_a_report_agrees_and_a_provider_that_is_misspelt_does_not(till: Till) -> None:
+    nothing = await run(till, "reconciliation", "--day", str(DAY))
+    assert (nothing.exit_code, nothing.output) == (0, "Nothing was reported for that day.\n")
+    misspelt = await run(till, "reconciliation", "--provider", "rasorpay", "--day", str(DAY))
+    assert misspelt.exit_code == 1
+    assert "no payment provider called rasorpay" in str(misspelt.exception)
+
+
 async def test_a_bad_file_is_one_sentence(till: Till, tmp_path: Path) -> None:
     file = tmp_path / "day.csv"
     file.write_text("Date,Amount\n2026-03-02,1\n")

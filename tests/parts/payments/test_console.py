@@ -1,8 +1,9 @@
 """The console of payments, as staff see it: what each page shows, what each action does, and who is refused."""
 
+import ast
 import csv
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID, uuid4
@@ -26,6 +27,8 @@ from tillhouse.parts.payments import api
 from tillhouse.parts.payments.domain import OrderState, PayoutState, RefundState
 from tillhouse.parts.payments.domain.masking import HIDDEN, masked_body
 from tillhouse.parts.payments.flows.reconciliation import import_transfers
+from tillhouse.parts.payments.manifest import MODULE
+from tillhouse.parts.payments.pages.console.words import EXCEPTIONS, KINDS
 from tillhouse.parts.payments.service.waiting import needs_a_person
 
 LISTS = ("orders", "payouts", "refunds", "disputes", "exceptions", "transfers", "events", "reconciliation/lines")
@@ -389,6 +392,20 @@ async def test_an_event_that_was_put_aside_is_shown_without_names_and_replayed(d
     assert await desk.audited() == ["payments.replay"]
 
 
+async def test_an_event_needs_nobody_any_more_once_two_people_have_explained_it(desk: Desk, meera: Seat) -> None:
+    await desk.parked_event(await desk.person("Asha Rao"))
+    assert "Another amount than we asked for" in await meera.see("/events?state=stuck")
+    exception = await desk.one("SELECT id FROM payments.exceptions WHERE subject = 'razorpay:evt_altered'")
+    await meera.post(
+        f"/exceptions/{exception}/propose", {"explanation": "A test at the gateway, they say.", "unit": ""}
+    )
+    assert "Another amount than we asked for" in await meera.see("/events?state=stuck")
+    ravi = await desk.seat("Ravi Das")
+    await ravi.twice(f"/exceptions/{exception}/approve", {"resolution": await resolution_of(desk, exception)})
+    assert "Another amount than we asked for" not in await meera.see("/events?state=stuck")
+    assert "Another amount than we asked for" in await meera.see("/events?state=parked")
+
+
 async def test_an_event_whose_job_gave_up_is_found_and_can_be_replayed(desk: Desk, meera: Seat) -> None:
     asha = await desk.person("Asha Rao")
     await desk.till.pay(await desk.till.order(asha, "150.00"))
@@ -689,3 +706,29 @@ async def test_the_demo_gives_every_list_something_to_look_at_and_is_safe_to_rep
         assert broken == []
         states = (await session.execute(text("SELECT DISTINCT state FROM payments.orders"))).scalars()
         assert set(states) == {"captured", "partially_refunded", "disputed", "failed"}
+
+
+# --- what things are called -----------------------------------------------------------------------------------------
+
+
+def _told() -> Iterator[tuple[str, str]]:
+    """Kind and reason of everything that the module's code puts before a person, where both are written out there."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in MODULE.folder.rglob("*.py")]
+    constants = {
+        node.targets[0].id: node.value
+        for tree in trees
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    for node in (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        if isinstance(node.func, ast.Name) and node.func.id in {"look_into", "remind_of", "tell_anew"}:
+            said = [constants.get(one.id) if isinstance(one, ast.Name) else one for one in node.args[1:4:2]]
+            words = [one.value for one in said if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            if len(words) == 2:
+                yield words[0], words[1]
+
+
+def test_whatever_is_put_before_a_person_has_a_name() -> None:
+    told = list(_told())
+    assert ("purpose", "purpose_keeps_crashing") in told
+    assert {(kind, reason) for kind, reason in told if kind not in KINDS or reason not in EXCEPTIONS} == set()

@@ -120,6 +120,12 @@ class Bank:
     async def suspense(self) -> int:
         return await self.holds(ledger.house_account("suspense:transfers", "VND"))
 
+    async def open_items(self) -> list[int]:
+        """What ageing shows in suspense, oldest first."""
+        async with self.till.house.database.reading() as session:
+            aged = {one.account: one for one in await api.ageing(session)}
+        return [item.amount.minor for item in aged["suspense:transfers"].items]
+
     async def clearing(self) -> int:
         return await self.holds(ledger.house_account("clearing:play", "VND"))
 
@@ -205,6 +211,17 @@ async def test_one_transfer_for_two_orders_with_another_sum_waits_for_a_person(b
         await api.place_transfer(session, transfer.id, two.id, by=new_person())
     assert (await bank.state(two), await bank.wallet(two), await bank.suspense()) == (OrderState.CAPTURED, 340_000, 0)
     assert await bank.till.exceptions() == []
+
+
+async def test_what_was_placed_is_open_no_longer_however_transfers_and_orders_go_together(bank: Bank) -> None:
+    whole, parts = await bank.order(100_000), await bank.order(250_000)
+    await bank.tell(bank.transfer(200_000, parts.provider_order_id or ""))
+    await bank.tell(bank.transfer(70_000, "tien hoc"))
+    assert await bank.open_items() == [200_000, 70_000]
+    await bank.tell(bank.transfer(100_000, whole.provider_order_id or ""))
+    await bank.tell(bank.transfer(60_000, parts.provider_order_id or ""))
+    assert (await bank.state(parts), await bank.wallet(parts)) == (OrderState.CAPTURED, 260_000)
+    assert (await bank.open_items(), await bank.suspense()) == ([70_000], 70_000)
 
 
 async def test_an_altered_code_waits_for_a_person_who_sees_what_costs_as_much(bank: Bank) -> None:

@@ -16,6 +16,7 @@ from tillhouse.kernel.db import JsonObject
 from tillhouse.kernel.house import House
 from tillhouse.parts.identity import api as identity
 from tillhouse.parts.payments import api
+from tillhouse.parts.payments.flows.reconciliation import reports_of
 
 T = TypeVar("T")
 
@@ -105,7 +106,10 @@ def reconciliation(context: click.Context, provider: str, day: datetime | None, 
 
     async def read(house: House) -> list[api.DayStatement]:
         async with house.database.reading() as session:
-            return await api.day_statement(session, provider, _date(day))
+            found = await api.day_statement(session, provider, _date(day))
+        if not found:
+            reports_of(house, provider)  # a misspelt provider is not one that had nothing to report
+        return found
 
     _show_days(context, _in_house(context, read), as_json)
 

@@ -21,6 +21,7 @@ from tillhouse.parts.payments.domain.statements import (
     read_statements,
     sequenced,
 )
+from tillhouse.parts.payments.ports import SettlementReports
 from tillhouse.parts.payments.service.attention import look_into
 from tillhouse.parts.payments.service.reconciliation.ageing import count_items, name_too_old
 from tillhouse.parts.payments.service.reconciliation.bank import (
@@ -61,17 +62,22 @@ class StatementFile:
     columns: Sequence[str] = ()
 
 
-async def reconcile(house: House, provider: str, day: date) -> list[DayStatement]:
-    """Hold a provider's report of a day against our books and our bank; returns the day's three-way statement.
-
-    Raises `NotFound` for a provider that reports nothing, `Refused` and `TransientError` when it cannot be asked.
-    """
+def reports_of(house: House, provider: str) -> SettlementReports:
+    """The reports of a provider. Raises `NotFound` for one that reports nothing."""
     reports = settlement_reports(house).get(provider)
     if reports is None:
         raise NotFound(
             N_("There is no payment provider called {provider} that reports what it settled."), provider=provider
         )
-    lines = numbered(await reports.settled_on(day))
+    return reports
+
+
+async def reconcile(house: House, provider: str, day: date) -> list[DayStatement]:
+    """Hold a provider's report of a day against our books and our bank; returns the day's three-way statement.
+
+    Raises `NotFound` for a provider that reports nothing, `Refused` and `TransientError` when it cannot be asked.
+    """
+    lines = numbered(await reports_of(house, provider).settled_on(day))
     async with house.database.transaction() as session:
         since = await begin(session, provider, datetime.combine(day, time(), UTC))
     for start in range(0, len(lines), _AT_ONCE):

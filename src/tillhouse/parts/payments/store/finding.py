@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from tillhouse.kernel.db import ReadSession
@@ -23,6 +23,7 @@ from tillhouse.parts.payments.domain.reconciliation import AGREED
 from tillhouse.parts.payments.models import (
     BankStatementRow,
     DisputeRow,
+    ExceptionRow,
     OrderRow,
     PaymentRow,
     PayoutRow,
@@ -107,7 +108,7 @@ async def events(
     if wanted.name:
         query = query.where(row.name == wanted.name)
     if wanted.stuck:
-        query = query.where(or_(row.state == "parked", _given_up(wanted.dead)))
+        query = query.where(or_(_put_aside(), _given_up(wanted.dead)))
     elif wanted.state == "dead":
         query = query.where(_given_up(wanted.dead))
     elif wanted.state:
@@ -273,9 +274,8 @@ async def payouts_unknown(session: ReadSession, before: datetime) -> tuple[int, 
 
 
 async def events_stuck(session: ReadSession, dead: Collection[UUID]) -> tuple[int, datetime | None]:
-    """How many events were put aside or given up, and since when the oldest."""
-    row = ProviderEventRow
-    return await _count(session, row.received_at, or_(row.state == "parked", _given_up(dead)))
+    """How many events were put aside or given up and need a person, and since when the oldest."""
+    return await _count(session, ProviderEventRow.received_at, or_(_put_aside(), _given_up(dead)))
 
 
 async def disputes_running(session: ReadSession, due_before: datetime | None = None) -> tuple[int, datetime | None]:
@@ -340,6 +340,17 @@ def _order_called(text: str, providers: Collection[str]) -> ColumnElement[bool]:
 def _any_of(*conditions: ColumnElement[bool], number: str, ids: Sequence[Number]) -> ColumnElement[bool]:
     wanted = _uuid(number)
     return or_(*conditions, *(one == wanted for one in ids)) if wanted else or_(*conditions)
+
+
+def _put_aside() -> ColumnElement[bool]:
+    """Put aside, and nobody has ended its exception."""
+    row = ProviderEventRow
+    still_open = exists().where(
+        ExceptionRow.subject == row.provider + ":" + row.event_id,
+        ExceptionRow.reason == row.reason,
+        ExceptionRow.closed_at.is_(None),
+    )
+    return and_(row.state == "parked", still_open)
 
 
 def _given_up(dead: Collection[UUID]) -> ColumnElement[bool]:

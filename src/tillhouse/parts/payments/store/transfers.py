@@ -3,6 +3,7 @@ an order's lock knows which transfers wait for it.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -102,6 +103,16 @@ async def move_cursor(session: Session, provider: str, transfer_id: str) -> None
     await session.execute(
         statement.on_conflict_do_update(index_elements=["provider"], set_={"transfer_id": transfer_id})
     )
+
+
+async def unplaced(session: ReadSession, unit: str) -> dict[str, tuple[int, datetime]]:
+    """What is in suspense of each transfer in `unit`, in minor units, and since when; by the transaction of the ledger
+    that brought it.
+    """
+    statement = select(
+        TransferRow.transaction_id, TransferRow.amount - TransferRow.placed, TransferRow.recorded_at
+    ).where(TransferRow.state.in_(("waiting", "unplaced")), TransferRow.currency == unit)
+    return {str(row[0]): (row[1], row[2]) for row in await session.execute(statement)}
 
 
 async def unplaced_totals(session: ReadSession) -> dict[str, int]:

@@ -3,9 +3,10 @@
 An item is all entries of an account about one matter: a payment, a settlement, a payout, a line of the bank. Items are
 counted from the ledger's own entries, once: each account's entries have numbers without a gap, and a cursor remembers
 how far they are counted. What is newer is counted on top when somebody looks, so a report is never behind the books.
+Bank transfers in suspense are read from their rows instead: several pay one order, and one pays several.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,9 +16,11 @@ from tillhouse.kernel.money import Money
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments.domain.reconciliation import BUCKETS, bucket_of, days_of
 from tillhouse.parts.payments.service.attention import look_into
+from tillhouse.parts.payments.service.books import TRANSFERS
 from tillhouse.parts.payments.service.registry import settings_of
 from tillhouse.parts.payments.store import open_items as store
 from tillhouse.parts.payments.store import reconciliation as exceptions
+from tillhouse.parts.payments.store import transfers
 
 KINDS = ("clearing", "settling", "payouts", "suspense")
 _PAGE = 1000
@@ -67,6 +70,8 @@ async def count_items(session: Session) -> None:
     """Write down the open items up to now, so that looking stays quick."""
     await exceptions.take_turns(session, "payments.open_items")
     for account in await _accounts(session):
+        if account.code == TRANSFERS:
+            continue
         counted = await _count(session, account)
         changed = {item: counted.items.get(item, (0, clock.now())) for item in counted.touched}
         await store.replace_items(session, account.code, account.unit, changed)
@@ -106,13 +111,21 @@ async def items_make_up_balances(session: ReadSession) -> Sequence[str]:
 
 
 async def _aged(session: ReadSession, account: ledger.AccountRef) -> AgedAccount:
-    counted, now = await _count(session, account), clock.now()
+    if account.code == TRANSFERS:
+        held = await ledger.balance(session, account)
+        return _by_age(account, held.posted.minor, await transfers.unplaced(session, account.unit))
+    counted = await _count(session, account)
+    return _by_age(account, counted.balance, counted.items)
+
+
+def _by_age(account: ledger.AccountRef, balance: int, found: Mapping[str, tuple[int, datetime]]) -> AgedAccount:
+    now = clock.now()
     items = [
         OpenItem(item, Money(amount, account.unit), since, now - since, bucket_of(now - since))
-        for item, (amount, since) in counted.items.items()
+        for item, (amount, since) in found.items()
     ]
     items.sort(key=lambda one: (one.since, one.item))
-    return AgedAccount(account.code, Money(counted.balance, account.unit), tuple(items))
+    return AgedAccount(account.code, Money(balance, account.unit), tuple(items))
 
 
 async def _count(session: ReadSession, account: ledger.AccountRef) -> _Counted:
