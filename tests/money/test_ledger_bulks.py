@@ -141,6 +141,11 @@ async def test_a_process_that_forgets_its_accounts_between_calls_posts_on(books:
         async with books.transaction() as session:
             await ledger.post_many(session, [move(BANK, wallet, 5) for wallet in (*wallets, *wallets)])
     assert [(await books.balance(wallet))[0] for wallet in wallets] == [30, 30, 30]
+    for wallet in wallets:
+        await books.fund(wallet, 5)
+    first, _, last = [chart.known.account(wallet).id for wallet in wallets]
+    assert first is None
+    assert last is not None
 
 
 class Forgetful(KnownAccounts):

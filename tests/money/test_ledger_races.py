@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextvars import Context
 from datetime import UTC, datetime
 
 import pytest
@@ -65,6 +66,18 @@ async def test_a_wallet_that_never_was_is_not_overdrawn_by_many_at_once(books: B
     wallet = person()
     outcome = await together([books.post(move(wallet, BANK, 1)) for _ in range(40)])
     assert outcome == {"InsufficientFunds": 40}
+
+
+async def test_an_account_that_is_locked_takes_nothing_until_its_transaction_ends(books: Books) -> None:
+    wallet = person()
+    async with books.transaction() as session:
+        await ledger.lock_accounts(session, [wallet])
+        other = asyncio.create_task(books.fund(wallet, 5), context=Context())
+        while not await blocked_backends(session):
+            pass
+        assert not other.done()
+    await other
+    assert await books.balance(wallet) == (5, 0, 5)
 
 
 async def test_many_first_postings_open_one_account(books: Books) -> None:

@@ -59,7 +59,7 @@ async def test_points_that_were_paid_for_or_are_at_work_keep_an_organisation_ope
     firm = await firm_of(town, asha)
     await counter.pay(await counter.buy(firm))
     await counter.give(firm, 5)
-    charge = await counter.reserve(firm, 10)
+    charge = await counter.reserve(firm, 3)
     at_work, paid_for = (
         "Points of the organisation are set aside for work that is still being done: wait until it has ended.",
         "The organisation has points that it paid for: use them, or ask us for the money back.",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from tests.parts.ledger.books import BANK, Books, key, move, person
 from tillhouse.kernel import clock
@@ -38,6 +39,12 @@ async def test_a_closing_says_who_when_and_why(books: Books) -> None:
     assert first.closed_at < newest.closed_at <= clock.now()
     async with books.house.database.reading() as session:
         assert await ledger.closed_until(session) == newest.until
+        query = "SELECT action, subject, details FROM identity.audit ORDER BY at"
+        said = [tuple(row) for row in await session.execute(text(query))]
+    assert said == [
+        ("ledger.close_period", f"period:{first.until.isoformat()}", {"reason": "Year 2025 reported"}),
+        ("ledger.close_period", f"period:{newest.until.isoformat()}", {"reason": "January"}),
+    ]
     with pytest.raises(ledger.PeriodClosed):
         await books.post(replace(move(BANK, person(), 5), effective_at=NEW_YEAR))
 
@@ -46,6 +53,14 @@ async def test_closing_up_to_the_same_time_again_adds_nothing(books: Books) -> N
     await close(books, NEW_YEAR)
     await close(books, NEW_YEAR)
     assert len(await closed(books)) == 1
+
+
+async def test_all_that_lies_behind_us_may_be_closed_up_to_this_moment(books: Books) -> None:
+    with clock.held(NEW_YEAR):
+        await close(books, NEW_YEAR)
+        with pytest.raises(InvalidInput):
+            await close(books, NEW_YEAR + timedelta(microseconds=1))
+    assert [one.until for one in await closed(books)] == [NEW_YEAR]
 
 
 async def test_without_the_permission_nothing_is_closed(books: Books) -> None:

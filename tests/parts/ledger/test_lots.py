@@ -388,8 +388,9 @@ async def test_points_come_from_and_go_to_the_account_that_is_named(purse: Purse
         terms["key"] = key()
         charged = await ledger.capture_reserved(session, held.id, points(1), against=sales, **terms)
         written = await ledger.transaction(session, charged.transaction_id)
-    assert written.metadata == {"why": "returned"}
-    assert (await purse.balance(sales))[0] == -4
+    assert (charged.kind, written.metadata) == ("spend", {"why": "returned"})
+    assert (await purse.refund(charged, 1)).kind == "refund"
+    assert (await purse.balance(sales))[0] == -5
     async with purse.house.database.reading() as session:
         moved = await ledger.balances_of_owner(session, "house", None)
     assert [one.account.code for one in moved if one.account.unit == "PTS"] == ["lots:sales"]
