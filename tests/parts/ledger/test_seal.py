@@ -226,6 +226,17 @@ async def test_the_audit_names_the_block_and_what_is_wrong_with_it(
         assert seal == recent == sentences
 
 
+async def test_the_first_block_is_missed_by_the_audit(settings: KernelSettings, owner: asyncpg.Connection) -> None:
+    async with open_books(settings, sound=False) as books:
+        await write(books)
+        await owner.execute("ALTER TABLE ledger.blocks DISABLE TRIGGER USER")
+        await owner.execute("DELETE FROM ledger.blocks WHERE number = 1")
+        await owner.execute("ALTER TABLE ledger.blocks ENABLE TRIGGER USER")
+        async with books.house.database.reading() as session:
+            found = await sealing.broken(session, lambda _done, _total: None)
+    assert "block 1 is missing" in found
+
+
 async def test_changed_sums_for_reads_of_the_past_are_found(
     settings: KernelSettings, owner: asyncpg.Connection
 ) -> None:
