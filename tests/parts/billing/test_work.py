@@ -175,6 +175,22 @@ async def test_a_quota_is_counted_exactly_and_by_the_persons_own_day(counter: Co
         await use(4)
 
 
+@pytest.mark.parametrize("window", ["day", "month"])
+async def test_whoever_changes_their_zone_goes_on_counting_where_they_were(counter: Counter, window: str) -> None:
+    asha, quota = api.person(new_person()), api.Quota(3, "day" if window == "day" else "month")
+
+    async def use(zone: str) -> int:
+        async with counter.till.house.database.transaction() as session:
+            return await api.use_quota(session, asha, "chats", quota, zone=zone)
+
+    zones = ["Asia/Kolkata", "Asia/Ho_Chi_Minh", "Europe/Berlin", "UTC", "Asia/Tokyo"]
+    outcome = await together([use(zone) for zone in zones])
+    assert outcome == {"done": 3, "QuotaReached": 2}
+    async with counter.till.house.database.transaction() as session:
+        await api.give_back_quota(session, asha, "chats", quota, zone="UTC")
+        assert (await api.quota_used(session, asha, "chats", quota, zone="Asia/Tokyo")).left == 1
+
+
 async def test_what_a_plan_allows_follows_the_plan(counter: Counter) -> None:
     asha, free = new_person(), api.Quota(5, "day")
 

@@ -15,7 +15,7 @@ from tillhouse.kernel.errors import Conflict, DomainError, NotFound
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
-from tillhouse.parts.billing.domain import Owner, window_of
+from tillhouse.parts.billing.domain import Owner, counter_of, window_of
 from tillhouse.parts.billing.domain.periods import WINDOWS, WindowKind
 from tillhouse.parts.billing.models import ChargeRow, SpendCapRow
 from tillhouse.parts.billing.ports import Quota
@@ -207,9 +207,11 @@ async def use_quota(session: Session, owner: Owner, metric: str, quota: Quota, *
 
     Raises `QuotaReached`, which says when it begins anew.
     """
-    window = window_of(clock.now(), quota.window, zone)
-    used = await store.use(session, owner, metric, window.start, amount=amount, limit=quota.limit)
+    now = clock.now()
+    begun = counter_of(now, quota.window, zone)
+    used = await store.use(session, owner, metric, begun, amount=amount, limit=quota.limit)
     if used is None:
+        window = window_of(now, quota.window, zone)
         raise QuotaReached(
             N_("You have used all of this for now. It begins anew at {resets_at}."),
             limit=quota.limit,
@@ -222,7 +224,7 @@ async def give_back_quota(
     session: Session, owner: Owner, metric: str, quota: Quota, *, zone: str, amount: int = 1
 ) -> None:
     """Count `amount` less against a quota: what it was counted for did not happen."""
-    await store.unuse(session, owner, metric, window_of(clock.now(), quota.window, zone).start, amount)
+    await store.unuse(session, owner, metric, counter_of(clock.now(), quota.window, zone), amount)
 
 
 async def _check_caps(session: Session, owner: Owner, most: Money, zone: str) -> None:
