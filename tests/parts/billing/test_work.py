@@ -73,6 +73,16 @@ async def test_the_same_key_sets_aside_once_and_another_request_under_it_is_refu
     assert await counter.points(asha) == 6
 
 
+async def test_the_same_key_at_once_sets_aside_once_and_passes_no_cap_twice(counter: Counter) -> None:
+    asha = new_person()
+    await counter.give(asha, 100)
+    async with counter.till.house.database.transaction() as session:
+        await api.set_cap(session, api.person(asha), points(5), "day")
+    outcome = await together([counter.reserve(asha, 5, "same") for _ in range(6)])
+    assert outcome == {"done": 6}
+    assert await counter.points(asha) == 95
+
+
 async def test_what_nobody_ends_is_free_again_when_its_time_is_over(counter: Counter) -> None:
     asha = new_person()
     await counter.give(asha, 10)

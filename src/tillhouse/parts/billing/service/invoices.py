@@ -203,7 +203,7 @@ async def _credit_those_before(session: Session, subscription: SubscriptionRow, 
         return
     before = await store.invoices_in_force(session, subscription.id, invoice.written_at)
     for one in before:
-        part = min(left, unused_time(one).minor)
+        part = min(left, unused_value(one).minor)
         one.credited += part
         left -= part
     before[-1].credited += left  # what was used up since it was counted
@@ -244,7 +244,7 @@ async def grant(
 async def left_of_plan(session: Session, subscription: SubscriptionRow) -> Money:
     """What is left now of all that is paid for of a subscription that is locked: what a change of plan counts."""
     paid = await store.invoices_in_force(session, subscription.id, clock.now())
-    return sum((unused_time(one) for one in paid), start=Money(0, subscription.currency))
+    return sum((unused_value(one) for one in paid), start=Money(0, subscription.currency))
 
 
 def lapses_at(session: ReadSession, invoice: InvoiceRow) -> datetime | None:
@@ -254,11 +254,20 @@ def lapses_at(session: ReadSession, invoice: InvoiceRow) -> datetime | None:
 
 
 def unused_time(invoice: InvoiceRow) -> Money:
-    """What is left now of the period that an invoice paid for, and was not given back or used as credit before."""
+    """What is left now of what an invoice asked for, and was not given back or used as credit before."""
+    return _unused(invoice, invoice.money)
+
+
+def unused_value(invoice: InvoiceRow) -> Money:
+    """`unused_time` with what was left of the plan before, which paid for the period as well."""
+    return _unused(invoice, invoice.money + Money(invoice.credit, invoice.currency))
+
+
+def _unused(invoice: InvoiceRow, whole: Money) -> Money:
     nothing = Money(0, invoice.currency)
     if invoice.period_start is None or invoice.period_end is None:
         return nothing
-    unused = unused_share(invoice.money, Period(invoice.period_start, invoice.period_end), clock.now())
+    unused = unused_share(whole, Period(invoice.period_start, invoice.period_end), clock.now())
     return max(unused - Money(invoice.refunded + invoice.tax_refunded + invoice.credited, invoice.currency), nothing)
 
 

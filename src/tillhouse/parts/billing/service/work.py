@@ -73,6 +73,7 @@ async def reserve(
     `lasts` is after how long they are free again by themselves (BILLING_CHARGE_MINUTES). Raises `SpendCapReached`,
     `Conflict` for another input under the same key, and the ledger's `InsufficientFunds`.
     """
+    await ledger.lock_accounts(session, [points_of(owner, most.unit)])  # the same request at once waits, and finds it
     found = await store.charge_by_key(session, key)
     if found:
         same = (found.owner_kind, found.owner_id, found.action, found.reserved, found.unit)
