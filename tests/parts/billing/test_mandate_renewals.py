@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from tests.parts.billing.counter import Counter
 from tests.parts.payments.till import new_person, rupees
+from tillhouse.kernel.errors import Conflict
 from tillhouse.parts.billing import api
 from tillhouse.parts.billing.models import CardChargeRow
 from tillhouse.parts.payments import api as payments
@@ -93,6 +94,23 @@ async def test_it_is_never_past_due_while_its_bank_takes_longer_than_usual(count
     await until(counter, due + 8 * HOUR, step=HOUR)
     assert ((await counter.see(view)).state, await charges(counter)) == ("active", [(1, "paid", None)])
     assert debits(counter) == ["captured"]
+
+
+async def test_a_plan_is_not_changed_while_its_renewal_is_being_charged_so_that_it_is_charged_once(
+    counter: Counter,
+) -> None:
+    asha = new_person()
+    view = await authorised(counter, asha, payments.Method.CARD)
+    due = view.paid_until
+    await until(counter, due - 30 * HOUR)
+    for when in (due - 10 * HOUR, due + 2 * HOUR):  # nor for another month without paying, once this one is over
+        await until(counter, when)
+        with pytest.raises(Conflict):
+            await counter.change(view, "shop.small", 12)
+    await until(counter, due + 8 * HOUR, step=HOUR)
+    assert (debits(counter), await counter.till.wallet(asha)) == (["captured"], "0.00")
+    view, _ = await counter.change(view, "shop.small", 12)
+    assert (view.state, view.next_months) == ("active", 12)
 
 
 async def test_a_debit_that_fails_is_an_invoice_with_the_reason_and_tried_again_on_the_stated_days(

@@ -132,6 +132,7 @@ facts = st.builds(
     ends_at_period_end=st.booleans(),
     asked=st.none() | st.integers(0, 6),
     charging=st.booleans(),
+    lapses_at=st.none() | st.integers(-3, 3).map(lambda days: NOW + timedelta(days=days)),
 )
 
 

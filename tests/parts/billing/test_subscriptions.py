@@ -1,6 +1,7 @@
 """A plan from its beginning to its end, through the gateway and as time passes."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,6 +14,7 @@ from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.parts.billing import api
+from tillhouse.parts.billing.service import checks
 from tillhouse.parts.ledger import api as ledger
 
 
@@ -221,6 +223,100 @@ async def test_what_became_the_credit_of_an_upgrade_is_not_refunded_as_well(coun
         await counter.refund(order, "1.00")
 
 
+async def test_an_upgrade_is_paid_in_time_or_given_up_since_what_is_left_of_the_plan_before_is_used_up(
+    counter: Counter,
+) -> None:
+    view = await counter.subscribed(new_person())
+    _, change = await counter.change(view, "shop.large")
+    assert change
+    await counter.pass_days(1.9)
+    assert (await counter.see_invoice(change)).state == "open"
+    await counter.pass_days(0.2)
+    assert (await counter.see_invoice(change)).state == "void"
+    _, change = await counter.change(view, "shop.large")
+    assert change
+    assert rupees("279.00") < change.credit < rupees("281.00")
+
+
+async def test_an_upgrade_counts_nothing_that_was_refunded_meanwhile(counter: Counter) -> None:
+    view, due = await counter.subscribe(new_person())
+    assert due
+    order = await counter.pay(due)
+    _, change = await counter.change(view, "shop.large")
+    assert change
+    await counter.refund(order, "290.00")
+    assert (await states(counter, view), (await counter.see_invoice(change)).state) == ("active", "void")
+    _, change = await counter.change(view, "shop.large")
+    assert change
+    assert change.credit < rupees("10.01")
+
+
+async def test_an_upgrade_counts_the_next_period_that_was_paid_in_advance_and_the_rest_of_this_one(
+    counter: Counter,
+) -> None:
+    asha = new_person()
+    view, first = await counter.subscribe(asha)
+    assert first
+    orders = [await counter.pay(first)]
+    await counter.pass_days(29)
+    orders.append(await counter.pay((await counter.invoices(asha))[0]))
+    _, change = await counter.change(view, "shop.large")
+    assert change
+    assert rupees("318.00") < change.credit < rupees("320.00")
+    counter.till.at.advance(timedelta(hours=30))
+    await counter.pay(change)
+    for order in orders:
+        with pytest.raises(Conflict, match="is unused"):
+            await counter.refund(order, "0.01")
+
+
+async def test_an_upgrade_counts_the_plan_before_not_a_longer_one_that_was_counted_already(
+    settings: KernelSettings,
+) -> None:
+    steps = [
+        api.Plan(
+            code=f"shop.step{rank}", version=1, family="shop", title="Step", rank=rank,
+            prices=(api.Price(rupees(price), months),),
+        )
+        for rank, (price, months) in enumerate([("120.00", 12), ("300.00", 1), ("900.00", 1)])
+    ]  # fmt: skip
+    async with open_counter(settings, *steps) as counter:
+        view = await counter.subscribed(new_person(), "shop.step0", months=12)
+        _, change = await counter.change(view, "shop.step1")
+        assert change
+        await counter.pay(change)
+        _, change = await counter.change(view, "shop.step2")
+        assert change
+        assert rupees("299.00") < change.credit <= rupees("300.00")  # what is left of step0 paid for step1 as well
+        await counter.pay(change)
+        assert (await counter.see(view)).plan == "shop.step2"
+
+
+async def test_a_plan_whose_period_was_given_back_ends_with_its_points(counter: Counter) -> None:
+    asha = new_person()
+    view, due = await counter.subscribe(asha)
+    assert due
+    order = await counter.pay(due)
+    await counter.give(asha, 7)
+    await counter.capture(await counter.reserve(asha, 30), 30)
+    await counter.refund(order)
+    assert (await states(counter, view), await counter.points(asha)) == ("cancelled", 7)
+
+
+async def test_all_plans_of_an_owner_end_with_them_however_many_there_were(counter: Counter) -> None:
+    asha = api.person(new_person())
+    goes_on = await counter.subscribed(asha)
+    terms: dict[str, Any] = {"plan": "desk.one", "currency": "INR", "months": 1, "zone": "UTC"}
+    async with counter.till.house.database.transaction() as session:
+        for _ in range(200):
+            begun, _ = await api.subscribe(session, asha, **terms)
+            await api.cancel(session, asha, begun.id, at_once=True)
+    async with counter.till.house.database.transaction() as session:
+        assert len(await checks.reasons_to_keep(session, asha.id)) == 1
+        await checks.erase_person(session, asha.id, ())
+    assert await states(counter, goes_on) == "cancelled"
+
+
 async def test_revenue_is_earned_with_time_and_nothing_is_left_over(counter: Counter) -> None:
     await counter.subscribed(new_person())
     await counter.pass_days(15.5)
@@ -280,6 +376,34 @@ async def test_a_coupon_of_one_period_is_over_at_the_renewal(counter: Counter) -
     await counter.pass_days(32)
     assert await counter.till.wallet(asha) == "0.00"
     assert await states(counter, view) == "active"
+
+
+async def test_a_coupon_that_was_used_elsewhere_during_the_trial_is_not_used_again_at_its_end(counter: Counter) -> None:
+    await make_coupon(counter, "HALF", 5000)
+    asha = new_person()
+    await counter.subscribe(asha, "desk.one", coupon="HALF")
+    await counter.buy(asha, coupon="HALF")
+    await counter.pass_days(1)  # less than an invoice waits
+    async with counter.till.house.database.reading() as session:
+        (used,) = await api.coupons_made(session, limit=2)
+    assert used.redeemed == 1
+    await counter.pay((await counter.invoices(asha))[0])
+    await counter.pass_days(11)
+    renewal = (await counter.invoices(asha))[0]
+    assert (renewal.coupon, str(renewal.total)) == (None, "100.00")
+
+
+async def test_a_coupon_of_several_periods_stays_with_the_plan_that_it_is_for(counter: Counter) -> None:
+    await make_coupon(counter, "FREE", 10_000, offers=("shop.small",), periods=None)
+    asha, ravi = new_person(), new_person()
+    (stays, _), (view, _) = await counter.subscribe(asha, coupon="FREE"), await counter.subscribe(ravi, coupon="FREE")
+    _, change = await counter.change(view, "shop.large")
+    assert change
+    await counter.pay(change)
+    await counter.pass_days(29)
+    assert [(one.coupon, str(one.total)) for one in (await counter.invoices(ravi))[:1]] == [(None, "900.00")]
+    await counter.pass_days(3)
+    assert (await counter.see(stays)).paid_until.date().isoformat() == "2026-05-02"
 
 
 async def test_points_that_nobody_pays_for_are_given_up_and_their_coupon_is_free_for_the_next(counter: Counter) -> None:

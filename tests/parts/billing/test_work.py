@@ -73,6 +73,16 @@ async def test_the_same_key_sets_aside_once_and_another_request_under_it_is_refu
     assert await counter.points(asha) == 6
 
 
+async def test_the_same_key_at_once_sets_aside_once_and_passes_no_cap_twice(counter: Counter) -> None:
+    asha = new_person()
+    await counter.give(asha, 100)
+    async with counter.till.house.database.transaction() as session:
+        await api.set_cap(session, api.person(asha), points(5), "day")
+    outcome = await together([counter.reserve(asha, 5, "same") for _ in range(6)])
+    assert outcome == {"done": 6}
+    assert await counter.points(asha) == 95
+
+
 async def test_what_nobody_ends_is_free_again_when_its_time_is_over(counter: Counter) -> None:
     asha = new_person()
     await counter.give(asha, 10)
@@ -173,6 +183,22 @@ async def test_a_quota_is_counted_exactly_and_by_the_persons_own_day(counter: Co
     assert await use() == 2
     with pytest.raises(api.QuotaReached):
         await use(4)
+
+
+@pytest.mark.parametrize("window", ["day", "month"])
+async def test_whoever_changes_their_zone_goes_on_counting_where_they_were(counter: Counter, window: str) -> None:
+    asha, quota = api.person(new_person()), api.Quota(3, "day" if window == "day" else "month")
+
+    async def use(zone: str) -> int:
+        async with counter.till.house.database.transaction() as session:
+            return await api.use_quota(session, asha, "chats", quota, zone=zone)
+
+    zones = ["Asia/Kolkata", "Asia/Ho_Chi_Minh", "Europe/Berlin", "UTC", "Asia/Tokyo"]
+    outcome = await together([use(zone) for zone in zones])
+    assert outcome == {"done": 3, "QuotaReached": 2}
+    async with counter.till.house.database.transaction() as session:
+        await api.give_back_quota(session, asha, "chats", quota, zone="UTC")
+        assert (await api.quota_used(session, asha, "chats", quota, zone="Asia/Tokyo")).left == 1
 
 
 async def test_what_a_plan_allows_follows_the_plan(counter: Counter) -> None:

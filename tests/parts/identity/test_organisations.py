@@ -259,3 +259,11 @@ def test_a_short_name_comes_from_the_name(name: str, slugs: tuple[str, ...]) -> 
 def test_a_short_name_has_letters_digits_and_single_hyphens(slug: str) -> None:
     with pytest.raises(InvalidInput):
         check_slug(slug)
+
+
+async def test_of_two_owners_who_are_erased_at_once_one_stays(town: Town) -> None:
+    asha, ravi = await town.resident(), await town.resident("ravi@example.com")
+    organisation = await make(town, asha)
+    await join(town, asha, organisation, ravi, "owner")
+    answers = await asyncio.gather(*(town.call("DELETE", "/users/me", token=one.token) for one in (asha, ravi)))
+    assert sorted(answer.status_code for answer in answers) == [204, 409]

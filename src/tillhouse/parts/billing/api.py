@@ -27,6 +27,7 @@ from tillhouse.parts.billing.domain import (
     Owner,
     State,
     Tax,
+    counter_of,
     organisation,
     person,
     window_of,
@@ -378,9 +379,9 @@ async def give_back_quota(
 
 async def quota_used(session: ReadSession, owner: Owner, metric: str, quota: Quota, *, zone: str) -> QuotaUse:
     """How much is used now: shown before the action."""
-    window = window_of(clock.now(), quota.window, zone)
-    used = await work_store.used(session, owner, metric, window.start)
-    return QuotaUse(used, quota.limit, window.end)
+    now = clock.now()
+    used = await work_store.used(session, owner, metric, counter_of(now, quota.window, zone))
+    return QuotaUse(used, quota.limit, window_of(now, quota.window, zone).end)
 
 
 async def make_coupon(session: Session, coupon: Coupon, *, by: UUID | None) -> None:

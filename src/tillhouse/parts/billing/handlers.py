@@ -10,11 +10,11 @@ from tillhouse.parts.billing.domain import InvoiceState, Owner, State, page_of
 from tillhouse.parts.billing.domain.subscriptions import SERVED
 from tillhouse.parts.billing.events import InvoicePaid, InvoiceWritten, PaymentAskedFor, SubscriptionChanged
 from tillhouse.parts.billing.models import InvoiceRow, SubscriptionRow
-from tillhouse.parts.billing.service import charging, owners
+from tillhouse.parts.billing.service import charging, giving_back, owners, selling
 from tillhouse.parts.billing.service.books import owner_of, wallet_of
 from tillhouse.parts.ledger import api as ledger
 from tillhouse.parts.payments import api as payments
-from tillhouse.parts.payments.events import CardRemoved
+from tillhouse.parts.payments.events import CardRemoved, DisputeLost
 
 
 async def _renewal_written(session: Session, event: InvoiceWritten) -> None:
@@ -53,12 +53,29 @@ async def _card_removed(session: Session, event: CardRemoved) -> None:
     owner = Owner(card.owner_kind, card.owner_id)
     goes_on = [
         one
-        for one in await store.subscriptions_of(session, owner)
+        for one in await store.live_subscriptions(session, owner)
         if State(one.state) in SERVED and not one.ends_at_period_end
     ]
     if goes_on:
         link = _link(session, owner, "/billing/")
         await owners.tell(session, owner, "billing.card_removed", {"by": card.kind, "card": card.mark, "link": link})
+
+
+async def _dispute_lost(session: Session, event: DisputeLost) -> None:
+    """What a payer's bank took back is not paid for: what is unused of it is taken back, and pays the debt."""
+    dispute = await payments.dispute(session, event.dispute_id)
+    payment = await payments.payment(session, dispute.payment_id)
+    invoice = await selling.invoice_paid_by(session, payment)
+    if invoice is None or dispute.state != payments.DisputeState.LOST:
+        return
+    owner = owner_of(invoice)
+    try:
+        taken = await giving_back.take_back_lost(session, invoice, dispute.lost)
+    except ledger.AccountClosed:  # whoever is gone has no plan and no points
+        return
+    if taken:
+        key = f"billing.taken_back:{dispute.id}"
+        await payments.collect_debt(session, owner.kind, owner.id, invoice.currency, key=key)
 
 
 async def _wallet_pays(session: Session, subscription: SubscriptionRow, invoice: InvoiceRow) -> bool:
@@ -120,6 +137,7 @@ HANDLERS: tuple[AnyHandler, ...] = (
     Handler(event=InvoiceWritten, name="renewal_written", run=_renewal_written),
     Handler(event=PaymentAskedFor, name="payment_asked_for", run=_asked_for),
     Handler(event=CardRemoved, name="saved_card_removed", run=_card_removed),
+    Handler(event=DisputeLost, name="dispute_lost", run=_dispute_lost),
     Handler(event=InvoicePaid, name="invoice_paid", run=_paid),
     Handler(event=SubscriptionChanged, name="subscription_ended", run=_ended),
 )

@@ -2,7 +2,7 @@
 
 from tillhouse.parts.billing.domain.coupons import Coupon, CouponRefused, Discount
 from tillhouse.parts.billing.domain.owners import Owner, organisation, page_of, person
-from tillhouse.parts.billing.domain.periods import Period, Window, period_of, window_of
+from tillhouse.parts.billing.domain.periods import Period, Window, counter_of, period_of, window_of
 from tillhouse.parts.billing.domain.prices import Tax, earned_share, points_for, tax_within, unused_share
 from tillhouse.parts.billing.domain.subscriptions import (
     LIVE,
@@ -30,6 +30,7 @@ __all__ = [
     "Step",
     "Tax",
     "Window",
+    "counter_of",
     "earned_share",
     "next_look",
     "next_step",

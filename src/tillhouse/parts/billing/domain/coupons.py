@@ -62,10 +62,14 @@ class Coupon:
             raise refused("expired", N_("This coupon has expired."))
         if self.most is not None and self.redeemed >= self.most:
             raise refused("used_up", N_("This coupon has been used up."))
-        if self.offers and offer not in self.offers:
-            raise refused("other_offer", N_("This coupon is not for this offer."))
+        self.check_offer(offer)
         if self.once_per_owner and used_before:
             raise refused("used_before", N_("You have used this coupon before."))
+
+    def check_offer(self, offer: str) -> None:
+        """Raise `CouponRefused` unless it is for `offer`: all that is asked again for each further period."""
+        if self.offers and offer not in self.offers:
+            raise refused("other_offer", N_("This coupon is not for this offer."))
 
 
 def refused(code: str, message: str) -> CouponRefused:

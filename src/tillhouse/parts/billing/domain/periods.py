@@ -32,10 +32,21 @@ def period_of(anchor: datetime, months: int, index: int, zone: str) -> Period:
 
 def window_of(instant: datetime, kind: WindowKind, zone: str) -> Window:
     """The calendar day or month of `zone` that `instant` falls in."""
-    today = instant.astimezone(ZoneInfo(zone)).date()
-    first = today if kind == "day" else today.replace(day=1)
+    first = _first_day(instant, kind, zone)
     after = first + timedelta(days=1) if kind == "day" else _months_after(first, 1)
     return Window(_midnight(first, zone), _midnight(after, zone))
+
+
+def counter_of(instant: datetime, kind: WindowKind, zone: str) -> datetime:
+    """What use in `window_of` is counted under: its first day, the same in every zone. Whoever changes their zone goes
+    on counting where they were, but for the hours in which it is another day there.
+    """
+    return _midnight(_first_day(instant, kind, zone), "UTC")
+
+
+def _first_day(instant: datetime, kind: WindowKind, zone: str) -> date:
+    today = instant.astimezone(ZoneInfo(zone)).date()
+    return today if kind == "day" else today.replace(day=1)
 
 
 def _later(anchor: datetime, months: int, zone: str) -> datetime:

@@ -38,9 +38,10 @@ class InvoiceState(StrEnum):
     UNCOLLECTIBLE = "uncollectible"
 
 
-Step = Literal["end", "invoice", "ask", "fall_due", "begin_grace", "expire", "give_up"]
+Step = Literal["end", "invoice", "ask", "lapse", "fall_due", "begin_grace", "expire", "give_up"]
 """`end`: it was cancelled for this time. `invoice`: write the next period's. `ask`: charge what can be charged, else
-remind. `fall_due`: the paid time is over. `begin_grace`, `expire`: nobody paid. `give_up`: the first one never was."""
+remind. `lapse`: nobody paid for a change of plan. `fall_due`: the paid time is over. `begin_grace`, `expire`: nobody
+paid. `give_up`: the first one never was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class Facts:
 
     `asked` counts the times that the open invoice was asked for; None where there is no open invoice. `charging`: a
     card is being charged for it, and what becomes of that is not known yet. `notice`: how long before the money is due
-    it is asked for first, where what will be charged takes so long.
+    it is asked for first, where what will be charged takes so long. `lapses_at`: the open invoice is for a change of
+    plan, and what it counts of the plan before is used up as time passes: until when it can be paid.
     """
 
     state: State
@@ -76,6 +78,7 @@ class Facts:
     asked: int | None
     charging: bool = False
     notice: timedelta = timedelta()
+    lapses_at: datetime | None = None
 
 
 def next_step(facts: Facts, dunning: Dunning, now: datetime) -> Step | None:  # noqa: PLR0911  a table in order of rank
@@ -89,6 +92,8 @@ def next_step(facts: Facts, dunning: Dunning, now: datetime) -> Step | None:  # 
         return "end" if over else None
     if facts.asked is None:
         return "invoice" if now >= facts.paid_until - dunning.lead else None
+    if facts.lapses_at:
+        return "lapse" if over or now >= facts.lapses_at else None
     if now >= _ask_at(facts, dunning):
         return "ask"
     if over and facts.state in (State.TRIALING, State.ACTIVE) and not facts.charging:
@@ -110,6 +115,8 @@ def next_look(facts: Facts, dunning: Dunning) -> datetime | None:
         return facts.paid_until
     if facts.asked is None:
         return facts.paid_until - dunning.lead
+    if facts.lapses_at:
+        return min(facts.paid_until, facts.lapses_at)
     if facts.state in (State.TRIALING, State.ACTIVE):
         return _ask_at(facts, dunning) if facts.charging else min(facts.paid_until, _ask_at(facts, dunning))
     if facts.state == State.PAST_DUE:

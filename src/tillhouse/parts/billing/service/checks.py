@@ -59,13 +59,13 @@ async def close_organisation(session: Session, organisation_id: UUID) -> None:
 
 
 async def _has_plan_that_goes_on(session: ReadSession, owner: Owner) -> bool:
-    found = await store.subscriptions_of(session, owner)
+    found = await store.live_subscriptions(session, owner)
     return any(State(one.state) in SERVED and not one.ends_at_period_end for one in found)
 
 
 async def _end_all(session: Session, owner: Owner) -> None:
     await store.lock_owner(session, owner)
-    for one in await store.subscriptions_of(session, owner):
+    for one in await store.live_subscriptions(session, owner):
         await subscribing.cancel(session, owner, one.id, at_once=True)
     for invoice in await store.lock_open_invoices(session, owner):
         await invoices.void(session, invoice)

@@ -52,7 +52,7 @@ async def end(session: Session, code: str, at: datetime) -> Coupon:
 
 
 async def take_off(session: Session, code: str, owner: Owner, terms: Terms, *, again: bool) -> Money:
-    """What a coupon takes off, its row locked. `again`: it was checked when it was redeemed for an earlier period.
+    """What a coupon takes off, its row locked. `again`: it was redeemed for an earlier period, perhaps of another plan.
 
     Raises `CouponRefused`.
     """
@@ -60,7 +60,9 @@ async def take_off(session: Session, code: str, owner: Owner, terms: Terms, *, a
     if row is None:
         raise refused("unknown", N_("There is no such coupon."))
     found = coupon_of(row)
-    if not again:
+    if again:
+        found.check_offer(terms.code)
+    else:
         found.check(terms.code, clock.now(), used_before=await store.was_redeemed_by(session, code, owner))
     return found.discount.off(terms.price)
 

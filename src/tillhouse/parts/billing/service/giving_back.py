@@ -13,7 +13,7 @@ from tillhouse.kernel.text import N_
 from tillhouse.parts.billing import store
 from tillhouse.parts.billing.domain import InvoiceState, State
 from tillhouse.parts.billing.domain.subscriptions import LIVE
-from tillhouse.parts.billing.models import InvoiceRow
+from tillhouse.parts.billing.models import InvoiceRow, SubscriptionRow
 from tillhouse.parts.billing.service import invoices
 from tillhouse.parts.billing.service.books import GRANTED, book_given_back, lock_owner, owner_of
 from tillhouse.parts.ledger import api as ledger
@@ -46,15 +46,41 @@ async def returnable(session: ReadSession, invoice: InvoiceRow) -> Returnable:
 async def take_back(session: Session, invoice_row: InvoiceRow, amount: Money) -> None:
     """Take back what `amount` of a payment for an invoice was for, and put the money into the owner's wallet.
 
-    A subscription whose period is given back in full ends at once. Raises `UsedUp`.
+    A subscription whose period is given back in full ends at once, and the points of that period with it. Raises
+    `UsedUp`.
     """
-    await lock_owner(session, owner_of(invoice_row), invoice_row.currency)
-    found = await store.lock_invoice(session, invoice_row.id)
-    assert found is not None, "invoices are never deleted"
-    subscription, invoice = found
+    subscription, invoice = await _locked(session, invoice_row)
     can = await returnable(session, invoice)
     if can.money < amount:
         raise UsedUp(N_("Only {amount} of this is unused and can be given back."), amount=can.money)
+    await _take_back(session, subscription, invoice, amount, ends=amount == can.money)
+
+
+async def take_back_lost(session: Session, invoice_row: InvoiceRow, lost: Money) -> bool:
+    """Take back what is unused of what the payer's bank took its money back for, up to `lost`; whether there was any.
+
+    Its price is in the owner's wallet then, where it meets the debt. Nobody has half a plan: one of which less was lost
+    than is unused goes on, and the debt stands.
+    """
+    subscription, invoice = await _locked(session, invoice_row)
+    can = await returnable(session, invoice)
+    amount = min(lost, can.money)
+    if not amount or (subscription and amount < can.money):
+        return False
+    await _take_back(session, subscription, invoice, amount, ends=amount == can.money)
+    return True
+
+
+async def _locked(session: Session, invoice_row: InvoiceRow) -> tuple[SubscriptionRow | None, InvoiceRow]:
+    await lock_owner(session, owner_of(invoice_row), invoice_row.currency)
+    found = await store.lock_invoice(session, invoice_row.id)
+    assert found is not None, "invoices are never deleted"
+    return found
+
+
+async def _take_back(
+    session: Session, subscription: SubscriptionRow | None, invoice: InvoiceRow, amount: Money, *, ends: bool
+) -> None:
     tax = _tax_of(invoice, amount)
     key = f"{invoice.id}:{invoice.refunded + invoice.tax_refunded}"
     await book_given_back(session, invoice, net=amount - tax, tax=tax, key=key)
@@ -64,11 +90,27 @@ async def take_back(session: Session, invoice_row: InvoiceRow, amount: Money) ->
     invoice.tax_refunded += tax.minor
     invoice.updated_at = clock.now()
     await session.flush()
-    if subscription and State(subscription.state) in LIVE and amount == can.money:
-        open_one = await store.open_invoice(session, subscription.id)
-        if open_one:
-            await invoices.void(session, open_one)
+    if subscription and ends:
+        await _revoke_plan_points(session, invoice, key)
+    if subscription and State(subscription.state) in LIVE:
+        await _bring_up_to_date(session, subscription, ends=ends)
+
+
+async def _bring_up_to_date(session: Session, subscription: SubscriptionRow, *, ends: bool) -> None:
+    """End a subscription, or void the change of plan that counts on money which has just gone back."""
+    open_one = await store.open_invoice(session, subscription.id)
+    if open_one and (ends or open_one.credit):
+        await invoices.void(session, open_one)
+        invoices.look_again(session, subscription, asked=None)
+    if ends:
         await invoices.end(session, subscription, State.CANCELLED)
+
+
+async def _revoke_plan_points(session: Session, invoice: InvoiceRow, key: str) -> None:
+    """Take back what is free of the points of a period that was given back. What work has reserved ends with it."""
+    lot = await invoices.plan_points(session, invoice)
+    if lot and lot.free:
+        await ledger.revoke(session, lot.id, lot.free, key=f"billing.taken_back:{key}", kind=GRANTED)
 
 
 async def _revoke_points(session: Session, invoice: InvoiceRow, amount: Money, key: str) -> None:

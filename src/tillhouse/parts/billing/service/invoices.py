@@ -1,6 +1,6 @@
 """Invoices: written, paid, voided. Whoever pays one gets what it is for in the same transaction."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from tillhouse.kernel import clock
@@ -154,7 +154,7 @@ async def _extend(session: Session, subscription: SubscriptionRow, invoice: Invo
     now = clock.now()
     assert invoice.months is not None
     if invoice.starts_anew:
-        await _credit_the_one_before(session, subscription, invoice)
+        await _credit_those_before(session, subscription, invoice)
         subscription.anchor, subscription.periods = now, 0
     elif invoice.months != subscription.months:
         subscription.anchor, subscription.periods = subscription.paid_until, 0
@@ -171,27 +171,42 @@ async def _extend(session: Session, subscription: SubscriptionRow, invoice: Invo
         subscription.coupon_periods_left = max(subscription.coupon_periods_left - 1, 0)
     look_again(session, subscription, asked=None)
     await session.flush()
-    plan = plan_of(session, invoice.offer, invoice.offer_version)
-    if plan.points:
-        await ledger.grant(
-            session,
-            points_of(owner_of(invoice), plan.points.unit),
-            Money(plan.points.minor * invoice.months, plan.points.unit),
-            key=f"billing.plan_points:{invoice.id}",
-            kind=GRANTED,
-            source="promotional",
-            expires_at=period.end if period.end > now else None,
-            priority=PLAN_POINTS_FIRST,
-        )
+    await plan_points(session, invoice)
     await emit(session, SubscriptionChanged(subscription_id=subscription.id))
 
 
-async def _credit_the_one_before(session: Session, subscription: SubscriptionRow, invoice: InvoiceRow) -> None:
+async def plan_points(session: Session, invoice: InvoiceRow) -> ledger.Lot | None:
+    """The points of the period that an invoice paid for: given once, and as they are now when they are asked for again.
+
+    None for a plan without points.
+    """
+    plan = plan_of(session, invoice.offer, invoice.offer_version)
+    if plan.points is None:
+        return None
+    assert invoice.months is not None and invoice.period_end is not None  # noqa: PT018  one fact
+    return await ledger.grant(
+        session,
+        points_of(owner_of(invoice), plan.points.unit),
+        Money(plan.points.minor * invoice.months, plan.points.unit),
+        key=f"billing.plan_points:{invoice.id}",
+        kind=GRANTED,
+        source="promotional",
+        expires_at=invoice.period_end if invoice.period_end > clock.now() else None,
+        priority=PLAN_POINTS_FIRST,
+    )
+
+
+async def _credit_those_before(session: Session, subscription: SubscriptionRow, invoice: InvoiceRow) -> None:
     """What was left of the plan before has become part of this one's price: it cannot be given back as well."""
-    if invoice.credit:
-        before = await store.invoice_in_force(session, subscription.id)
-        assert before is not None, "what is left is left of something"
-        before.credited += invoice.credit
+    left = invoice.credit
+    if not left:
+        return
+    before = await store.invoices_in_force(session, subscription.id, invoice.written_at)
+    for one in before:
+        part = min(left, unused_value(one).minor)
+        one.credited += part
+        left -= part
+    before[-1].credited += left  # what was used up since it was counted
 
 
 async def _give_points(session: Session, invoice: InvoiceRow) -> None:
@@ -226,12 +241,33 @@ async def grant(
     )
 
 
+async def left_of_plan(session: Session, subscription: SubscriptionRow) -> Money:
+    """What is left now of all that is paid for of a subscription that is locked: what a change of plan counts."""
+    paid = await store.invoices_in_force(session, subscription.id, clock.now())
+    return sum((unused_value(one) for one in paid), start=Money(0, subscription.currency))
+
+
+def lapses_at(session: ReadSession, invoice: InvoiceRow) -> datetime | None:
+    """Until when a change of plan can be paid for; None: the invoice is for no change."""
+    patience = house_of(session).settings_of(BillingSettings).dunning.patience
+    return invoice.written_at + patience if invoice.starts_anew else None
+
+
 def unused_time(invoice: InvoiceRow) -> Money:
-    """What is left now of the period that an invoice paid for, and was not given back or used as credit before."""
+    """What is left now of what an invoice asked for, and was not given back or used as credit before."""
+    return _unused(invoice, invoice.money)
+
+
+def unused_value(invoice: InvoiceRow) -> Money:
+    """`unused_time` with what was left of the plan before, which paid for the period as well."""
+    return _unused(invoice, invoice.money + Money(invoice.credit, invoice.currency))
+
+
+def _unused(invoice: InvoiceRow, whole: Money) -> Money:
     nothing = Money(0, invoice.currency)
     if invoice.period_start is None or invoice.period_end is None:
         return nothing
-    unused = unused_share(invoice.money, Period(invoice.period_start, invoice.period_end), clock.now())
+    unused = unused_share(whole, Period(invoice.period_start, invoice.period_end), clock.now())
     return max(unused - Money(invoice.refunded + invoice.tax_refunded + invoice.credited, invoice.currency), nothing)
 
 
@@ -251,7 +287,9 @@ def look_again(
     asked: int | None,
     charging: bool = False,
     notice: timedelta = timedelta(),
+    lapses: datetime | None = None,
 ) -> None:
     """Note when the subscription is due for its next look."""
     dunning = house_of(session).settings_of(BillingSettings).dunning
-    subscription.next_look_at = next_look(facts_of(subscription, asked, charging=charging, notice=notice), dunning)
+    facts = facts_of(subscription, asked, charging=charging, notice=notice, lapses_at=lapses)
+    subscription.next_look_at = next_look(facts, dunning)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from tillhouse.kernel.db import Session
+from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.kernel.errors import NotFound
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
@@ -13,6 +13,15 @@ from tillhouse.parts.billing.service import giving_back, invoices
 from tillhouse.parts.payments import api as payments
 
 INVOICE = "billing.invoice"
+
+
+async def invoice_paid_by(session: ReadSession, payment: payments.PaymentView) -> InvoiceRow | None:
+    """The invoice that a payment has paid; None for a payment for anything else, or that came too late."""
+    order = await payments.order(session, payment.order_id)
+    if order.purpose != INVOICE:
+        return None
+    found = await store.invoice(session, UUID(order.reference or ""))
+    return found if found and found.payment_id == payment.id else None
 
 
 async def _paid(session: Session, payment: payments.SettledPayment) -> None:

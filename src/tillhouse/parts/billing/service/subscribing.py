@@ -7,7 +7,6 @@ from tillhouse.kernel import clock
 from tillhouse.kernel.db import Session, house_of
 from tillhouse.kernel.errors import Conflict, NotFound
 from tillhouse.kernel.ids import new_id
-from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
 from tillhouse.kernel.work import emit
 from tillhouse.parts.billing import store
@@ -109,20 +108,21 @@ async def change_plan(
     the next period on. Raises `NotFound`, `InvalidInput`, `Conflict`.
     """
     row = await _locked(session, owner, subscription_id)
-    if State(row.state) not in (State.ACTIVE, State.TRIALING):
+    if State(row.state) not in (State.ACTIVE, State.TRIALING) or row.paid_until <= clock.now():
         raise Conflict(N_("Pay for this plan first, then change it."))
+    if await charging.under_way(session, await store.open_invoice(session, row.id)):
+        raise Conflict(N_("Your next payment for this plan is under way: change the plan when it has come in."))
     wanted, present = plan_offered(session, plan), plan_of(session, row.plan, row.plan_version)
     if wanted.family != present.family:
         raise NotFound(N_("There is no such plan."))
     terms = await terms_of_plan(session, wanted, row.currency, months)
     await _void_open(session, row)
     row.ends_at_period_end = False
-    in_force = await store.invoice_in_force(session, row.id)
-    credit = invoices.unused_time(in_force) if in_force else Money(0, row.currency)
+    credit = await invoices.left_of_plan(session, row)
     if wanted.rank > present.rank and credit < terms.price:
         row.next_plan = row.next_plan_version = row.next_months = None
         invoice = await invoices.write(session, owner, terms, subscription=row, credit=credit, starts_anew=True)
-        invoices.look_again(session, row, asked=0)
+        invoices.look_again(session, row, asked=0, lapses=invoices.lapses_at(session, invoice))
         await session.flush()
         return row, invoice
     same = (wanted.code, wanted.version, months) == (row.plan, row.plan_version, row.months)
@@ -174,9 +174,11 @@ async def advance(session: Session, subscription_id: UUID) -> None:
         open_one = await store.open_invoice(session, row.id)
         asked, busy = open_one.asked if open_one else None, await charging.under_way(session, open_one)
         notice = await _notice(session, row, open_one)
-        step = next_step(facts_of(row, asked, charging=busy, notice=notice), dunning, clock.now())
+        lapses = invoices.lapses_at(session, open_one) if open_one else None
+        facts = facts_of(row, asked, charging=busy, notice=notice, lapses_at=lapses)
+        step = next_step(facts, dunning, clock.now())
         if step is None:
-            invoices.look_again(session, row, asked=asked, charging=busy, notice=notice)
+            invoices.look_again(session, row, asked=asked, charging=busy, notice=notice, lapses=lapses)
             break
         await _take(session, row, open_one, step)
     await session.flush()
@@ -195,6 +197,8 @@ async def _take(session: Session, row: SubscriptionRow, open_one: InvoiceRow | N
         case "ask":
             assert open_one is not None
             await _ask(session, row, open_one)
+        case "lapse":
+            await _void_open(session, row)
         case "fall_due":
             await _move(session, row, State.PAST_DUE)
         case "begin_grace":
@@ -210,12 +214,12 @@ async def _invoice_next(session: Session, row: SubscriptionRow) -> None:
     terms = await terms_of_plan(session, plan, row.currency, row.next_months or row.months)
     again = row.coupon_periods_left is None or row.coupon_periods_left > 0
     code = row.coupon if row.coupon and again else None
-    used_before = code is not None and await coupon_store.was_redeemed_by(session, code, _owner(row))
+    used_before = code is not None and await coupon_store.was_redeemed_for(session, code, row.id)
     try:
         invoice = await invoices.write(
             session, _owner(row), terms, subscription=row, coupon=code, used_before=used_before
         )
-    except CouponRefused:  # it was good when the trial began, and is no more
+    except CouponRefused:  # it was good when the trial or the plan before began, and is no more
         row.coupon = None
         invoice = await invoices.write(session, _owner(row), terms, subscription=row)
     if not invoice.total:
@@ -224,11 +228,8 @@ async def _invoice_next(session: Session, row: SubscriptionRow) -> None:
 
 async def _ask(session: Session, row: SubscriptionRow, invoice: InvoiceRow) -> None:
     """Charge the wallet where the owner agreed to that and it is enough, else the card that they keep for it; else
-    remind them. An upgrade that nobody paid for before the period ended is forgotten.
+    remind them.
     """
-    if invoice.starts_anew:
-        await invoices.void(session, invoice)
-        return
     dunning = house_of(session).settings_of(BillingSettings).dunning
     invoice.asked = max(times_to_ask(row.paid_until, dunning, clock.now()), invoice.asked + 1)
     invoice.updated_at = clock.now()

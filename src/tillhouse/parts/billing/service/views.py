@@ -89,7 +89,14 @@ _SENTENCES = {
 }
 
 
-def facts_of(row: SubscriptionRow, asked: int | None, *, charging: bool = False, notice: timedelta = _NONE) -> Facts:
+def facts_of(
+    row: SubscriptionRow,
+    asked: int | None,
+    *,
+    charging: bool = False,
+    notice: timedelta = _NONE,
+    lapses_at: datetime | None = None,
+) -> Facts:
     """What the rules of subscriptions ask about."""
     return Facts(
         state=State(row.state),
@@ -99,6 +106,7 @@ def facts_of(row: SubscriptionRow, asked: int | None, *, charging: bool = False,
         asked=asked,
         charging=charging,
         notice=notice,
+        lapses_at=lapses_at,
     )
 
 

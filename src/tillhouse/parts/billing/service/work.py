@@ -15,7 +15,7 @@ from tillhouse.kernel.errors import Conflict, DomainError, NotFound
 from tillhouse.kernel.ids import new_id
 from tillhouse.kernel.money import Money
 from tillhouse.kernel.text import N_
-from tillhouse.parts.billing.domain import Owner, window_of
+from tillhouse.parts.billing.domain import Owner, counter_of, window_of
 from tillhouse.parts.billing.domain.periods import WINDOWS, WindowKind
 from tillhouse.parts.billing.models import ChargeRow, SpendCapRow
 from tillhouse.parts.billing.ports import Quota
@@ -73,6 +73,7 @@ async def reserve(
     `lasts` is after how long they are free again by themselves (BILLING_CHARGE_MINUTES). Raises `SpendCapReached`,
     `Conflict` for another input under the same key, and the ledger's `InsufficientFunds`.
     """
+    await ledger.lock_accounts(session, [points_of(owner, most.unit)])  # the same request at once waits, and finds it
     found = await store.charge_by_key(session, key)
     if found:
         same = (found.owner_kind, found.owner_id, found.action, found.reserved, found.unit)
@@ -207,9 +208,11 @@ async def use_quota(session: Session, owner: Owner, metric: str, quota: Quota, *
 
     Raises `QuotaReached`, which says when it begins anew.
     """
-    window = window_of(clock.now(), quota.window, zone)
-    used = await store.use(session, owner, metric, window.start, amount=amount, limit=quota.limit)
+    now = clock.now()
+    begun = counter_of(now, quota.window, zone)
+    used = await store.use(session, owner, metric, begun, amount=amount, limit=quota.limit)
     if used is None:
+        window = window_of(now, quota.window, zone)
         raise QuotaReached(
             N_("You have used all of this for now. It begins anew at {resets_at}."),
             limit=quota.limit,
@@ -222,7 +225,7 @@ async def give_back_quota(
     session: Session, owner: Owner, metric: str, quota: Quota, *, zone: str, amount: int = 1
 ) -> None:
     """Count `amount` less against a quota: what it was counted for did not happen."""
-    await store.unuse(session, owner, metric, window_of(clock.now(), quota.window, zone).start, amount)
+    await store.unuse(session, owner, metric, counter_of(clock.now(), quota.window, zone), amount)
 
 
 async def _check_caps(session: Session, owner: Owner, most: Money, zone: str) -> None:

@@ -42,8 +42,14 @@ async def live_subscription(session: ReadSession, owner: Owner, family: str) -> 
     return (await session.execute(statement)).scalar_one_or_none()
 
 
+async def live_subscriptions(session: ReadSession, owner: Owner) -> Sequence[SubscriptionRow]:
+    """Every live subscription of an owner: one of each family at most."""
+    statement = select(SubscriptionRow).where(_owned(SubscriptionRow, owner), SubscriptionRow.state.in_(LIVE))
+    return (await session.execute(statement.order_by(SubscriptionRow.id))).scalars().all()
+
+
 async def subscriptions_of(session: ReadSession, owner: Owner) -> Sequence[SubscriptionRow]:
-    """Every subscription of an owner, newest first."""
+    """An owner's subscriptions, newest first: the last 200."""
     statement = select(SubscriptionRow).where(_owned(SubscriptionRow, owner)).order_by(SubscriptionRow.id.desc())
     return (await session.execute(statement.limit(200))).scalars().all()
 
@@ -102,15 +108,17 @@ async def open_invoice(session: Session, subscription_id: UUID) -> InvoiceRow | 
     return found.scalar_one_or_none()
 
 
-async def invoice_in_force(session: Session, subscription_id: UUID) -> InvoiceRow | None:
-    """The newest paid invoice of a subscription that is locked, locked as well."""
+async def invoices_in_force(session: Session, subscription_id: UUID, at: datetime) -> Sequence[InvoiceRow]:
+    """The paid invoices of a subscription that is locked whose periods were not over `at` then, locked as well: the
+    present period's, and a next one's that was paid in advance.
+    """
     statement = select(InvoiceRow).where(
         InvoiceRow.subscription_id == subscription_id,
         InvoiceRow.state == InvoiceState.PAID,
-        InvoiceRow.period_end.is_not(None),  # not one that is being paid at this moment
+        InvoiceRow.period_end > at,  # nor one that is being paid at this moment: it has none yet
     )
-    newest = statement.order_by(InvoiceRow.period_end.desc()).limit(1)
-    return (await session.execute(newest.with_for_update().execution_options(**_FRESH))).scalar_one_or_none()
+    ordered = statement.order_by(InvoiceRow.period_end, InvoiceRow.id)
+    return (await session.execute(ordered.with_for_update().execution_options(**_FRESH))).scalars().all()
 
 
 async def invoices_of(

@@ -7,7 +7,7 @@ from sqlalchemy import delete, exists, select, update
 
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.parts.billing.domain import Owner
-from tillhouse.parts.billing.models import CouponRow, RedemptionRow
+from tillhouse.parts.billing.models import CouponRow, InvoiceRow, RedemptionRow
 
 
 async def coupon(session: ReadSession, code: str) -> CouponRow | None:
@@ -36,6 +36,18 @@ async def was_redeemed_by(session: ReadSession, code: str, owner: Owner) -> bool
             RedemptionRow.coupon == code,
             RedemptionRow.owner_kind == owner.kind,
             RedemptionRow.owner_id == owner.id,
+        )
+    )
+    return bool((await session.execute(statement)).scalar_one())
+
+
+async def was_redeemed_for(session: ReadSession, code: str, subscription_id: UUID) -> bool:
+    """Whether this coupon was used for an earlier period of a subscription."""
+    statement = select(
+        exists().where(
+            RedemptionRow.coupon == code,
+            RedemptionRow.invoice_id == InvoiceRow.id,
+            InvoiceRow.subscription_id == subscription_id,
         )
     )
     return bool((await session.execute(statement)).scalar_one())

@@ -30,6 +30,7 @@ from tillhouse.parts.identity.ports import Contact, Erasure, ErasureVeto, Messag
 from tillhouse.parts.identity.service import challenges, sessions
 from tillhouse.parts.identity.service.audit import audit
 from tillhouse.parts.identity.settings import IdentitySettings
+from tillhouse.parts.identity.store.organisations import lock_organisations_of
 
 _CONFIRMING: tuple[Purpose, ...] = ("register", "sign_in")
 
@@ -221,6 +222,7 @@ async def erase(session: Session, principal: Principal, give_up: Collection[str]
     with every other reason against it.
     """
     await sessions.assert_recent(session, principal)
+    await lock_organisations_of(session, principal.person_id)  # of two last owners who go at once, one stays
     person, house = await _own(session, principal), house_of(session)
     against: list[FieldError] = []
     could: list[str] = []

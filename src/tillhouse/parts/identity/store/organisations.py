@@ -25,6 +25,13 @@ async def lock_organisation(session: Session, organisation_id: UUID) -> Organisa
     return (await session.execute(locked)).scalar_one_or_none()
 
 
+async def lock_organisations_of(session: Session, person_id: UUID) -> None:
+    """Every organisation that a person belongs to, locked as `lock_organisation` does, in one order for all."""
+    theirs = select(MembershipRow.organisation_id).where(MembershipRow.person_id == person_id)
+    statement = select(OrganisationRow.id).where(OrganisationRow.id.in_(theirs)).order_by(OrganisationRow.id)
+    await session.execute(statement.with_for_update(key_share=True))
+
+
 async def hold_organisation(session: Session, organisation_id: UUID) -> None:
     """Let nobody change who belongs to an organisation, or close it, before this transaction ends; others may hold it
     too.

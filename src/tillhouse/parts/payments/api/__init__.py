@@ -133,6 +133,7 @@ from tillhouse.parts.payments.service.reconciliation.resolving import ExceptionS
 from tillhouse.parts.payments.service.reconciliation.resolving import exception_for as exception
 from tillhouse.parts.payments.service.reconciliation.three_way import DayStatement, Difference, day_statement
 from tillhouse.parts.payments.service.refunds import CannotRefund
+from tillhouse.parts.payments.service.returns import collect_debt
 from tillhouse.parts.payments.service.settle import settle_purpose
 from tillhouse.parts.payments.service.views import (
     DisputeView,
@@ -222,6 +223,7 @@ __all__ = [
     "checkout_in_order",
     "checkout_of",
     "claim_order",
+    "collect_debt",
     "day_statement",
     "debts",
     "destination_from",
