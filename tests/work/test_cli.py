@@ -4,6 +4,7 @@ import json
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 
 from tests.work.dummy import Tell
@@ -31,6 +32,10 @@ async def test_jobs_are_listed_shown_cancelled_and_replayed(house: House) -> Non
     assert (await till_jobs(house, "replay", job_id)).exit_code == 0
     await run_due(house)
     assert json.loads((await till_jobs(house, "show", job_id)).output)["state"] == "done"
+    async with house.database.reading() as session:
+        query = "SELECT actor_kind, action, subject FROM identity.audit ORDER BY at"
+        said = [tuple(row) for row in await session.execute(text(query))]
+    assert said == [("system", f"jobs.{action}", f"job:{job_id}") for action in ("cancel", "replay")]
 
 
 async def test_what_cannot_be_done_is_refused(house: House) -> None:

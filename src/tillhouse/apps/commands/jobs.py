@@ -11,11 +11,13 @@ import click
 from pydantic_core import to_jsonable_python
 
 from tillhouse.apps.compose import build_house
+from tillhouse.kernel.access import SYSTEM
 from tillhouse.kernel.db import ReadSession, Session
 from tillhouse.kernel.house import House
 from tillhouse.kernel.settings import KernelSettings
 from tillhouse.kernel.work import JobView, cancel, job, jobs, replay
 from tillhouse.kernel.work.control import State
+from tillhouse.parts.identity import api as identity
 
 T = TypeVar("T")
 
@@ -64,7 +66,7 @@ def show_job(job_id: UUID) -> None:
 @click.argument("job_ids", type=click.UUID, nargs=-1, required=True)
 def replay_jobs(job_ids: tuple[UUID, ...]) -> None:
     """Give dead or cancelled jobs all their attempts again: all of those named, or none."""
-    asyncio.run(_changing(replay, job_ids))
+    asyncio.run(_changing(replay, "jobs.replay", job_ids))
     click.echo(f"{len(job_ids)} queued again.")
 
 
@@ -72,7 +74,7 @@ def replay_jobs(job_ids: tuple[UUID, ...]) -> None:
 @click.argument("job_ids", type=click.UUID, nargs=-1, required=True)
 def cancel_jobs(job_ids: tuple[UUID, ...]) -> None:
     """Ask for jobs to be cancelled: all of those named, or none."""
-    asyncio.run(_changing(cancel, job_ids))
+    asyncio.run(_changing(cancel, "jobs.cancel", job_ids))
     click.echo(f"{len(job_ids)} asked to stop.")
 
 
@@ -85,12 +87,13 @@ async def _reading(find: Callable[[ReadSession], Awaitable[T]]) -> T:
         await house.close()
 
 
-async def _changing(change: Callable[[Session, UUID], Awaitable[None]], job_ids: tuple[UUID, ...]) -> None:
+async def _changing(change: Callable[[Session, UUID], Awaitable[None]], action: str, job_ids: tuple[UUID, ...]) -> None:
     house = _house()
     try:
         async with house.database.transaction() as session:
             for job_id in job_ids:
                 await change(session, job_id)
+                await identity.audit(session, SYSTEM, action, f"job:{job_id}", {})
     finally:
         await house.close()
 

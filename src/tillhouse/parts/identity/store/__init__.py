@@ -308,9 +308,9 @@ async def totp(session: ReadSession, person_id: UUID) -> TotpRow | None:
 
 
 async def lock_totp(session: Session, person_id: UUID) -> TotpRow | None:
-    """The second factor of a person, locked."""
+    """The second factor of a person, locked, and as it is since: which code was the last may have been read before."""
     statement = select(TotpRow).where(TotpRow.person_id == person_id).with_for_update()
-    return (await session.execute(statement)).scalar_one_or_none()
+    return (await session.execute(statement.execution_options(populate_existing=True))).scalar_one_or_none()
 
 
 async def delete_totp(session: Session, person_id: UUID) -> None:
