@@ -6,14 +6,11 @@ from uuid import UUID
 
 
 def new_id() -> UUID:
-    """Return a new version 7 UUID: 48 bits of Unix milliseconds, then 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = secrets.randbits(74)
-    value = (
-        (milliseconds & ((1 << 48) - 1)) << 80
-        | 0x7 << 76
-        | (random >> 62) << 64
-        | 0b10 << 62
-        | random & ((1 << 62) - 1)
-    )
+    """Return a new version 7 UUID: 48 bits of Unix milliseconds, 12 of the fraction after them, then 62 random bits.
+
+    The fraction (RFC 9562, 6.2, method 3) puts what one process makes within a millisecond in order, too.
+    """
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    fraction = (nanoseconds << 12) // 1_000_000
+    value = (milliseconds & ((1 << 48) - 1)) << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | secrets.randbits(62)
     return UUID(int=value)
