@@ -159,6 +159,15 @@ async def audit(house: House) -> set[str]:
     return {finding.name for finding in findings if finding.violations}
 
 
+async def without_triggers(owner: asyncpg.Connection, damage: str) -> None:
+    """Do to the tables what their owner can once the triggers are out of the way."""
+    for table in TABLES:
+        await owner.execute(f"ALTER TABLE ledger.{table} DISABLE TRIGGER USER")
+    await owner.execute(damage)
+    for table in TABLES:
+        await owner.execute(f"ALTER TABLE ledger.{table} ENABLE TRIGGER USER")
+
+
 @pytest.mark.parametrize("damage", TAMPERING)
 async def test_what_was_done_to_sealed_rows_is_found_by_exactly_these(
     settings: KernelSettings, owner: asyncpg.Connection, damage: str
@@ -169,11 +178,7 @@ async def test_what_was_done_to_sealed_rows_is_found_by_exactly_these(
         if damage.startswith(("ALTER", "DROP")):
             await owner.execute(damage)
         else:
-            for table in TABLES:
-                await owner.execute(f"ALTER TABLE ledger.{table} DISABLE TRIGGER USER")
-            await owner.execute(damage)
-            for table in TABLES:
-                await owner.execute(f"ALTER TABLE ledger.{table} ENABLE TRIGGER USER")
+            await without_triggers(owner, damage)
         assert await audit(books.house) == TAMPERING[damage]
         found = {line.partition(":")[0] for line in await books.violations()}
         assert found == TAMPERING[damage]  # and so the job says within 15 minutes: these blocks are recent
@@ -210,11 +215,7 @@ async def test_the_audit_names_the_block_and_what_is_wrong_with_it(
 ) -> None:
     async with open_books(settings, sound=False) as books:
         await write(books)
-        for table in TABLES:
-            await owner.execute(f"ALTER TABLE ledger.{table} DISABLE TRIGGER USER")
-        await owner.execute(damage)
-        for table in TABLES:
-            await owner.execute(f"ALTER TABLE ledger.{table} ENABLE TRIGGER USER")
+        await without_triggers(owner, damage)
         (file, _log) = books.house.the(Anchors).places
         sentences = [sentence.format(file.place) for sentence in SENTENCES[damage]]
         async with books.house.database.reading() as session:
@@ -229,9 +230,7 @@ async def test_the_audit_names_the_block_and_what_is_wrong_with_it(
 async def test_the_first_block_is_missed_by_the_audit(settings: KernelSettings, owner: asyncpg.Connection) -> None:
     async with open_books(settings, sound=False) as books:
         await write(books)
-        await owner.execute("ALTER TABLE ledger.blocks DISABLE TRIGGER USER")
-        await owner.execute("DELETE FROM ledger.blocks WHERE number = 1")
-        await owner.execute("ALTER TABLE ledger.blocks ENABLE TRIGGER USER")
+        await without_triggers(owner, "DELETE FROM ledger.blocks WHERE number = 1")
         async with books.house.database.reading() as session:
             found = await sealing.broken(session, lambda _done, _total: None)
     assert "block 1 is missing" in found
